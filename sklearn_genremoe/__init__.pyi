@@ -1,0 +1,47 @@
+# What `import sklearn_genremoe` offers: read by type checkers and, at run time, by lazy_loader.
+from . import audio, datasets, domains, experts, inspection, mixture, pretrained
+from .audio import AudioLoader
+from .domains import (
+    MFCC,
+    DomainUnion,
+    HarmonicSpectrogram,
+    LogMelSpectrogram,
+    ModulationSpectrogram,
+    PercussiveSpectrogram,
+)
+from .experts import CNNClassifier
+from .mixture import (
+    BalancedMixer,
+    CNNMixer,
+    LogPoolMixer,
+    MixtureOfExpertsClassifier,
+    RNNMixer,
+    StackingMixer,
+    paper_experts,
+)
+
+__version__: str
+__all__ = [
+    "MFCC",
+    "AudioLoader",
+    "BalancedMixer",
+    "CNNClassifier",
+    "CNNMixer",
+    "DomainUnion",
+    "HarmonicSpectrogram",
+    "LogMelSpectrogram",
+    "LogPoolMixer",
+    "MixtureOfExpertsClassifier",
+    "ModulationSpectrogram",
+    "PercussiveSpectrogram",
+    "RNNMixer",
+    "StackingMixer",
+    "audio",
+    "datasets",
+    "domains",
+    "experts",
+    "inspection",
+    "mixture",
+    "paper_experts",
+    "pretrained",
+]
