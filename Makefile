@@ -1,11 +1,15 @@
-# Every target sets up what it needs in .venv and does nothing twice.
+# Every target sets up what it needs in .venv, in addition to what is there, and does nothing twice.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INSTALL := -m pip install --quiet --disable-pip-version-check
 SETUP := pyproject.toml constraints.txt
+SKLEARN_VERSIONS := 1.6 1.7 1.8 1.9
 
-.PHONY: demo test lint docs bench clean help
+# Two installers must never work on one environment at the same time, not even under `make -j`.
+.NOTPARALLEL:
+.PRECIOUS: %/.ready-venv $(VENV)/.ready-%
+.PHONY: help demo test test-sklearn-versions lint docs bench clean
 
 help:
 	@echo "make demo   train experts and mixers on the bundled real clips (a few minutes)"
@@ -13,19 +17,25 @@ help:
 	@echo "make lint   formatting, lint and types"
 	@echo "make docs   build the documentation into docs/_build/html"
 	@echo "make bench  run the programs behind the figures of the performance page"
+	@echo "make test-sklearn-versions  run the tests against scikit-learn $(SKLEARN_VERSIONS)"
+	@echo "make clean  remove the environments and everything that was built"
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+# A stamp is touched last, so whatever was interrupted is done again.
+%/.ready-venv:
+	@echo "Creating $* ..."
+	@$(PYTHON) -m venv $*
+	@touch $@
 
-$(VENV)/.ready-%: $(SETUP) | $(BIN)/python
-	$(PIP) -e '.[$*]'
+$(VENV)/.ready-%: $(SETUP) | $(VENV)/.ready-venv
+	@echo "Installing the requirements of '$*' into $(VENV) (minutes the first time) ..."
+	@$(BIN)/python $(INSTALL) -c constraints.txt -e '.[$*]'
 	@touch $@
 
 demo: $(VENV)/.ready-plot
 	$(BIN)/python examples/plot_quickstart.py
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
@@ -39,4 +49,5 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python benchmarks/run_all.py
 
 clean:
-	rm -rf $(VENV) docs/_build docs/auto_examples docs/api build *.egg-info
+	rm -rf $(VENV) docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
+	rm -rf build *.egg-info
