@@ -1,0 +1,262 @@
+"""The k2c2 network: five convolutional blocks and one dense layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+KERNEL_SIZE = 3
+
+# What the paper's authors use, for blocks 1 to 5: (pool over bins, pool over frames).
+_PAPER_POOL_SIZES = {
+    (96, 1292): ((2, 4), (2, 4), (2, 4), (3, 5), (4, 4)),
+    (96, 646): ((2, 2), (2, 4), (2, 5), (2, 4), (4, 4)),
+    (60, 1292): ((2, 4), (2, 4), (2, 5), (1, 4), (2, 4)),
+}
+
+
+def resolve_pool_sizes(
+    input_shape: tuple[int, int],
+    n_blocks: int = 5,
+    pool_sizes: str | Sequence[tuple[int, int]] = "auto",
+) -> tuple[tuple[int, int], ...]:
+    """Choose how far each block pools, so that one value per channel is left at the end.
+
+    Parameters
+    ----------
+    input_shape : tuple of (int, int)
+        Bins and frames of the spectrograms.
+    n_blocks : int, default=5
+        Number of convolutional blocks.
+    pool_sizes : "auto" or sequence of (int, int), default="auto"
+        "auto" gives the paper's pools for the paper's three shapes, and for any other shape
+        spreads the reduction evenly over the blocks: along each axis, a block with ``k``
+        blocks left to go divides the size ``s`` by the ``k``-th root of ``s``.
+
+    Returns
+    -------
+    pool_sizes : tuple of (int, int)
+        One pair (bins, frames) for each block.
+
+    Raises
+    ------
+    ValueError
+        If the given sizes are not one pair of positive integers per block.
+
+    Examples
+    --------
+    >>> resolve_pool_sizes((96, 1292))
+    ((2, 4), (2, 4), (2, 4), (3, 5), (4, 4))
+    >>> resolve_pool_sizes((40, 100), n_blocks=3)
+    ((3, 5), (3, 4), (3, 3))
+    """
+    if isinstance(pool_sizes, str):
+        if pool_sizes != "auto":
+            raise ValueError(
+                f"pool_sizes={pool_sizes!r} is not known. Give 'auto' or one pair (bins, frames) "
+                f"per block."
+            )
+        if n_blocks == 5 and input_shape in _PAPER_POOL_SIZES:
+            return _PAPER_POOL_SIZES[input_shape]
+        bins, frames = (_spread(size, n_blocks) for size in input_shape)
+        return tuple(zip(bins, frames))
+    given = tuple(tuple(int(size) for size in pair) for pair in pool_sizes)
+    if len(given) != n_blocks or any(len(pair) != 2 or min(pair) < 1 for pair in given):
+        raise ValueError(
+            f"pool_sizes={pool_sizes!r} does not fit: give 'auto' or {n_blocks} pairs of positive "
+            f"integers (bins, frames), one for each entry of channels."
+        )
+    return given  # type: ignore[return-value]
+
+
+def _spread(size: int, n_blocks: int) -> list[int]:
+    """Return pools along one axis that leave a single value after the last block."""
+    pools = []
+    for blocks_left in range(n_blocks, 0, -1):
+        size = size_after_conv(size)
+        pools.append(size if blocks_left == 1 else max(1, round(size ** (1 / blocks_left))))
+        size = size_after_pool(size, pools[-1])
+    return pools
+
+
+def size_after_conv(size: int) -> int:
+    """Return the length of an axis after the convolution, which pads only what is too short."""
+    return size - KERNEL_SIZE + 1 if size >= KERNEL_SIZE else size
+
+
+def size_after_pool(size: int, pool: int) -> int:
+    """Return the length of an axis after pooling with stride ``pool``, rounded up."""
+    return -(-size // pool)
+
+
+def conv_padding(shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the zeros that the convolution needs on each side of an axis below its kernel."""
+    bins, frames = (0 if size >= KERNEL_SIZE else KERNEL_SIZE // 2 for size in shape)
+    return bins, frames
+
+
+def pool_padding(shape: tuple[int, int], pool: tuple[int, int]) -> tuple[int, int]:
+    """Return how far the first pooling window reaches over the edge, as TensorFlow's 'same' does.
+
+    The windows of an axis cover ``ceil(size / pool) * pool`` cells; TensorFlow puts half of the
+    excess, rounded down, in front.
+    """
+    bins, frames = ((size_after_pool(n, p) * p - n) // 2 for n, p in zip(shape, pool))
+    return bins, frames
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation of each channel, in the constants of Keras.
+
+    Like :class:`torch.nn.BatchNorm2d`, but for two things. A batch that holds a single value per
+    channel has no variance: it gives ``bias`` and leaves the running statistics as they are,
+    where torch raises. And there is no batch counter, so that a state dict holds exactly the
+    four vectors that Keras counts.
+
+    Parameters
+    ----------
+    n_channels : int
+        Number of channels.
+    eps : float, default=1e-3
+        Added to the variance.
+    momentum : float, default=0.01
+        Weight of the newest batch in the running statistics (0.99 in the terms of Keras).
+    """
+
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+
+    def __init__(self, n_channels: int, eps: float = 1e-3, momentum: float = 0.01) -> None:
+        super().__init__()
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(n_channels))
+        self.bias = nn.Parameter(torch.zeros(n_channels))
+        self.register_buffer("running_mean", torch.zeros(n_channels))
+        self.register_buffer("running_var", torch.ones(n_channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise ``x`` of shape (n, n_channels, ...) by its own or the running statistics."""
+        single = self.training and x.numel() == x.shape[1]
+        return torch.batch_norm(
+            x,
+            self.weight,
+            self.bias,
+            None if single else self.running_mean,
+            None if single else self.running_var,
+            self.training,
+            self.momentum,
+            self.eps,
+            torch.backends.cudnn.enabled,
+        )
+
+
+class ConvBlock(nn.Module):
+    """Convolution 3 x 3, batch normalisation, ELU and max-pooling.
+
+    Pooling comes before ELU: both are monotone, so they commute, and ELU then costs a fraction.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels before and after.
+    input_shape : tuple of (int, int)
+        Bins and frames before.
+    pool_size : tuple of (int, int)
+        Pooling window and stride over bins and frames.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        input_shape: tuple[int, int],
+        pool_size: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        conv_shape = tuple(size_after_conv(size) for size in input_shape)
+        self.pool_size = pool_size
+        self.pool_padding = pool_padding(conv_shape, pool_size)  # type: ignore[arg-type]
+        self.output_shape = tuple(size_after_pool(n, p) for n, p in zip(conv_shape, pool_size))
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, KERNEL_SIZE, padding=conv_padding(input_shape)
+        )
+        self.norm = BatchNorm(out_channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, in_channels, bins, frames) to (n, out_channels, fewer bins, fewer frames)."""
+        x = self.norm(self.conv(x))
+        x = F.max_pool2d(x, self.pool_size, padding=self.pool_padding, ceil_mode=True)
+        return F.elu(x)
+
+
+class K2C2(nn.Module):
+    """The paper's expert network: convolutional blocks, then one dense layer.
+
+    Each block is a 3 x 3 convolution without padding, batch normalisation, ELU and max-pooling
+    with TensorFlow's 'same' padding. Kernels start Glorot-uniform, biases at zero.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of outputs.
+    input_shape : tuple of (int, int)
+        Bins and frames of the spectrograms. Any size works: an axis that is shorter than the
+        kernel is padded by one zero on each side.
+    channels : sequence of int, default=(64, 128, 128, 192, 256)
+        Filters of each block.
+    pool_sizes : "auto" or sequence of (int, int), default="auto"
+        Pooling over bins and frames in each block. "auto": see :func:`resolve_pool_sizes`.
+    dropout : float, default=0.0
+        Share of the flattened features that is set to zero before the dense layer in training.
+
+    References
+    ----------
+    Yi, Chen, Gu, "Mixture of CNN Experts from Multiple Acoustic Feature Domain for Music Genre
+    Classification", APSIPA 2019. The name k2c2 is from Choi et al., "Convolutional Recurrent
+    Neural Networks for Music Classification", ICASSP 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = K2C2(n_classes=8, input_shape=(96, 1292))
+    >>> sum(tensor.numel() for tensor in network.state_dict().values())
+    891208
+    >>> network(torch.zeros(2, 96, 1292)).shape
+    torch.Size([2, 8])
+    """
+
+    def __init__(
+        self,
+        n_classes: int,
+        input_shape: tuple[int, int],
+        channels: Sequence[int] = (64, 128, 128, 192, 256),
+        pool_sizes: str | Sequence[tuple[int, int]] = "auto",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.input_shape = tuple(input_shape)
+        shape = self.input_shape
+        in_channels = 1
+        self.blocks = nn.ModuleList()
+        for out_channels, pool_size in zip(
+            channels, resolve_pool_sizes(shape, len(channels), pool_sizes)
+        ):
+            block = ConvBlock(in_channels, out_channels, shape, pool_size)
+            self.blocks.append(block)
+            in_channels, shape = out_channels, block.output_shape
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(in_channels * shape[0] * shape[1], n_classes)
+        for layer in [block.conv for block in self.blocks] + [self.head]:
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """Return logits of shape (n, n_classes) for spectrograms of shape (n, bins, frames)."""
+        x = X.unsqueeze(1)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.dropout(x.flatten(1)))
