@@ -1,0 +1,129 @@
+"""scikit-learn's own checks on every public estimator, without a single excuse.
+
+Estimators are discovered, not listed: a new one runs with its default parameters until it
+gets a cheaper entry in ``CHEAP``.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import sklearn_genremoe
+from sklearn_genremoe import (
+    CNNClassifier,
+    CNNMixer,
+    RNNMixer,
+    paper_experts,
+)
+
+# Clips of a few samples need no bigger network to show how an estimator behaves.
+CNN: dict[str, Any] = {"channels": (4, 4), "max_epochs": 2, "random_state": 0}
+
+
+def two_experts() -> list[tuple[str, BaseEstimator]]:
+    return [("first", CNNClassifier(**CNN)), ("second", CNNClassifier(**CNN, dropout=0.2))]
+
+
+def mixture(mixer: Any, experts: Any = None, **params: Any) -> dict[str, Any]:
+    return {
+        "experts": two_experts() if experts is None else experts,
+        "mixer": mixer,
+        "cv": 2,
+        "random_state": 0,
+        **params,
+    }
+
+
+CHEAP: dict[str, dict[str, dict[str, Any]]] = {
+    "CNNClassifier": {"": CNN},
+    "MixtureOfExpertsClassifier": {
+        "balanced": mixture("balanced"),
+        "log_pool": mixture("log_pool"),
+        "stacking": mixture("stacking"),
+        "cnn": mixture(CNNMixer(channels=(4, 4), max_epochs=2, random_state=0)),
+        "rnn": mixture(RNNMixer(max_epochs=2, random_state=0)),
+        "paper experts": mixture("balanced", paper_experts(**CNN)),
+    },
+}
+
+
+def public_classes() -> set[type]:
+    """Every estimator class that a room exports, found by walking the package."""
+    found = set()
+    for info in pkgutil.iter_modules(sklearn_genremoe.__path__):
+        if info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"sklearn_genremoe.{info.name}")
+        found |= {
+            item
+            for item in (getattr(module, name) for name in module.__all__)
+            if inspect.isclass(item)
+            and issubclass(item, BaseEstimator)
+            and not inspect.isabstract(item)
+        }
+    return found
+
+
+def instances() -> list[tuple[str, BaseEstimator]]:
+    """A label and an instance for every configuration to check."""
+    return [
+        (f"{cls.__name__} ({label})" if label else cls.__name__, cls(**params))
+        for cls in sorted(public_classes(), key=lambda cls: cls.__name__)
+        for label, params in CHEAP.get(cls.__name__, {"": {}}).items()
+    ]
+
+
+LABELS, ESTIMATORS = zip(*instances())
+
+
+def test_discovery_finds_every_public_estimator() -> None:
+    names = {cls.__name__ for cls in public_classes()}
+    assert names == {
+        name
+        for name in sklearn_genremoe.__all__
+        if inspect.isclass(getattr(sklearn_genremoe, name))
+        and issubclass(getattr(sklearn_genremoe, name), BaseEstimator)
+    }
+    assert names >= {
+        "AudioLoader",
+        "CNNClassifier",
+        "DomainUnion",
+        "HarmonicSpectrogram",
+        "LogMelSpectrogram",
+        "MFCC",
+        "MixtureOfExpertsClassifier",
+        "ModulationSpectrogram",
+        "PercussiveSpectrogram",
+    }
+    assert set(CHEAP) <= names
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=LABELS)
+def test_no_tag_switches_checks_off(estimator: BaseEstimator) -> None:
+    tags = get_tags(estimator)
+    assert tags.input_tags.two_d_array
+    assert not tags.input_tags.pairwise
+    assert not tags.input_tags.allow_nan
+    assert not tags.no_validation
+    assert not tags.non_deterministic
+    assert not tags._skip_test
+    if tags.transformer_tags is not None:
+        assert tags.transformer_tags.preserves_dtype
+    if tags.classifier_tags is not None:
+        assert tags.classifier_tags.multi_class
+
+
+# The label of an instance travels with it through the checks' own clones.
+_LABEL_OF = {id(estimator): label for label, estimator in zip(LABELS, ESTIMATORS)}
+
+
+@parametrize_with_checks(list(ESTIMATORS))
+def test_sklearn_checks(estimator: BaseEstimator, check: Any, record_property: Any) -> None:
+    record_property("checked_estimator", _LABEL_OF[id(estimator)])
+    check(estimator)
