@@ -1,1 +1,7 @@
-__all__: list[str] = []
+"""From audio files to waveforms."""
+
+from ._decode import decode_audio, fix_length
+from ._errors import BadClipError, BadClipWarning
+from ._loader import AudioLoader
+
+__all__ = ["AudioLoader", "BadClipError", "BadClipWarning", "decode_audio", "fix_length"]

@@ -1,0 +1,41 @@
+"""What the package says about clips it cannot use."""
+
+from pathlib import Path
+
+
+class BadClipError(ValueError):
+    """A clip that cannot be used.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, or a description such as ``"waveform 3"``.
+    reason : str
+        What was found, what is accepted, and what to do.
+
+    Attributes
+    ----------
+    path : str
+        The clip as given.
+    reason : str
+        The reason as given.
+
+    Examples
+    --------
+    >>> raise BadClipError("a.wav", "the file is empty")
+    Traceback (most recent call last):
+    ...
+    sklearn_genremoe.audio._errors.BadClipError: a.wav: the file is empty
+    """
+
+    def __init__(self, path: str | Path, reason: str):
+        super().__init__(str(path), reason)  # both, so that the error survives pickling
+        self.path = str(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class BadClipWarning(UserWarning):
+    """Bad clips were met and replaced by NaN because ``on_error="warn"`` asked for it."""

@@ -1,0 +1,169 @@
+"""Audio files as a 2-D array for any scikit-learn estimator."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm.auto import tqdm
+
+from .._sklearn_compat import Interval, StrOptions
+from ._clips import check_clips
+from ._decode import decode_audio, fix_length
+from ._errors import BadClipError, BadClipWarning
+
+
+class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Decode audio files to waveforms of one length.
+
+    Each file is decoded, mixed to mono by the mean of its channels, resampled, and cut or
+    filled up with zeros to ``duration * sample_rate`` samples. Waveforms (numbers in 2-D) pass
+    through, so that a pipeline that begins with a loader takes either.
+
+    All waveforms are held at once: 2.6 MB per clip of 30 s. Pipelines that begin with a domain
+    such as :class:`~sklearn_genremoe.LogMelSpectrogram` read files clip by clip instead.
+
+    Parameters
+    ----------
+    sample_rate : int, default=22050
+        Sample rate of the result in Hz.
+    duration : float, default=30.0
+        Length of the result in seconds.
+    offset : float, default=0.0
+        Where in the file to begin, in seconds.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be used: raise a
+        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its row
+        with NaN, and list all of them in one warning at the end.
+    n_jobs : int, default=None
+        Files decoded in parallel; joblib's meaning.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Samples per clip.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where waveforms came as a data frame.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe import AudioLoader
+    >>> from sklearn_genremoe.datasets import load_mini_genres
+    >>> paths = load_mini_genres().data[:3]
+    >>> AudioLoader(duration=2.0).fit_transform(paths).shape
+    (3, 44100)
+    """
+
+    _parameter_constraints: dict = {
+        "sample_rate": [Interval(Integral, 1, None, closed="left")],
+        "duration": [Interval(Real, 0, None, closed="neither")],
+        "offset": [Interval(Real, 0, None, closed="left")],
+        "on_error": [StrOptions({"raise", "warn"})],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        sample_rate=22050,
+        duration=30.0,
+        offset=0.0,
+        *,
+        on_error="raise",
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.sample_rate = sample_rate
+        self.duration = duration
+        self.offset = offset
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X, y=None):
+        """Note the number of samples per clip; nothing is learned and no file is read.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, or array-like of shape (n_clips, n_samples)
+            Paths or waveforms.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : AudioLoader
+            The loader.
+        """
+        self._check(X, reset=True)
+        return self
+
+    def transform(self, X):
+        """Load the clips.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, or array-like of shape (n_clips, n_samples)
+            Paths or waveforms.
+
+        Returns
+        -------
+        waveforms : ndarray of shape (n_clips, n_samples)
+            float32 for paths; waveforms as they came (integers become float32).
+        """
+        clips = self._check(X, reset=False)
+        if clips.paths is None:
+            return clips.waveforms
+        waveforms = np.empty((clips.n_clips, self._n_samples), dtype=np.float32)
+        # Decoding and resampling release the interpreter lock: threads need no copies.
+        loaded = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")(
+            delayed(_load)(path, self.sample_rate, self.offset, self.duration, self.on_error)
+            for path in clips.paths
+        )
+        bad = []
+        for row, clip in enumerate(
+            tqdm(loaded, total=clips.n_clips, unit="clip", disable=not self.verbose)
+        ):
+            if isinstance(clip, BadClipError):
+                bad.append(f"row {row}: {clip}")
+                waveforms[row] = np.nan
+            else:
+                waveforms[row] = clip
+        if bad:
+            warnings.warn(bad_clips_message(bad), BadClipWarning, stacklevel=2)
+        return waveforms
+
+    def _check(self, X, reset):
+        self._validate_params()
+        return check_clips(self, X, path_samples=self._n_samples, reset=reset)
+
+    @property
+    def _n_samples(self) -> int:
+        return round(self.duration * self.sample_rate)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def bad_clips_message(bad: list[str]) -> str:
+    """Word the one warning about all bad clips."""
+    return (
+        f"{len(bad)} bad clip(s), whose rows are NaN; leave these rows out before fitting:\n"
+        + "\n".join(bad)
+    )
+
+
+def _load(path, sample_rate, offset, duration, on_error):
+    try:
+        waveform = decode_audio(path, sample_rate=sample_rate, offset=offset, duration=duration)
+    except BadClipError as error:
+        if on_error == "raise":
+            raise
+        return error
+    return fix_length(waveform, round(duration * sample_rate))

@@ -1,0 +1,203 @@
+"""Clips as extracted domains."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+
+class DomainBatch:
+    """Clips, each seen through several feature domains.
+
+    Behaves like a 1-D array of clips, so that scikit-learn's splitters can index it, and like
+    a mapping from domain names to spectrograms: ``batch[rows]`` is a smaller batch,
+    ``batch["harmonic"]`` the array of a domain.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array-like of shape (n_clips, n_bins, n_frames)
+        The spectrograms of each domain; shapes may differ in bins and frames.
+    domains : mapping of str to BaseDomain, default=None
+        The domains that computed the arrays, where known. An expert then finds its array by
+        what it computes instead of by name.
+    bad_clips : mapping of int to str, default=None
+        Rows that could not be extracted, and why. Their features are NaN.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the domains.
+    domains : dict of str to BaseDomain
+        The domains as given.
+    bad_clips : dict of int to str
+        The bad rows as given.
+    shape : tuple of int
+        ``(n_clips,)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_genremoe.domains import DomainBatch
+    >>> batch = DomainBatch({"original": np.zeros((5, 96, 40))})
+    >>> batch
+    DomainBatch(5 clips; original: 96 x 40)
+    >>> batch[[0, 2]].shape
+    (2,)
+    >>> batch["original"].shape
+    (5, 96, 40)
+    """
+
+    ndim = 1
+
+    def __init__(self, arrays, domains=None, *, bad_clips=None):
+        if not isinstance(arrays, Mapping) or not arrays:
+            raise ValueError(
+                f"arrays is {type(arrays).__name__}; expected a mapping with at least one entry, "
+                "from domain names to arrays of shape (n_clips, n_bins, n_frames)"
+            )
+        self._arrays = {name: _as_spectrograms(name, array) for name, array in arrays.items()}
+        counts = {name: len(array) for name, array in self._arrays.items()}
+        if len(set(counts.values())) > 1:
+            raise ValueError(
+                f"the domains hold different numbers of clips: {counts}; every domain needs one "
+                "spectrogram per clip"
+            )
+        self.domains = dict(domains or {})
+        unknown = sorted(set(self.domains) - set(self._arrays))
+        if unknown:
+            raise ValueError(f"domains names {unknown}, which arrays lacks: it has {self.names}")
+        self.bad_clips = dict(bad_clips or {})
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._arrays)
+
+    @property
+    def shape(self) -> tuple[int]:
+        return (len(self),)
+
+    def __len__(self) -> int:
+        return len(next(iter(self._arrays.values())))
+
+    def __contains__(self, name) -> bool:
+        return isinstance(name, str) and name in self._arrays
+
+    def __iter__(self):
+        return (self[[row]] for row in range(len(self)))
+
+    def __getitem__(self, key):
+        """Return the array of a domain, or the batch of some clips."""
+        if isinstance(key, str):
+            if key not in self._arrays:
+                raise KeyError(f"no domain {key!r}; the batch holds {self.names}")
+            return self._arrays[key]
+        rows = self._resolve_rows(key)
+        return self._derive({name: array[rows] for name, array in self._arrays.items()}, rows)
+
+    def select(self, names) -> "DomainBatch":
+        """Keep some domains.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The domains to keep, in this order.
+
+        Returns
+        -------
+        batch : DomainBatch
+            The same clips; arrays are shared, not copied.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> batch = DomainBatch({"a": np.zeros((2, 3, 4)), "b": np.zeros((2, 3, 4))})
+        >>> batch.select(["b"]).names
+        ['b']
+        """
+        return DomainBatch(
+            {name: self[name] for name in names},
+            {name: self.domains[name] for name in names if name in self.domains},
+            bad_clips=self.bad_clips,
+        )
+
+    def find(self, domain, name=None) -> np.ndarray:
+        """Return the array that a domain would compute for these clips.
+
+        Parameters
+        ----------
+        domain : BaseDomain
+            The domain asked for.
+        name : str, default=None
+            The entry to fall back on where the batch was made by hand and does not know what
+            computed its arrays. None accepts the only entry of such a batch.
+
+        Returns
+        -------
+        array : ndarray of shape (n_clips, n_bins, n_frames)
+            The spectrograms.
+
+        Raises
+        ------
+        ValueError
+            The batch does not hold this domain, or holds it with other parameters.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_genremoe import MFCC
+        >>> batch = DomainBatch({"mfcc": np.zeros((2, 60, 40))})
+        >>> batch.find(MFCC(), "mfcc").shape
+        (2, 60, 40)
+        """
+        for entry, stored in self.domains.items():
+            if stored.signature == domain.signature:
+                return self[entry]
+        if name is None and len(self.names) == 1:
+            name = self.names[0]
+        if name in self and name not in self.domains:
+            return self[name]
+        held = ", ".join(f"{entry} = {self.domains.get(entry, 'unknown')}" for entry in self.names)
+        raise ValueError(
+            f"the DomainBatch does not hold {domain}; it holds {held}. Extract it with a "
+            "DomainUnion that includes this domain with the same parameters, or pass paths or "
+            "waveforms"
+        )
+
+    def __array__(self, dtype=None, copy=None):
+        """Return all domains side by side, (n_clips, n_features) float32."""
+        flat = [np.asarray(array).reshape(len(self), -1) for array in self._arrays.values()]
+        return np.concatenate(flat, axis=1).astype(dtype or np.float32, copy=False)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(
+            f"{name}: {array.shape[1]} x {array.shape[2]}" for name, array in self._arrays.items()
+        )
+        return f"DomainBatch({len(self)} clips; {shapes})"
+
+    def _resolve_rows(self, key):
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]  # what scikit-learn's indexing writes
+        if isinstance(key, slice):
+            return key
+        rows = np.asarray(key)
+        if rows.size == 0:
+            rows = rows.astype(int)
+        if rows.ndim != 1 or rows.dtype.kind not in "iub":
+            raise IndexError(
+                f"cannot index clips by {key!r}; use a slice, a 1-D sequence of row numbers or a "
+                "mask, or the name of a domain"
+            )
+        return rows
+
+    def _derive(self, arrays, rows) -> "DomainBatch":
+        picked = np.arange(len(self))[rows]
+        bad = {new: self.bad_clips[old] for new, old in enumerate(picked) if old in self.bad_clips}
+        return DomainBatch(arrays, self.domains, bad_clips=bad)
+
+
+def _as_spectrograms(name, array):
+    array = array if isinstance(array, np.ndarray) else np.asarray(array)
+    if array.ndim != 3:
+        raise ValueError(
+            f"domain {name!r} has shape {array.shape}; expected (n_clips, n_bins, n_frames)"
+        )
+    return array
