@@ -5,8 +5,6 @@ import os
 # Every worker keeps to one thread, so that the workers share the cores fairly. The variable must
 # stand before numpy loads its libraries; it also reaches the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# scikit-learn's check of the array API would skip itself without it.
-os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 from collections import Counter
 from importlib.metadata import version
