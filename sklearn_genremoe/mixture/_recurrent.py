@@ -1,0 +1,107 @@
+"""The recurrent gate network of the paper's MoER."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..experts._network import BatchNorm
+
+
+class SeededDropout(nn.Module):
+    """Dropout that draws from a generator of its own.
+
+    torch's dropout draws from the global generator: fits that run in threads beside each
+    other would then not be reproducible, and each fit would leave the global state changed.
+
+    Parameters
+    ----------
+    p : float
+        Share of the values that is set to zero in training.
+    seed : int
+        Seed of the generator.
+    """
+
+    def __init__(self, p: float, seed: int) -> None:
+        super().__init__()
+        self.p = p
+        self.seed = seed
+        self._generator: torch.Generator | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Drop values of `x` in training, scaling the others up by 1/(1 - p)."""
+        if not self.training or self.p == 0:
+            return x
+        if self._generator is None or self._generator.device != x.device:
+            self._generator = torch.Generator(x.device).manual_seed(self.seed)
+        kept = torch.rand(x.shape, generator=self._generator, device=x.device) >= self.p
+        return x * kept / (1 - self.p)
+
+    def __getstate__(self) -> dict:
+        # Only training needs the generator, and a fitted network trains no more.
+        return {**self.__dict__, "_generator": None}
+
+
+class RecurrentGate(nn.Module):
+    """Two bidirectional GRU layers over the frames of a clip, then two dense layers.
+
+    Dropout .25, bidirectional GRU over all frames, dropout .25, bidirectional GRU whose last
+    states are kept, dropout .5, dense 32, batch normalisation, ELU, dense with one output per
+    expert. Kernels start Glorot-uniform, recurrent ones orthogonal, biases at zero.
+
+    Parameters
+    ----------
+    n_outputs : int
+        Number of experts.
+    n_bins : int
+        Bins of the spectrograms.
+    hidden_size : int, default=64
+        Units of each GRU, in each direction.
+    seed : int, default=0
+        Seed of the dropout masks.
+
+    Examples
+    --------
+    >>> import torch
+    >>> gate = RecurrentGate(4, 96)
+    >>> sum(tensor.numel() for tensor in gate.state_dict().values())
+    141092
+    >>> gate(torch.zeros(2, 96, 30)).shape
+    torch.Size([2, 4])
+    """
+
+    N_DENSE = 32
+
+    def __init__(self, n_outputs: int, n_bins: int, hidden_size: int = 64, seed: int = 0) -> None:
+        super().__init__()
+        self.input_dropout = SeededDropout(0.25, seed)
+        self.first = nn.GRU(n_bins, hidden_size, bidirectional=True, batch_first=True)
+        self.between_dropout = SeededDropout(0.25, seed + 1)
+        self.second = nn.GRU(2 * hidden_size, hidden_size, bidirectional=True, batch_first=True)
+        self.last_dropout = SeededDropout(0.5, seed + 2)
+        self.dense = nn.Linear(2 * hidden_size, self.N_DENSE)
+        self.norm = BatchNorm(self.N_DENSE)
+        self.head = nn.Linear(self.N_DENSE, n_outputs)
+        for layer in (self.first, self.second):
+            _initialise_gru(layer)
+        for linear in (self.dense, self.head):
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """Return logits (n, n_outputs) for spectrograms (n, bins, frames)."""
+        x, _ = self.first(self.input_dropout(X.transpose(1, 2)))
+        _, last = self.second(self.between_dropout(x))
+        x = self.dense(self.last_dropout(torch.cat([last[0], last[1]], dim=1)))
+        return self.head(F.elu(self.norm(x)))
+
+
+def _initialise_gru(layer: nn.GRU) -> None:
+    for name, parameter in layer.named_parameters():
+        if "weight_ih" in name:
+            nn.init.xavier_uniform_(parameter)  # over the three gates at once, as in Keras
+        elif "weight_hh" in name:
+            nn.init.orthogonal_(parameter)
+        else:
+            nn.init.zeros_(parameter)
