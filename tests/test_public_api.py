@@ -45,10 +45,11 @@ TOP_LEVEL = {
 }
 SUBMODULES = {"audio", "datasets", "domains", "experts", "inspection", "mixture", "pretrained"}
 IN_ROOMS = {
-    "audio": {"AudioLoader", "BadClipError", "BadClipWarning"},
+    "audio": {"AudioLoader", "BadClipError", "BadClipWarning", "decode_audio", "fix_length"},
     "datasets": {"load_audio_folder", "load_mini_genres", "make_genre_clips"},
     "domains": {
         "BaseDomain",
+        "ClipAnalysis",
         "DomainBatch",
         "DomainUnion",
         "HarmonicSpectrogram",
@@ -144,6 +145,17 @@ def test_nothing_imports_from_a_later_room(path: Path) -> None:
         if ROOMS.get(other, max(ROOMS.values()) + 1) > ROOMS[room(path)]
     }
     assert not too_late, f"{room(path)} comes before {too_late} in the flow of data"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_private_names_of_others_stay_in_one_place(path: Path) -> None:
+    private = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module != "__future__":
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            private += [f"{node.module}: {name}" for name in names if name.startswith("_")]
+    allowed = path.name == "_sklearn_compat.py"
+    assert allowed or not private, "import these in _sklearn_compat.py, and from there"
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
