@@ -1,104 +1,241 @@
 """What several domains need of one clip, computed once."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
 import scipy.signal
 
+from ._kernels import masked_power, weighted_sums
 from ._median import running_median
 
-_AMIN = 1e-10  # the least power, as in librosa.power_to_db
+_MIN_POWER = 1e-10  # -100 dB, as in librosa.power_to_db
+_CHUNK = 64  # frames transformed at a time: 0.5 MB, which stays in the second-level cache
+
+
+class Separation(NamedTuple):
+    """How to part the harmonic from the percussive.
+
+    Attributes
+    ----------
+    kernel_size : int
+        Frames, or bins, per running median.
+    power : float
+        Exponent of the soft masks.
+    margin : float
+        How many times louder one part must be than the other; 1 splits everything.
+    """
+
+    kernel_size: int
+    power: float
+    margin: float
 
 
 class ClipAnalysis:
-    """Spectra of one clip, computed when first asked for and then kept.
+    """Spectrograms of one clip, computed when first asked for and then kept.
+
+    All domains of a clip share one analysis, so that the clip is transformed once and each pair
+    of median filters runs once, whatever the number of domains.
 
     Parameters
     ----------
-    waveform : ndarray of shape (n_samples,)
-        The clip.
+    waveform : array-like of shape (n_samples,)
+        The clip; filled up with zeros to one frame by spectrograms that need more.
     sample_rate : int
         Its sample rate in Hz.
+
+    Attributes
+    ----------
+    waveform : ndarray of shape (n_samples,), dtype float32
+        The clip.
+    sample_rate : int
+        The sample rate as given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_genremoe.domains import ClipAnalysis
+    >>> clip = ClipAnalysis(np.sin(np.arange(22050) / 8), 22050)
+    >>> clip.amplitude(1024, 512).shape
+    (513, 44)
+    >>> clip.amplitude(1024, 512) is clip.amplitude(1024, 512)
+    True
     """
 
     def __init__(self, waveform, sample_rate):
         self.waveform = np.asarray(waveform, dtype=np.float32)
         self.sample_rate = sample_rate
-        self._kept = {}
+        self._kept: dict[tuple, object] = {}
 
-    def _once(self, compute, *key):
-        """Return ``compute(*key)``, computed once per key."""
-        full = (compute.__name__, *key)
-        if full not in self._kept:
-            self._kept[full] = compute(*key)
-        return self._kept[full]
+    def _once(self, compute, *args):
+        key = (compute.__name__, *args)
+        if key not in self._kept:
+            self._kept[key] = compute(*args)
+        return self._kept[key]
 
     def amplitude(self, n_fft, hop_length):
-        """Return the amplitude spectrogram, (1 + n_fft // 2, n_frames)."""
+        """Return the amplitude spectrogram.
+
+        Periodic Hann window of `n_fft` samples, frames centred, edges reflected.
+
+        Parameters
+        ----------
+        n_fft : int
+            Samples per frame.
+        hop_length : int
+            Samples from one frame to the next.
+
+        Returns
+        -------
+        amplitude : ndarray of shape (1 + n_fft // 2, n_frames), dtype float32
+            Magnitude of the short-time Fourier transform.
+        """
         return self._once(self._amplitude, n_fft, hop_length)
 
-    def mel_power(self, source, stft, mel, hpss=None):
-        """Return the mel power spectrogram of a source, (n_mels, n_frames)."""
-        return self._once(self._mel_power, source, stft, mel, hpss)
+    def medians(self, n_fft, hop_length, kernel_size):
+        """Return the amplitude spectrogram smoothed along time and along frequency.
 
-    def _amplitude(self, n_fft, hop_length):
-        waveform = self.waveform
-        if waveform.shape[0] < n_fft:
-            waveform = np.pad(waveform, (0, n_fft - waveform.shape[0]))
-        padded = np.pad(waveform, n_fft // 2, mode="reflect")
-        frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
-        window = scipy.signal.get_window("hann", n_fft).astype(np.float32)
-        return np.ascontiguousarray(np.abs(scipy.fft.rfft(frames * window, axis=1)).T)
+        Parameters
+        ----------
+        n_fft, hop_length : int
+            The spectrogram.
+        kernel_size : int
+            Frames, or bins, per running median.
 
-    def _medians(self, stft, kernel_size):
-        amplitude = self.amplitude(*stft)
-        return (
-            np.ascontiguousarray(running_median(amplitude.T, kernel_size[0]).T),
-            running_median(amplitude, kernel_size[1]),
+        Returns
+        -------
+        harmonic, percussive : ndarray of shape (1 + n_fft // 2, n_frames), dtype float32
+            Medians over neighbouring frames, which keep tones, and over neighbouring bins,
+            which keep strokes.
+        """
+        return self._once(self._medians, n_fft, hop_length, kernel_size)
+
+    def mel_power(self, n_fft, hop_length, n_mels, fmin, fmax, part="original", separation=None):
+        """Return the mel power spectrogram of the clip or of a part of it.
+
+        Parameters
+        ----------
+        n_fft, hop_length : int
+            The spectrogram.
+        n_mels : int
+            Number of mel bands.
+        fmin, fmax : float
+            Range of the bands in Hz; `fmax` None means half the sample rate.
+        part : {"original", "harmonic", "percussive"}, default="original"
+            What to look at.
+        separation : Separation, default=None
+            How to part the harmonic from the percussive, where one of them is wanted.
+
+        Returns
+        -------
+        mel_power : ndarray of shape (n_mels, n_frames), dtype float32
+            Power per band.
+        """
+        return self._once(
+            self._mel_power, n_fft, hop_length, n_mels, fmin, fmax, part, separation
         )
 
-    def _mel_power(self, source, stft, mel, hpss):
-        amplitude = self.amplitude(*stft)
-        if source != "original":
-            kernel_size, power, margin = hpss
-            harmonic, percussive = self._once(self._medians, stft, kernel_size)
-            wanted, other = (
-                (harmonic, percussive) if source == "harmonic" else (percussive, harmonic)
-            )
-            amplitude = amplitude * soft_mask(wanted, other * np.float32(margin), power, margin)
-        return mel_filterbank(self.sample_rate, stft[0], *mel) @ (amplitude * amplitude)
+    def _amplitude(self, n_fft, hop_length):
+        return np.ascontiguousarray(self._once(self._amplitude_by_frames, n_fft, hop_length).T)
+
+    def _amplitude_by_frames(self, n_fft, hop_length):
+        waveform = self.waveform
+        if len(waveform) < n_fft:
+            waveform = np.pad(waveform, (0, n_fft - len(waveform)))
+        padded = np.pad(waveform, n_fft // 2, mode="reflect")
+        frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
+        # Transformed in double precision, like librosa does: single precision would blur the
+        # bins that are 100 dB below their frame's maximum, and the masks depend on them.
+        window = scipy.signal.get_window("hann", n_fft)
+        amplitude = np.empty((len(frames), 1 + n_fft // 2), dtype=np.float32)
+        for start in range(0, len(frames), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            spectra = scipy.fft.rfft(frames[chunk] * window, axis=1, overwrite_x=True)
+            np.abs(spectra.astype(np.complex64), out=amplitude[chunk])
+        return amplitude
+
+    def _medians(self, n_fft, hop_length, kernel_size):
+        by_frames = self._once(self._amplitude_by_frames, n_fft, hop_length)
+        harmonic = np.ascontiguousarray(running_median(by_frames, kernel_size).T)
+        return harmonic, running_median(self.amplitude(n_fft, hop_length), kernel_size)
+
+    def _mel_power(self, n_fft, hop_length, n_mels, fmin, fmax, part, separation):
+        amplitude = self.amplitude(n_fft, hop_length)
+        if part == "original":
+            power = amplitude * amplitude
+        else:
+            harmonic, percussive = self.medians(n_fft, hop_length, separation.kernel_size)
+            pair = (harmonic, percussive) if part == "harmonic" else (percussive, harmonic)
+            power = masked_power(amplitude, *pair, separation.margin, separation.power)
+        return weighted_sums(*mel_filterbank(self.sample_rate, n_fft, n_mels, fmin, fmax), power)
 
 
-def soft_mask(wanted, other, power, margin):
-    larger = np.maximum(wanted, other)
-    empty = larger < np.finfo(np.float32).tiny
-    larger[empty] = 1
-    a, b = (wanted / larger) ** power, (other / larger) ** power
-    a[empty] = b[empty] = 1 if margin == 1 else 0
-    b[empty] = 1
-    return a / (a + b)
-
-
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
-    """Return the Slaney mel filterbank, (n_mels, 1 + n_fft // 2)."""
-    from librosa.filters import mel  # a second to import, so only where it is needed
+    """Return the Slaney mel filterbank, and where each band's weights begin and end.
 
-    return mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    Parameters
+    ----------
+    sample_rate, n_fft, n_mels, fmin, fmax : int or float
+        As :func:`librosa.filters.mel` has them.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_mels, 1 + n_fft // 2), dtype float32
+        Slaney's scale and area normalisation.
+    first, last : ndarray of shape (n_mels,), dtype int
+        ``weights[band]`` is zero outside ``first[band] <= bin < last[band]``.
+    """
+    from librosa.filters import mel  # slow to import, so not before it is needed
+
+    weights = mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    filled = weights > 0
+    first = np.argmax(filled, axis=1)
+    last = first + np.count_nonzero(filled, axis=1)
+    return weights, first, last
 
 
 def power_to_db(power, top_db):
-    """Return decibels of power, floored `top_db` below the maximum."""
-    db = 10.0 * np.log10(np.maximum(_AMIN, power))
-    return db if top_db is None else np.maximum(db, db.max() - np.float32(top_db))
+    """Convert power to decibels.
+
+    Parameters
+    ----------
+    power : ndarray, dtype float32
+        Power; below 1e-10 it counts as 1e-10.
+    top_db : float or None
+        Floor below the maximum, in dB; None for no floor.
+
+    Returns
+    -------
+    decibels : ndarray, dtype float32
+        ``10 * log10(power)``.
+    """
+    decibels = np.log10(np.maximum(power, np.float32(_MIN_POWER)))
+    decibels *= np.float32(10)
+    if top_db is not None:
+        np.maximum(decibels, decibels.max() - np.float32(top_db), out=decibels)
+    return decibels
 
 
 def zscore(x, axis=None):
-    """Return x with mean 0 and deviation 1, or zeros where x is constant."""
-    centred = x - x.mean(axis=axis, keepdims=True, dtype=np.float64).astype(np.float32)
-    deviation = centred.std(axis=axis, keepdims=True, dtype=np.float64)
-    scale = np.abs(x).max(axis=axis, keepdims=True)
-    flat = deviation <= 1e-6 * scale
-    centred /= np.where(flat, 1, deviation).astype(np.float32)
-    return np.where(flat, np.float32(0), centred)
+    """Shift and scale to mean 0 and standard deviation 1.
+
+    Parameters
+    ----------
+    x : ndarray, dtype float32
+        Any numbers.
+    axis : int, default=None
+        The axis of one z-score; None takes one over all of x.
+
+    Returns
+    -------
+    scores : ndarray, dtype float32
+        The z-scores; zeros where x is constant within float32 rounding.
+    """
+    mean = x.mean(axis=axis, keepdims=True, dtype=np.float64)
+    scores = x - mean.astype(np.float32)
+    deviation = np.sqrt(np.square(scores).mean(axis=axis, keepdims=True, dtype=np.float64))
+    constant = deviation <= 1e-6 * np.abs(mean)
+    scores *= np.where(constant, 0, 1 / np.where(constant, 1, deviation)).astype(np.float32)
+    return scores

@@ -139,14 +139,12 @@ class BaseDomain(TransformerMixin, BaseEstimator):
     def _check(self, X, reset):
         return check_clips(self, X, path_samples=self.n_samples, reset=reset)
 
-    def _log_mel(self, analysis, source):
-        """Return the log-mel spectrogram in dB of a source."""
-        stft = (self.n_fft, self.hop_length)
-        mel = (self.n_mels, self.fmin, self.fmax)
-        hpss = None
-        if source != "original":
-            hpss = (self.kernel_size, self.kernel_size), self.power, self.margin
-        return power_to_db(analysis.mel_power(source, stft, mel, hpss), self.top_db)
+    def _log_mel(self, analysis, part="original", separation=None):
+        """Return the log-mel spectrogram in dB of the clip or of a part of it."""
+        mel_power = analysis.mel_power(
+            self.n_fft, self.hop_length, self.n_mels, self.fmin, self.fmax, part, separation
+        )
+        return power_to_db(mel_power, self.top_db)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -7,7 +7,7 @@ import scipy.fft
 from scipy.signal import savgol_filter
 
 from .._sklearn_compat import Interval, StrOptions
-from ._analysis import power_to_db, zscore
+from ._analysis import Separation, power_to_db, zscore
 from ._base import BaseDomain
 
 _HPSS_CONSTRAINTS: dict = {
@@ -52,7 +52,7 @@ class LogMelSpectrogram(BaseDomain):
         self.verbose = verbose
 
     def features(self, analysis):
-        return self._log_mel(analysis, "original")
+        return self._log_mel(analysis)
 
 
 class _SeparatedSpectrogram(BaseDomain):
@@ -97,19 +97,23 @@ class _SeparatedSpectrogram(BaseDomain):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    def _separated_log_mel(self, analysis, part):
+        separation = Separation(self.kernel_size, self.power, self.margin)
+        return self._log_mel(analysis, part, separation)
+
 
 class HarmonicSpectrogram(_SeparatedSpectrogram):
     """Log-mel spectrogram of what sounds on: the paper's harmonic domain."""
 
     def features(self, analysis):
-        return self._log_mel(analysis, "harmonic")
+        return self._separated_log_mel(analysis, "harmonic")
 
 
 class PercussiveSpectrogram(_SeparatedSpectrogram):
     """Log-mel spectrogram of what strikes: the paper's percussive domain."""
 
     def features(self, analysis):
-        return self._log_mel(analysis, "percussive")
+        return self._separated_log_mel(analysis, "percussive")
 
 
 class ModulationSpectrogram(BaseDomain):
@@ -157,7 +161,7 @@ class ModulationSpectrogram(BaseDomain):
         self.verbose = verbose
 
     def features(self, analysis):
-        mel = zscore(self._log_mel(analysis, "original"))
+        mel = zscore(self._log_mel(analysis))
         first = 1 if self.drop_dc else 0
         n_bins = max(1, mel.shape[1] // 2)
         modulation = np.abs(scipy.fft.rfft(mel, axis=1))[:, first : first + n_bins]
@@ -206,7 +210,7 @@ class MFCC(BaseDomain):
         self.verbose = verbose
 
     def features(self, analysis):
-        mel = self._log_mel(analysis, "original")
+        mel = self._log_mel(analysis)
         mfcc = scipy.fft.dct(mel, axis=0, type=2, norm="ortho")[: self.n_mfcc]
         width = min(9, mfcc.shape[1] - (mfcc.shape[1] + 1) % 2)
         deltas = [
