@@ -1,0 +1,106 @@
+"""What a mixture accepts as experts and as mixer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import clone, is_classifier
+
+from ._base import BaseMixer
+from ._gates import CNNMixer, RNNMixer
+from ._mixers import BalancedMixer, LogPoolMixer, StackingMixer
+
+MIXERS: dict[str, type[BaseMixer]] = {
+    "balanced": BalancedMixer,
+    "cnn": CNNMixer,
+    "rnn": RNNMixer,
+    "log_pool": LogPoolMixer,
+    "stacking": StackingMixer,
+}
+
+
+def make_mixer(mixer: Any) -> BaseMixer:
+    """Return a new, unfitted mixer for a name or a mixer.
+
+    Parameters
+    ----------
+    mixer : str or BaseMixer
+        A name, or a mixer to clone.
+
+    Returns
+    -------
+    mixer : BaseMixer
+        The mixer.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or the object is no mixer.
+
+    Examples
+    --------
+    >>> make_mixer("balanced")
+    BalancedMixer()
+    """
+    if isinstance(mixer, str) and mixer in MIXERS:
+        return MIXERS[mixer]()
+    if isinstance(mixer, BaseMixer):
+        return clone(mixer)
+    raise ValueError(
+        f"mixer={mixer!r} is not known; expected one of {', '.join(map(repr, MIXERS))}, or an "
+        "instance of a mixer, for example RNNMixer(max_epochs=20) or one of your own (a subclass "
+        "of BaseMixer)."
+    )
+
+
+def check_experts(experts: Any) -> list[tuple[str, Any]]:
+    """Return the experts that take part, or raise if the list makes no sense.
+
+    Parameters
+    ----------
+    experts : list of (str, estimator or "drop")
+        The experts.
+
+    Returns
+    -------
+    taking_part : list of (str, estimator)
+        Those that aren't dropped.
+
+    Raises
+    ------
+    ValueError
+        If it isn't a list of pairs, is empty, names an expert twice or drops all.
+    TypeError
+        If an expert isn't a classifier with ``predict_proba``.
+    """
+    expected = "a list of (name, classifier) such as paper_experts() gives"
+    if not isinstance(experts, (list, tuple)):
+        raise ValueError(f"experts is {experts!r}; expected {expected}.")
+    if not experts:
+        raise ValueError(f"experts is empty; expected {expected}, with at least one entry.")
+    for entry in experts:
+        if not isinstance(entry, (list, tuple)) or len(entry) != 2 or not isinstance(entry[0], str):
+            raise ValueError(f"experts holds {entry!r}; expected {expected}.")
+    names = [name for name, _ in experts]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"The expert names {twice} stand for several experts; names are unique.")
+    for name, expert in experts:
+        if isinstance(expert, str) and expert == "drop":
+            continue
+        if isinstance(expert, type):
+            raise TypeError(
+                f"The expert {name!r} is the class {expert.__name__}; expected an instance, "
+                f"{expert.__name__}()."
+            )
+        if not hasattr(expert, "fit") or not is_classifier(expert):
+            raise TypeError(f"The expert {name!r} is {expert!r}; expected a classifier, or 'drop'.")
+        if not hasattr(expert, "predict_proba"):
+            raise TypeError(
+                f"The expert {name!r}, {expert!r}, has no predict_proba, and a mixer needs "
+                "probabilities: switch them on, or wrap the expert in CalibratedClassifierCV."
+            )
+    kept = [(name, expert) for name, expert in experts if not isinstance(expert, str)]
+    if not kept:
+        raise ValueError(f"All experts ({', '.join(names)}) are dropped; keep at least one.")
+    return kept

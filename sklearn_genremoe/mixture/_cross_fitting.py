@@ -1,0 +1,272 @@
+"""Fitting the experts, and hearing what they think of clips that they weren't trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from joblib import effective_n_jobs
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from tqdm.auto import tqdm
+
+from .._sklearn_compat import _check_method_params, _safe_indexing
+from ..domains import DomainBatch
+from ..experts._training import resolve_device
+from ._splits import Split
+
+# Clips whose features are gathered at a time for prediction.
+_CHUNK = 64
+
+
+class FoldAverage(ClassifierMixin, BaseEstimator):
+    """One expert whose opinion is the mean of those of the models that the folds left.
+
+    Parameters
+    ----------
+    models : list of estimators
+        Fitted classifiers.
+    """
+
+    def __init__(self, models: list[Any]) -> None:
+        self.models = models
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    @property
+    def classes_(self) -> NDArray:
+        """All classes that one of the models knows."""
+        return np.unique(np.concatenate([model.classes_ for model in self.models]))
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the mean of the models' probabilities."""
+        return np.mean([aligned_proba(model, X, self.classes_) for model in self.models], axis=0)
+
+    def predict(self, X: Any) -> NDArray:
+        """Return the most probable class of each clip."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def aligned_proba(expert: Any, X: Any, classes: NDArray) -> NDArray[np.float64]:
+    """Return an expert's probabilities with one column for each of `classes`.
+
+    Parameters
+    ----------
+    expert : estimator
+        A fitted classifier.
+    X : array-like of shape (n_clips, ...)
+        What it sees of the clips.
+    classes : ndarray of shape (n_classes,)
+        All genres, sorted. Those that the expert has never seen get zeros.
+
+    Returns
+    -------
+    proba : ndarray of shape (n_clips, n_classes)
+        Rows sum to one within float64.
+    """
+    given = np.asarray(expert.predict_proba(X), dtype=np.float64)
+    proba = np.zeros((len(given), len(classes)))
+    proba[:, np.searchsorted(classes, expert.classes_)] = given
+    return proba / proba.sum(axis=1, keepdims=True)
+
+
+def opinions_of(
+    experts: Sequence[Any],
+    views: Sequence[Any],
+    classes: NDArray,
+) -> NDArray[np.float64]:
+    """Return what fitted experts think of clips, (n_clips, n_experts, n_classes)."""
+    return np.stack(
+        [_judge(expert, view, None, classes) for expert, view in zip(experts, views)], axis=1
+    )
+
+
+def fit_experts(
+    experts: Sequence[tuple[str, Any]],
+    views: Sequence[Any],
+    y: NDArray,
+    classes: NDArray,
+    params: dict[str, dict[str, Any]],
+    splits: Sequence[Split],
+    *,
+    refit: bool = True,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> tuple[list[Any], NDArray[np.float64] | None, NDArray[np.intp] | None]:
+    """Fit every expert on all clips and on each split, in one pool of jobs.
+
+    Parameters
+    ----------
+    experts : sequence of (str, estimator)
+        The experts; cloned.
+    views : sequence of array-like
+        What each expert sees of the clips.
+    y : ndarray of shape (n_clips,)
+        The genres.
+    classes : ndarray of shape (n_classes,)
+        All genres, sorted.
+    params : dict of str to dict
+        Metadata for the ``fit`` of each expert, by name.
+    splits : sequence of (train, test)
+        Row numbers to learn from and to judge; may be empty.
+    refit : bool, default=True
+        Whether to fit on all clips. If not, the models of the splits are kept and averaged.
+    n_jobs : int, default=None
+        Jobs at a time.
+    verbose : int, default=0
+        Above zero, show progress.
+
+    Returns
+    -------
+    fitted : list of estimators
+        One per expert.
+    opinions : ndarray of shape (n_judged, n_experts, n_classes) or None
+        What the models think of the clips that they weren't trained on.
+    judged : ndarray of int of shape (n_judged,) or None
+        The rows of those clips. Clips of a genre that isn't among those that the models of
+        the split learned from are left out: nobody could have known it.
+    """
+    splits = [(train, test[np.isin(y[test], y[train])]) for train, test in splits]
+    refit = refit or not splits
+    tasks: list[tuple[int, Split | None]] = [
+        (m, split) for m in range(len(experts)) for split in [*splits, *([None] if refit else [])]
+    ]
+    results = Parallel(n_jobs=_n_jobs([expert for _, expert in experts], n_jobs))(
+        delayed(_fit_and_judge)(
+            experts[m][1], views[m], y, classes, params[experts[m][0]], split, keep=not refit
+        )
+        for m, split in tqdm(tasks, desc="experts", unit="fit", disable=not verbose)
+    )
+    fitted, opinions = [], []
+    for m in range(len(experts)):
+        mine = [result for (other, _), result in zip(tasks, results) if other == m]
+        if refit:
+            fitted.append(mine[-1][0])
+        else:
+            models = [model for model, _ in mine]
+            fitted.append(models[0] if len(models) == 1 else FoldAverage(models))
+        opinions.append([proba for _, proba in mine[: len(splits)]])
+    if not splits:
+        return fitted, None, None
+    judged = np.concatenate([test for _, test in splits])
+    in_order = judged.argsort(kind="stable")
+    stacked = np.stack([np.concatenate(probas) for probas in opinions], axis=1)
+    return fitted, stacked[in_order], judged[in_order]
+
+
+def _fit_and_judge(
+    expert: Any,
+    view: Any,
+    y: NDArray,
+    classes: NDArray,
+    params: dict[str, Any],
+    split: Split | None,
+    keep: bool,
+) -> tuple[Any, NDArray | None]:
+    """Fit an expert, on all clips or on one side of a split, and let it judge the other."""
+    if split is None:
+        return clone(expert).fit(view, y, **params), None
+    train, test = split
+    params = _check_method_params(y, params, train)
+    model = clone(expert).fit(_safe_indexing(view, train), y[train], **params)
+    return model if keep else None, _judge(model, view, test, classes)
+
+
+def _judge(
+    expert: Any, view: Any, rows: NDArray[np.intp] | None, classes: NDArray
+) -> NDArray[np.float64]:
+    """Return an expert's aligned probabilities, of all clips or of some."""
+    if not isinstance(view, DomainBatch):
+        return aligned_proba(expert, view if rows is None else _safe_indexing(view, rows), classes)
+    # Features may be mapped from a file that is larger than the memory.
+    rows = np.arange(len(view)) if rows is None else rows
+    chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+    probas = [aligned_proba(expert, view[chunk], classes) for chunk in chunks]
+    return np.concatenate(probas) if probas else np.zeros((0, len(classes)))
+
+
+def weight_params(name: str, expert: Any, sample_weight: NDArray | None) -> dict[str, Any]:
+    """Return the arguments that hand sample weights to an expert's ``fit``.
+
+    Parameters
+    ----------
+    name : str
+        The expert's name, for the message.
+    expert : estimator
+        The expert. In a Pipeline the last step gets the weights.
+    sample_weight : ndarray of shape (n_clips,) or None
+        The weights.
+
+    Returns
+    -------
+    params : dict
+        Empty without weights.
+
+    Raises
+    ------
+    ValueError
+        If the expert can't take weights.
+    """
+    if sample_weight is None:
+        return {}
+    prefix, last = "", expert
+    while isinstance(last, Pipeline):
+        step, last = last.steps[-1]
+        prefix += f"{step}__"
+    if not has_fit_parameter(last, "sample_weight"):
+        raise ValueError(
+            f"sample_weight was given, but the expert {name!r} can't take it: "
+            f"{type(last).__name__}.fit has no parameter of that name. Leave the weights out, or "
+            "give an expert that takes them."
+        )
+    return {f"{prefix}sample_weight": sample_weight}
+
+
+def seed_missing(component: Any, seed: int) -> None:
+    """Set every ``random_state`` of a component that is None, deterministically."""
+    rng = check_random_state(seed)
+    params = component.get_params(deep=True)
+    names = sorted(n for n in params if n == "random_state" or n.endswith("__random_state"))
+    # One draw per name, used or not: a seed doesn't depend on which others are set.
+    seeds = {name: int(rng.randint(np.iinfo(np.int32).max)) for name in names}
+    component.set_params(**{name: seeds[name] for name in names if params[name] is None})
+
+
+def classes_of_prefit(experts: Sequence[tuple[str, Any]], y: NDArray) -> NDArray:
+    """Return the genres that fitted experts know; raise if one isn't fitted or `y` has others."""
+    for name, expert in experts:
+        try:
+            check_is_fitted(expert)
+        except NotFittedError as error:
+            raise NotFittedError(
+                f"cv='prefit' takes fitted experts, but {name!r} isn't fitted: fit it, or give "
+                "another cv."
+            ) from error
+    classes = np.unique(np.concatenate([np.asarray(expert.classes_) for _, expert in experts]))
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(
+            f"y has the genres {unknown.tolist()}, which no expert knows; the fitted experts "
+            f"know {classes.tolist()}."
+        )
+    return classes
+
+
+def _n_jobs(experts: Sequence[Any], n_jobs: int | None) -> int | None:
+    """Return how many experts to fit at a time: those on one accelerator take turns."""
+    devices = {
+        resolve_device(value).type
+        for expert in experts
+        for name, value in expert.get_params(deep=True).items()
+        if name.rpartition("__")[2] == "device" and isinstance(value, str)
+    }
+    if devices <= {"cpu"} or effective_n_jobs(n_jobs) == 1:
+        return n_jobs
+    return 1

@@ -1,0 +1,188 @@
+"""Which clips the experts learn from, and which the mixer hears their opinions on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import (
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+    check_cv,
+)
+from sklearn.utils import check_random_state
+
+_ACCEPTED = (
+    "an integer of at least 2 (folds), a share between 0 and 1 (hold-out), 'train', 'prefit', "
+    "a splitter, or an iterable of (train, test) row numbers"
+)
+
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
+def check_cv_value(cv: Any) -> None:
+    """Raise if a value of `cv` means nothing.
+
+    Parameters
+    ----------
+    cv : object
+        The value.
+
+    Raises
+    ------
+    ValueError
+        If it is none of those that the mixture accepts.
+
+    Examples
+    --------
+    >>> check_cv_value(5)
+    >>> check_cv_value(0.2)
+    >>> check_cv_value(1)
+    Traceback (most recent call last):
+    ...
+    ValueError: cv=1 is not accepted; expected an integer of at least 2 (folds), ...
+    """
+    if isinstance(cv, (bool, np.bool_)):
+        accepted = False
+    elif isinstance(cv, Integral):
+        accepted = int(cv) >= 2
+    elif isinstance(cv, Real):
+        accepted = 0 < float(cv) < 1
+    elif isinstance(cv, str):
+        accepted = cv in ("train", "prefit")
+    else:
+        accepted = hasattr(cv, "split") or isinstance(cv, Iterable)
+    if not accepted:
+        raise ValueError(f"cv={cv!r} is not accepted; expected {_ACCEPTED}.")
+
+
+def make_splits(
+    cv: Any,
+    X: Any,
+    y: NDArray[Any],
+    *,
+    groups: NDArray[Any] | None = None,
+    params: dict[str, Any] | None = None,
+    kept: NDArray[np.intp] | None = None,
+    random_state: Any = None,
+) -> list[Split]:
+    """Split clips into those that experts learn from and those that they judge.
+
+    Parameters
+    ----------
+    cv : int, float, splitter or iterable
+        Folds, hold-out share, or what yields the splits.
+    X : array-like of shape (n_clips, ...)
+        The clips, for splitters that look at them.
+    y : ndarray of shape (n_clips,)
+        The genres.
+    groups : ndarray of shape (n_clips,), default=None
+        What must not stand on both sides of a split, for example the artist of each clip.
+    params : dict, default=None
+        More metadata for the splitter's ``split``.
+    kept : ndarray of int, default=None
+        Where the clips stood before clips without weight were taken out: an iterable of
+        splits counts those. None if none was.
+    random_state : int, RandomState instance or None, default=None
+        Draws the hold-out clips; all else is deterministic.
+
+    Returns
+    -------
+    splits : list of (train, test)
+        Row numbers.
+
+    Raises
+    ------
+    ValueError
+        If a genre has too few clips or groups to be split, or a split has an empty side.
+    """
+    if isinstance(cv, Integral):
+        _check_enough(y, groups, int(cv))
+        splits = _folds(int(cv), y, groups)
+    elif isinstance(cv, Real):
+        _check_enough(y, groups, 2)
+        splits = [_hold_out(float(cv), y, groups, random_state)]
+    elif hasattr(cv, "split"):
+        splits = list(check_cv(cv, y, classifier=True).split(X, y, groups=groups, **(params or {})))
+    else:
+        splits = [(_rows(train, kept), _rows(test, kept)) for train, test in cv]
+    for number, (train, test) in enumerate(splits):
+        if not len(train) or not len(test):
+            side = "learn from" if not len(train) else "hold out"
+            raise ValueError(
+                f"Split {number} of cv={cv!r} leaves no clip to {side}; use fewer folds or "
+                "larger sides."
+            )
+    if not splits:
+        raise ValueError(f"cv={cv!r} yields no split; expected {_ACCEPTED}.")
+    return splits
+
+
+def _folds(n_folds: int, y: NDArray, groups: NDArray | None) -> list[Split]:
+    # No shuffling: clips of one album tend to stand beside each other, and then stay together.
+    if groups is None:
+        return list(StratifiedKFold(n_folds).split(y, y))
+    return list(StratifiedGroupKFold(n_folds).split(y, y, groups))
+
+
+def _hold_out(share: float, y: NDArray, groups: NDArray | None, random_state: Any) -> Split:
+    """Draw a stratified hold-out of about that share of the clips, groups kept whole."""
+    if groups is None:
+        n_genres = len(np.unique(y))
+        n_test = min(max(round(share * len(y)), n_genres), len(y) - n_genres)
+        splitter = StratifiedShuffleSplit(1, test_size=n_test, random_state=random_state)
+        return next(splitter.split(y, y))
+    rng = check_random_state(random_state)
+    smaller = min(share, 1 - share)
+    n_folds = min(max(2, round(1 / smaller)), _fewest_groups(y, groups)[1])
+    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=rng)
+    train, test = next(folds.split(y, y, groups))
+    return (train, test) if share <= 0.5 else (test, train)
+
+
+def _rows(rows: Any, kept: NDArray[np.intp] | None) -> NDArray[np.intp]:
+    rows = np.asarray(rows)
+    rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
+    if kept is None:
+        return rows
+    # Rows that were taken out for their weight of zero fall out of the split as well.
+    position = np.searchsorted(kept, rows)
+    present = (position < len(kept)) & (kept[np.minimum(position, len(kept) - 1)] == rows)
+    return position[present]
+
+
+def _fewest_groups(y: NDArray, groups: NDArray) -> tuple[Any, int]:
+    """Return the genre with the fewest groups, and how many it has."""
+    counts = {genre: len(np.unique(groups[y == genre])) for genre in np.unique(y)}
+    genre = min(counts, key=lambda genre: counts[genre])
+    return genre, counts[genre]
+
+
+def _check_enough(y: NDArray, groups: NDArray | None, n_folds: int) -> None:
+    genres, counts = np.unique(y, return_counts=True)
+    fewest = counts.argmin()
+    if counts[fewest] < n_folds:
+        raise ValueError(
+            f"The genre {genres[fewest]!s} has {counts[fewest]} clip(s), fewer than the {n_folds} "
+            "folds in which the mixer needs it: use a smaller cv, add clips, or take a mixer "
+            "that learns nothing (mixer='balanced' or 'log_pool')."
+        )
+    if groups is None:
+        return
+    n_groups = len(np.unique(groups))
+    if n_groups < n_folds:
+        raise ValueError(
+            f"There are {n_groups} group(s), fewer than the {n_folds} folds: use a smaller cv or "
+            "finer groups."
+        )
+    genre, n_groups = _fewest_groups(y, groups)
+    if n_groups < 2:
+        raise ValueError(
+            f"All clips of the genre {genre!s} belong to one group, so no expert could know the "
+            "genre while they are held out: use finer groups, or take a mixer that learns "
+            "nothing (mixer='balanced' or 'log_pool')."
+        )

@@ -1,0 +1,195 @@
+"""What each expert sees of the clips, extracted once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from ..audio._clips import kind_of_clips
+from ..domains import BaseDomain, DomainBatch, DomainUnion, LogMelSpectrogram
+
+_SIGNAL = ("sample_rate", "duration", "offset", "n_fft", "hop_length", "n_mels", "fmin", "fmax")
+
+Experts = Sequence[tuple[str, Any]]
+
+
+def leading_domain(expert: Any) -> BaseDomain | None:
+    """Return the feature domain that an expert begins with, if it does.
+
+    Parameters
+    ----------
+    expert : estimator
+        A classifier, often a Pipeline.
+
+    Returns
+    -------
+    domain : BaseDomain or None
+        Its first step, looked for in nested, frozen and calibrated pipelines too.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_genremoe import CNNClassifier, HarmonicSpectrogram
+    >>> leading_domain(make_pipeline(HarmonicSpectrogram(), CNNClassifier()))
+    HarmonicSpectrogram()
+    """
+    if isinstance(expert, BaseDomain):
+        return expert
+    if isinstance(expert, Pipeline):
+        return leading_domain(expert.steps[0][1])
+    if isinstance(expert, (FrozenEstimator, CalibratedClassifierCV)):
+        return leading_domain(expert.estimator)
+    return None
+
+
+def domain_of_mixer(given: Any, experts: Experts) -> BaseDomain:
+    """Return the domain in which a mixer looks at clips that come as audio.
+
+    Parameters
+    ----------
+    given : BaseDomain, str or None
+        What the user asked for: a domain, the name of an expert, or None.
+    experts : sequence of (str, estimator)
+        The experts that take part.
+
+    Returns
+    -------
+    domain : BaseDomain
+        The domain. For None the first original spectrogram among the experts, else the
+        original spectrogram with the signal parameters of the first expert that has a domain.
+    """
+    domains = {name: leading_domain(expert) for name, expert in experts}
+    if isinstance(given, BaseDomain):
+        return given
+    if isinstance(given, str):
+        domain = domains.get(given)
+        if domain is None:
+            having = [name for name, domain in domains.items() if domain is not None]
+            raise ValueError(
+                f"mixer_domain={given!r} names no expert that begins with a domain; those that "
+                f"do are {having}. Give one of them, or a domain such as LogMelSpectrogram()."
+            )
+        return domain
+    found = [domain for domain in domains.values() if domain is not None]
+    for domain in found:
+        if isinstance(domain, LogMelSpectrogram):
+            return domain
+    if not found:
+        return LogMelSpectrogram()
+    return LogMelSpectrogram(**{name: getattr(found[0], name) for name in _SIGNAL})
+
+
+def n_path_samples(experts: Experts) -> int:
+    """Return how many samples of a file the first expert with a domain reads."""
+    return domain_of_mixer(None, experts).n_samples
+
+
+def look_at(
+    X: Any,
+    experts: Experts,
+    *,
+    with_clips: bool,
+    mixer_domain: Any = None,
+    memory: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> tuple[list[Any], NDArray | None]:
+    """Return what each expert and the mixer see of the clips.
+
+    Parameters
+    ----------
+    X : list of str, ndarray or DomainBatch
+        The clips, validated.
+    experts : sequence of (str, estimator)
+        The experts that take part.
+    with_clips : bool
+        Whether the mixer looks at the clips.
+    mixer_domain : BaseDomain, str or None, default=None
+        In which domain, or which entry of a DomainBatch.
+    memory, n_jobs, verbose : object
+        As in :class:`~sklearn_genremoe.DomainUnion`.
+
+    Returns
+    -------
+    views : list
+        For each expert what its ``fit`` and ``predict_proba`` take: a DomainBatch with the
+        domain that it begins with, or X, or the entry of a DomainBatch of its name.
+    clips : ndarray of shape (n_clips, n_bins, n_frames) or None
+        What the mixer looks at.
+    """
+    if isinstance(X, DomainBatch):
+        views = [_pick(X, name, leading_domain(expert)) for name, expert in experts]
+        return views, _clips_of_batch(X, mixer_domain, experts) if with_clips else None
+    kind = kind_of_clips(X)
+    if kind == "spectrograms":
+        _refuse_domains(experts, mixer_domain)
+        return [X] * len(experts), X if with_clips else None
+    wanted = {name: leading_domain(expert) for name, expert in experts}
+    entries: dict[tuple, tuple[str, BaseDomain]] = {}
+    for name, domain in wanted.items():
+        if domain is not None:
+            entries.setdefault(domain.signature, (name, domain))
+    of_mixer = None
+    if with_clips and (kind == "paths" or entries or mixer_domain is not None):
+        of_mixer = domain_of_mixer(mixer_domain, experts)
+        entries.setdefault(of_mixer.signature, ("mixer", of_mixer))
+    if not entries:
+        # Numbers that no expert takes for audio: one frame per clip, as CNNClassifier has it.
+        return [X] * len(experts), X[:, :, np.newaxis] if with_clips else None
+    union = DomainUnion(list(entries.values()), memory=memory, n_jobs=n_jobs, verbose=verbose)
+    batch = union.transform(X)
+    views = [X if domain is None else _pick(batch, name, domain) for name, domain in wanted.items()]
+    return views, None if of_mixer is None else batch.find(of_mixer)
+
+
+def _pick(batch: DomainBatch, name: str, domain: BaseDomain | None) -> Any:
+    """Return what an expert takes from a batch."""
+    if domain is not None:
+        array = batch.find(domain, name)
+        known = any(stored.signature == domain.signature for stored in batch.domains.values())
+        return DomainBatch({name: array}, {name: domain} if known else None)
+    if name in batch:
+        return batch[name]
+    if len(batch.names) == 1:
+        return batch[batch.names[0]]
+    raise ValueError(
+        f"The expert {name!r} begins with no domain and the DomainBatch has no entry of that "
+        f"name; it holds {batch.names}. Rename the expert or the entry, or let the expert "
+        "begin with a domain."
+    )
+
+
+def _clips_of_batch(batch: DomainBatch, given: Any, experts: Experts) -> NDArray:
+    """Return what the mixer looks at in a batch."""
+    if isinstance(given, str) and given in batch:
+        return batch[given]
+    if given is not None:
+        return batch.find(domain_of_mixer(given, experts))
+    original = domain_of_mixer(None, experts)
+    for name, domain in batch.domains.items():
+        if domain.signature == original.signature:
+            return batch[name]
+    return batch["original" if "original" in batch else batch.names[0]]
+
+
+def _refuse_domains(experts: Experts, given: Any) -> None:
+    """Raise if an expert, or the mixer, would need audio where X holds spectrograms."""
+    names = [name for name, expert in experts if leading_domain(expert) is not None]
+    if names:
+        raise ValueError(
+            f"X holds spectrograms (3 dimensions), but the experts {names} begin with a domain, "
+            "which starts from audio: pass paths, waveforms (2 dimensions) or a DomainBatch, or "
+            "leave the domains out of the experts."
+        )
+    if given is not None:
+        raise ValueError(
+            f"X holds spectrograms (3 dimensions), at which the mixer looks as they are: "
+            f"mixer_domain={given!r} doesn't apply. Pass paths, waveforms or a DomainBatch, or "
+            "leave mixer_domain=None."
+        )
