@@ -18,6 +18,11 @@ class Clips(NamedTuple):
         """Number of clips."""
         return len(self.paths if self.paths is not None else self.waveforms)  # type: ignore
 
+    @property
+    def width(self) -> int | None:
+        """Samples per waveform; None for paths."""
+        return None if self.waveforms is None else self.waveforms.shape[1]
+
     def item(self, i: int):
         """Return clip i: a path, or a waveform of shape (n_samples,)."""
         return self.paths[i] if self.paths is not None else self.waveforms[i]  # type: ignore

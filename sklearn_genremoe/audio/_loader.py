@@ -1,17 +1,18 @@
 """Audio files as a 2-D array for any scikit-learn estimator."""
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
 from .._sklearn_compat import Interval, StrOptions
 from ._clips import check_clips
 from ._decode import decode_audio, fix_length
 from ._errors import BadClipError, BadClipWarning
+from ._parallel import map_clips
 
 
 class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -118,11 +119,14 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if clips.paths is None:
             return clips.waveforms
         waveforms = np.empty((clips.n_clips, self._n_samples), dtype=np.float32)
-        # Decoding and resampling release the interpreter lock: threads need no copies.
-        loaded = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")(
-            delayed(_load)(path, self.sample_rate, self.offset, self.duration, self.on_error)
-            for path in clips.paths
+        load = partial(
+            _load,
+            sample_rate=self.sample_rate,
+            offset=self.offset,
+            duration=self.duration,
+            on_error=self.on_error,
         )
+        loaded = map_clips(load, clips.paths, self.n_jobs)
         bad = []
         for row, clip in enumerate(
             tqdm(loaded, total=clips.n_clips, unit="clip", disable=not self.verbose)

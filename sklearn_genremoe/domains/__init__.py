@@ -3,13 +3,10 @@
 from ._analysis import ClipAnalysis
 from ._base import BaseDomain
 from ._batch import DomainBatch
-from ._domains import (
-    MFCC,
-    HarmonicSpectrogram,
-    LogMelSpectrogram,
-    ModulationSpectrogram,
-    PercussiveSpectrogram,
-)
+from ._log_mel import LogMelSpectrogram
+from ._mfcc import MFCC
+from ._modulation import ModulationSpectrogram
+from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
 from ._union import DomainUnion
 
 __all__ = [

@@ -132,9 +132,7 @@ class ClipAnalysis:
         mel_power : ndarray of shape (n_mels, n_frames), dtype float32
             Power per band.
         """
-        return self._once(
-            self._mel_power, n_fft, hop_length, n_mels, fmin, fmax, part, separation
-        )
+        return self._once(self._mel_power, n_fft, hop_length, n_mels, fmin, fmax, part, separation)
 
     def _amplitude(self, n_fft, hop_length):
         return np.ascontiguousarray(self._once(self._amplitude_by_frames, n_fft, hop_length).T)
@@ -168,7 +166,8 @@ class ClipAnalysis:
             harmonic, percussive = self.medians(n_fft, hop_length, separation.kernel_size)
             pair = (harmonic, percussive) if part == "harmonic" else (percussive, harmonic)
             power = masked_power(amplitude, *pair, separation.margin, separation.power)
-        return weighted_sums(*mel_filterbank(self.sample_rate, n_fft, n_mels, fmin, fmax), power)
+        weights, first, last = mel_filterbank(self.sample_rate, n_fft, n_mels, fmin, fmax)
+        return weighted_sums(weights, first, last, power)
 
 
 @lru_cache(maxsize=32)

@@ -1,6 +1,6 @@
 """What all feature domains have in common."""
 
-from abc import abstractmethod
+from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,14 +16,48 @@ from ._extraction import extract
 _HOW = frozenset({"on_error", "n_jobs", "verbose"})
 
 
-class BaseDomain(TransformerMixin, BaseEstimator):
+class BaseDomain(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """A view of a clip as a spectrogram; the base class of all feature domains.
 
-    A new domain spells out its parameters in ``__init__``, as scikit-learn demands, and
-    implements :meth:`features`. All the rest (reading files, validation, parallel work,
-    caching, sharing intermediate results with other domains) is done here and in
-    :class:`~sklearn_genremoe.DomainUnion`.
+    A new domain implements :meth:`features` and spells out its parameters in ``__init__``, as
+    scikit-learn demands. All the rest is done here: reading files, validation, normalisation,
+    parallel work, caching, and sharing spectra with other domains in a
+    :class:`~sklearn_genremoe.DomainUnion`. Of the parameters that all domains know
+    (``sample_rate``, ``duration``, ``offset``, ``n_fft``, ``normalize``, ``on_error``,
+    ``n_jobs``, ``verbose``) a domain lists those that its users may change; the others keep the
+    values that they have as class attributes.
+
+    See Also
+    --------
+    LogMelSpectrogram : The domain that most others start from.
+    DomainUnion : Several domains for the price of one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_genremoe.domains import BaseDomain
+    >>> class SpectralCentroid(BaseDomain):
+    ...     def __init__(self, hop_length=512, n_jobs=None):
+    ...         self.hop_length = hop_length
+    ...         self.n_jobs = n_jobs
+    ...
+    ...     def features(self, analysis):
+    ...         amplitude = analysis.amplitude(1024, self.hop_length)
+    ...         bins = np.arange(len(amplitude))[:, None]
+    ...         return (bins * amplitude).sum(0, keepdims=True) / (amplitude.sum(0) + 1e-9)
+    >>> waveforms = np.random.default_rng(0).standard_normal((2, 22050))
+    >>> SpectralCentroid().fit_transform(waveforms).shape
+    (2, 1, 44)
     """
+
+    sample_rate = 22050
+    duration = 30.0
+    offset = 0.0
+    n_fft = 1024
+    normalize = "clip"
+    on_error = "raise"
+    n_jobs = None
+    verbose = 0
 
     _parameter_constraints: dict = {
         "sample_rate": [Interval(Integral, 1, None, closed="left")],
@@ -42,8 +76,8 @@ class BaseDomain(TransformerMixin, BaseEstimator):
     }
 
     @abstractmethod
-    def features(self, analysis: ClipAnalysis) -> np.ndarray:
-        """Compute the domain of one clip.
+    def features(self, analysis):
+        """Compute the domain of one clip, before normalisation.
 
         Parameters
         ----------
@@ -53,7 +87,8 @@ class BaseDomain(TransformerMixin, BaseEstimator):
         Returns
         -------
         spectrogram : ndarray of shape (n_bins, n_frames)
-            The features before normalisation.
+            The features. Their shape may depend on the parameters and the length of the clip
+            only.
         """
 
     def fit(self, X, y=None):
@@ -84,12 +119,18 @@ class BaseDomain(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
-            Paths, waveforms, or domains extracted before, of which this one is picked.
+            Paths, which are decoded one by one; waveforms, filled up with zeros to one frame;
+            or domains extracted before, of which this one is picked.
 
         Returns
         -------
         spectrograms : ndarray of shape (n_clips, n_bins, n_frames), dtype float32
             The features.
+
+        Raises
+        ------
+        BadClipError
+            A file cannot be used, and `on_error` is "raise", or none can.
         """
         self._validate_params()
         if isinstance(X, DomainBatch):
@@ -104,7 +145,7 @@ class BaseDomain(TransformerMixin, BaseEstimator):
         )
         return batch["domain"]
 
-    def spectrogram(self, analysis: ClipAnalysis) -> np.ndarray:
+    def spectrogram(self, analysis):
         """Compute the normalised domain of one clip.
 
         Parameters
@@ -117,14 +158,14 @@ class BaseDomain(TransformerMixin, BaseEstimator):
         spectrogram : ndarray of shape (n_bins, n_frames), dtype float32
             The features.
         """
-        x = self.features(analysis).astype(np.float32, copy=False)
+        x = np.asarray(self.features(analysis), dtype=np.float32)
         if self.normalize is None:
             return x
         return zscore(x, axis=None if self.normalize == "clip" else 1)
 
     @property
     def signature(self) -> tuple:
-        """What is computed: the class and its parameters, without how it is computed."""
+        """What is computed: the class and its parameters, but not how it is computed."""
         params = self.get_params(deep=False)
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
@@ -139,7 +180,7 @@ class BaseDomain(TransformerMixin, BaseEstimator):
     def _check(self, X, reset):
         return check_clips(self, X, path_samples=self.n_samples, reset=reset)
 
-    def _log_mel(self, analysis, part="original", separation=None):
+    def _log_mel(self, analysis: ClipAnalysis, part="original", separation=None):
         """Return the log-mel spectrogram in dB of the clip or of a part of it."""
         mel_power = analysis.mel_power(
             self.n_fft, self.hop_length, self.n_mels, self.fmin, self.fmax, part, separation
@@ -149,5 +190,5 @@ class BaseDomain(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.transformer_tags.preserves_dtype = []  # always float32
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ._rows import Rows
+
 
 class DomainBatch:
     """Clips, each seen through several feature domains.
@@ -24,14 +26,10 @@ class DomainBatch:
 
     Attributes
     ----------
-    names : list of str
-        Names of the domains.
     domains : dict of str to BaseDomain
         The domains as given.
     bad_clips : dict of int to str
         The bad rows as given.
-    shape : tuple of int
-        ``(n_clips,)``.
 
     Examples
     --------
@@ -46,7 +44,9 @@ class DomainBatch:
     (5, 96, 40)
     """
 
+    #: As an array, a batch is 1-D and its clips, flattened, are float32.
     ndim = 1
+    dtype = np.dtype(np.float32)
 
     def __init__(self, arrays, domains=None, *, bad_clips=None):
         if not isinstance(arrays, Mapping) or not arrays:
@@ -54,32 +54,34 @@ class DomainBatch:
                 f"arrays is {type(arrays).__name__}; expected a mapping with at least one entry, "
                 "from domain names to arrays of shape (n_clips, n_bins, n_frames)"
             )
-        self._arrays = {name: _as_spectrograms(name, array) for name, array in arrays.items()}
-        counts = {name: len(array) for name, array in self._arrays.items()}
+        self._rows = {name: _as_rows(name, array) for name, array in arrays.items()}
+        counts = {name: len(rows) for name, rows in self._rows.items()}
         if len(set(counts.values())) > 1:
             raise ValueError(
                 f"the domains hold different numbers of clips: {counts}; every domain needs one "
                 "spectrogram per clip"
             )
         self.domains = dict(domains or {})
-        unknown = sorted(set(self.domains) - set(self._arrays))
+        unknown = sorted(set(self.domains) - set(self._rows))
         if unknown:
             raise ValueError(f"domains names {unknown}, which arrays lacks: it has {self.names}")
         self.bad_clips = dict(bad_clips or {})
 
     @property
     def names(self) -> list[str]:
-        return list(self._arrays)
+        """Names of the domains."""
+        return list(self._rows)
 
     @property
     def shape(self) -> tuple[int]:
+        """Number of clips, as the shape of a 1-D array."""
         return (len(self),)
 
     def __len__(self) -> int:
-        return len(next(iter(self._arrays.values())))
+        return len(next(iter(self._rows.values())))
 
     def __contains__(self, name) -> bool:
-        return isinstance(name, str) and name in self._arrays
+        return isinstance(name, str) and name in self._rows
 
     def __iter__(self):
         return (self[[row]] for row in range(len(self)))
@@ -87,11 +89,14 @@ class DomainBatch:
     def __getitem__(self, key):
         """Return the array of a domain, or the batch of some clips."""
         if isinstance(key, str):
-            if key not in self._arrays:
+            if key not in self._rows:
                 raise KeyError(f"no domain {key!r}; the batch holds {self.names}")
-            return self._arrays[key]
-        rows = self._resolve_rows(key)
-        return self._derive({name: array[rows] for name, array in self._arrays.items()}, rows)
+            return self._rows[key].array()
+        key = _resolve_rows(key)
+        numbers = np.arange(len(self))[key]
+        bad = {i: self.bad_clips[row] for i, row in enumerate(numbers) if row in self.bad_clips}
+        picked = {name: rows.pick(key) for name, rows in self._rows.items()}
+        return DomainBatch(picked, self.domains, bad_clips=bad)
 
     def select(self, names) -> "DomainBatch":
         """Keep some domains.
@@ -113,11 +118,38 @@ class DomainBatch:
         >>> batch.select(["b"]).names
         ['b']
         """
+        missing = [name for name in names if name not in self]
+        if missing:
+            raise KeyError(f"no domain {missing[0]!r}; the batch holds {self.names}")
         return DomainBatch(
-            {name: self[name] for name in names},
+            {name: self._rows[name] for name in names},
             {name: self.domains[name] for name in names if name in self.domains},
             bad_clips=self.bad_clips,
         )
+
+    def take_domains(self, domains) -> "DomainBatch":
+        """Return a batch of the domains asked for, found by what they compute.
+
+        Parameters
+        ----------
+        domains : mapping of str to BaseDomain
+            The domains and their names in the new batch.
+
+        Returns
+        -------
+        batch : DomainBatch
+            The same clips; arrays are shared, not copied.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_genremoe import MFCC
+        >>> batch = DomainBatch({"a": np.zeros((2, 60, 4))}, {"a": MFCC()})
+        >>> batch.take_domains({"mfcc": MFCC()}).names
+        ['mfcc']
+        """
+        rows = {name: self._rows[self._find(domain, name)] for name, domain in domains.items()}
+        return DomainBatch(rows, domains, bad_clips=self.bad_clips)
 
     def find(self, domain, name=None) -> np.ndarray:
         """Return the array that a domain would compute for these clips.
@@ -148,13 +180,16 @@ class DomainBatch:
         >>> batch.find(MFCC(), "mfcc").shape
         (2, 60, 40)
         """
+        return self[self._find(domain, name)]
+
+    def _find(self, domain, name) -> str:
         for entry, stored in self.domains.items():
             if stored.signature == domain.signature:
-                return self[entry]
+                return entry
         if name is None and len(self.names) == 1:
             name = self.names[0]
         if name in self and name not in self.domains:
-            return self[name]
+            return name
         held = ", ".join(f"{entry} = {self.domains.get(entry, 'unknown')}" for entry in self.names)
         raise ValueError(
             f"the DomainBatch does not hold {domain}; it holds {held}. Extract it with a "
@@ -163,41 +198,39 @@ class DomainBatch:
         )
 
     def __array__(self, dtype=None, copy=None):
-        """Return all domains side by side, (n_clips, n_features) float32."""
-        flat = [np.asarray(array).reshape(len(self), -1) for array in self._arrays.values()]
-        return np.concatenate(flat, axis=1).astype(dtype or np.float32, copy=False)
+        """Return all domains side by side, (n_clips, n_features)."""
+        flat = [rows.array().reshape(len(self), -1) for rows in self._rows.values()]
+        return np.concatenate(flat, axis=1, dtype=dtype or self.dtype)
 
     def __repr__(self) -> str:
         shapes = ", ".join(
-            f"{name}: {array.shape[1]} x {array.shape[2]}" for name, array in self._arrays.items()
+            f"{name}: {rows.shape[1]} x {rows.shape[2]}" for name, rows in self._rows.items()
         )
         return f"DomainBatch({len(self)} clips; {shapes})"
 
-    def _resolve_rows(self, key):
-        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
-            key = key[0]  # what scikit-learn's indexing writes
-        if isinstance(key, slice):
-            return key
-        rows = np.asarray(key)
-        if rows.size == 0:
-            rows = rows.astype(int)
-        if rows.ndim != 1 or rows.dtype.kind not in "iub":
-            raise IndexError(
-                f"cannot index clips by {key!r}; use a slice, a 1-D sequence of row numbers or a "
-                "mask, or the name of a domain"
-            )
-        return rows
 
-    def _derive(self, arrays, rows) -> "DomainBatch":
-        picked = np.arange(len(self))[rows]
-        bad = {new: self.bad_clips[old] for new, old in enumerate(picked) if old in self.bad_clips}
-        return DomainBatch(arrays, self.domains, bad_clips=bad)
+def _resolve_rows(key):
+    if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+        key = key[0]  # what scikit-learn's indexing writes
+    if isinstance(key, slice):
+        return key
+    rows = np.asarray(key)
+    if rows.size == 0:
+        rows = rows.astype(int)
+    if rows.ndim != 1 or rows.dtype.kind not in "iub":
+        raise IndexError(
+            f"cannot index clips by {key!r}; use a slice, a 1-D sequence of row numbers or a mask, "
+            "or the name of a domain"
+        )
+    return rows
 
 
-def _as_spectrograms(name, array):
+def _as_rows(name, array) -> Rows:
+    if isinstance(array, Rows):
+        return array
     array = array if isinstance(array, np.ndarray) else np.asarray(array)
     if array.ndim != 3:
         raise ValueError(
             f"domain {name!r} has shape {array.shape}; expected (n_clips, n_bins, n_frames)"
         )
-    return array
+    return Rows(array)

@@ -1,49 +1,79 @@
-"""From clips to a DomainBatch, in parallel."""
+"""From clips to a DomainBatch: once per clip, in parallel, and only what is not known yet."""
 
 import warnings
+from functools import partial
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
 from ..audio._decode import decode_audio, fix_length
 from ..audio._errors import BadClipError, BadClipWarning
 from ..audio._loader import bad_clips_message
+from ..audio._parallel import map_clips
 from ._analysis import ClipAnalysis
 from ._batch import DomainBatch
+from ._rows import Rows
+from ._store import clip_key, store_for
 
 
-def extract(clips, domains, *, on_error, n_jobs, verbose) -> DomainBatch:
-    """Compute several domains of each clip, with one decode and one analysis per clip."""
-    # The work releases the interpreter lock nearly everywhere: threads need no copies.
-    results = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-        delayed(extract_clip)(clips.item(i), domains, on_error) for i in range(clips.n_clips)
-    )
-    arrays: dict[str, np.ndarray] = {}
-    bad: dict[int, str] = {}
-    progress = tqdm(results, total=clips.n_clips, unit="clip", disable=not verbose)
-    for row, result in enumerate(progress):
-        if isinstance(result, BadClipError):
-            bad[row] = str(result)
-            continue
-        for name, spectrogram in result.items():
-            if name not in arrays:
-                arrays[name] = np.full((clips.n_clips, *spectrogram.shape), np.nan, np.float32)
-            arrays[name][row] = spectrogram
+def extract(clips, domains, *, on_error, n_jobs, verbose, memory=None, dtype="float32"):
+    """Compute several domains of each clip.
+
+    Parameters
+    ----------
+    clips : Clips
+        Paths or waveforms.
+    domains : dict of str to BaseDomain
+        What to compute.
+    on_error : {"raise", "warn"}
+        What to do about bad clips.
+    n_jobs, verbose : int
+        As everywhere.
+    memory : Path, default=None
+        Folder of the cache; None computes everything into memory.
+    dtype : {"float32", "float16"}, default="float32"
+        Type of the features.
+
+    Returns
+    -------
+    batch : DomainBatch
+        The features.
+    """
+
+    def run(tasks):
+        results = map_clips(partial(extract_clip, on_error=on_error), tasks, n_jobs)
+        return tqdm(results, total=len(tasks), unit="clip", disable=not verbose)
+
+    if memory is None:
+        features, bad = _compute_all(clips, domains, run, dtype)
+    else:
+        features, bad = _compute_missing(clips, domains, run, dtype, memory)
     if bad:
         message = bad_clips_message([f"row {row}: {reason}" for row, reason in bad.items()])
-        if not arrays:
-            raise BadClipError("all clips", message)
         warnings.warn(message, BadClipWarning, stacklevel=3)
-    return DomainBatch(arrays, domains, bad_clips=bad)
+    return DomainBatch(features, domains, bad_clips=bad)
 
 
-def extract_clip(clip, domains, on_error="raise"):
-    """Compute several domains of one clip, a path or a waveform."""
-    analyses = {}
+def extract_clip(task, on_error="raise"):
+    """Compute some domains of one clip, with one decode and one analysis.
+
+    Parameters
+    ----------
+    task : tuple of (str or ndarray of shape (n_samples,)), (dict of str to BaseDomain)
+        The path or waveform, and what to compute.
+    on_error : {"raise", "warn"}, default="raise"
+        Whether to raise or to return the error about a bad clip.
+
+    Returns
+    -------
+    spectrograms : dict of str to ndarray of shape (n_bins, n_frames), or BadClipError
+        The features.
+    """
+    clip, domains = task
+    analyses: dict[tuple, ClipAnalysis] = {}
     try:
         return {
-            name: domain.spectrogram(_analysis_for(clip, domain, analyses))
+            name: domain.spectrogram(_analysis_for(clip, domain, domains.values(), analyses))
             for name, domain in domains.items()
         }
     except BadClipError as error:
@@ -52,21 +82,78 @@ def extract_clip(clip, domains, on_error="raise"):
         return error
 
 
-def _analysis_for(clip, domain, analyses):
+def _analysis_for(clip, domain, domains, analyses):
     """Return the analysis of the part of the clip that the domain looks at, made once."""
-    if not isinstance(clip, str):
-        key = domain.sample_rate
-        if key not in analyses:
-            analyses[key] = ClipAnalysis(clip, domain.sample_rate)
-        return analyses[key]
-    key = (domain.sample_rate, domain.offset, domain.duration)
+    part = (domain.offset, domain.n_samples) if isinstance(clip, str) else ()
+    key = (domain.sample_rate, *part)
     if key not in analyses:
-        waveform = decode_audio(
-            clip,
-            sample_rate=domain.sample_rate,
-            offset=domain.offset,
-            duration=domain.duration,
-            min_samples=domain.n_fft,
-        )
-        analyses[key] = ClipAnalysis(fix_length(waveform, domain.n_samples), domain.sample_rate)
+        analyses[key] = ClipAnalysis(_waveform(clip, domain, domains), domain.sample_rate)
     return analyses[key]
+
+
+def _waveform(clip, domain, domains):
+    if not isinstance(clip, str):
+        return clip
+    waveform = decode_audio(
+        clip,
+        sample_rate=domain.sample_rate,
+        offset=domain.offset,
+        duration=domain.duration,
+        min_samples=max(domain.n_fft for domain in domains),
+    )
+    return fix_length(waveform, domain.n_samples)
+
+
+def _compute_all(clips, domains, run, dtype):
+    """Compute every clip, into memory."""
+    arrays: dict[str, np.ndarray] = {}
+    bad: dict[int, str] = {}
+    for row, result in enumerate(run([(clips.item(i), domains) for i in range(clips.n_clips)])):
+        if isinstance(result, BadClipError):
+            bad[row] = str(result)
+            continue
+        for name, spectrogram in result.items():
+            if name not in arrays:
+                arrays[name] = np.full((clips.n_clips, *spectrogram.shape), np.nan, dtype)
+            arrays[name][row] = spectrogram
+    _require_some(len(arrays), bad)
+    return arrays, bad
+
+
+def _compute_missing(clips, domains, run, dtype, memory):
+    """Compute what the stores lack, and map the stores."""
+    stores = {
+        name: store_for(memory, domain, clips.width or domain.n_samples, dtype)
+        for name, domain in domains.items()
+    }
+    keys = [clip_key(clips.item(i)) for i in range(clips.n_clips)]
+    rows = {name: store.find(keys) for name, store in stores.items()}
+    # One task per clip that lacks something, even where the clip comes several times.
+    places: dict[str, list[int]] = {}
+    for i, key in enumerate(keys):
+        places.setdefault(key, []).append(i)
+    lacking = {
+        key: {name: domain for name, domain in domains.items() if (rows[name][where] < 0).any()}
+        for key, where in places.items()
+    }
+    todo = [key for key in places if lacking[key]]
+    bad: dict[int, str] = {}
+    results = run([(clips.item(places[key][0]), lacking[key]) for key in todo])
+    for key, result in zip(todo, results, strict=True):
+        if isinstance(result, BadClipError):
+            bad |= dict.fromkeys(places[key], str(result))
+            continue
+        for name, spectrogram in result.items():
+            rows[name][places[key]] = stores[name].write(key, spectrogram)
+    _require_some(clips.n_clips - len(bad), bad)
+    for name, store in stores.items():
+        if bad:  # no file has this key, so it is safe to share among all bad clips
+            rows[name][list(bad)] = store.write("bad", np.full(store.shape or (), np.nan))
+    bad = dict(sorted(bad.items()))
+    return {name: Rows(store.map(), rows[name]) for name, store in stores.items()}, bad
+
+
+def _require_some(n_good, bad) -> None:
+    if not n_good:
+        reasons = "\n".join(bad.values())
+        raise BadClipError(f"all {len(bad)} clips", f"none can be used:\n{reasons}")

@@ -1,76 +1,227 @@
 """Several domains, extracted together."""
 
+import os
+from itertools import islice
 from numbers import Integral
+from pathlib import Path
 
+import joblib
 from sklearn.base import TransformerMixin
-from sklearn.utils.metaestimators import _BaseComposition
 
-from .._sklearn_compat import StrOptions
+from .._sklearn_compat import StrOptions, _BaseComposition
 from ..audio._clips import check_clips
 from ._base import BaseDomain
 from ._batch import DomainBatch
-from ._domains import (
-    HarmonicSpectrogram,
-    LogMelSpectrogram,
-    ModulationSpectrogram,
-    PercussiveSpectrogram,
-)
 from ._extraction import extract
+from ._log_mel import LogMelSpectrogram
+from ._modulation import ModulationSpectrogram
+from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
 
 
 class DomainUnion(TransformerMixin, _BaseComposition):
-    """Several domains of each clip, extracted together."""
+    """Several domains of each clip, extracted together.
+
+    Each clip is decoded once, transformed once and separated once, whatever the number of domains.
+    The result can be indexed by clips, so that everything in scikit-learn that splits data takes
+    it, and each expert of a :class:`~sklearn_genremoe.MixtureOfExpertsClassifier` finds its own
+    domain in it: extract once, then cross-validate anything in seconds.
+
+    Parameters
+    ----------
+    domains : list of tuple (str, BaseDomain), default=None
+        Names and domains. None means the paper's four: original, harmonic, percussive,
+        modulation.
+    n_jobs : int, default=None
+        Clips extracted in parallel; joblib's meaning. Threads by default; within
+        ``joblib.parallel_config(backend=...)`` processes or a cluster.
+    memory : str, Path or joblib.Memory, default=None
+        Folder that keeps the features. What is in it is not computed again: clips are known by
+        path, size and time of change (waveforms by their samples), features by the parameters
+        of their domain. The batch is then memory-mapped instead of held in memory. Several
+        processes may share the folder, and an interrupted extraction goes on where it was.
+    verbose : int, default=0
+        Whether to show a progress bar.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be used: raise a
+        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its rows
+        with NaN, and list all of them in one warning at the end and in ``batch.bad_clips``.
+    dtype : {"float32", "float16"}, default="float32"
+        Type of the features. float16 takes half the space and keeps 3 decimals.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where waveforms came as a data frame.
+
+    See Also
+    --------
+    sklearn_genremoe.domains.DomainBatch : What the result can do.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe import MFCC, DomainUnion, LogMelSpectrogram
+    >>> from sklearn_genremoe.datasets import load_mini_genres
+    >>> paths = load_mini_genres().data[:3]
+    >>> domains = [("mel", LogMelSpectrogram(duration=5.0)), ("mfcc", MFCC(duration=5.0))]
+    >>> batch = DomainUnion(domains).fit_transform(paths)
+    >>> batch
+    DomainBatch(3 clips; mel: 96 x 216, mfcc: 60 x 216)
+    >>> batch[:2]["mfcc"].shape
+    (2, 60, 216)
+    """
 
     _parameter_constraints: dict = {
         "domains": [list, tuple, None],
         "n_jobs": [Integral, None],
-        "memory": "no_validation",
+        "memory": [str, os.PathLike, joblib.Memory, None],
         "verbose": ["verbose"],
         "on_error": [StrOptions({"raise", "warn"})],
+        "dtype": [StrOptions({"float32", "float16"})],
     }
 
-    def __init__(self, domains=None, *, n_jobs=None, memory=None, verbose=0, on_error="raise"):
+    def __init__(
+        self,
+        domains=None,
+        *,
+        n_jobs=None,
+        memory=None,
+        verbose=0,
+        on_error="raise",
+        dtype="float32",
+    ):
         self.domains = domains
         self.n_jobs = n_jobs
         self.memory = memory
         self.verbose = verbose
         self.on_error = on_error
+        self.dtype = dtype
 
     def get_params(self, deep=True):
-        """Get parameters, those of the domains as ``<name>__<parameter>``."""
-        if self.domains is None:
-            return super(_BaseComposition, self).get_params(deep=False)
+        """Get the parameters, and those of the domains as ``<name>__<parameter>``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the domains and their parameters.
+
+        Returns
+        -------
+        params : dict
+            Names and values.
+        """
         return self._get_params("domains", deep=deep)
 
     def set_params(self, **params):
-        """Set parameters, those of the domains as ``<name>__<parameter>``."""
+        """Set parameters, and those of the domains as ``<name>__<parameter>``.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values.
+
+        Returns
+        -------
+        self : DomainUnion
+            The union.
+        """
         self._set_params("domains", **params)
         return self
 
     def fit(self, X, y=None):
-        """Note the number of samples per clip; nothing is learned and no file is read."""
+        """Note the number of samples per clip; nothing is learned and no file is read.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
+            Paths, waveforms, or domains extracted before.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : DomainUnion
+            The union.
+        """
         domains = self._check_domains()
         if isinstance(X, DomainBatch):
-            for name, domain in domains.items():
-                X.find(domain, name)
+            X.take_domains(domains)
         else:
             self._check(X, domains, reset=True)
         return self
 
     def transform(self, X):
-        """Extract the domains of each clip."""
+        """Extract the domains of each clip.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
+            Paths, which are decoded one by one; waveforms, filled up with zeros to one frame;
+            or domains extracted before, of which these are picked.
+
+        Returns
+        -------
+        batch : DomainBatch
+            An array of shape (n_clips, n_bins, n_frames) per domain.
+
+        Raises
+        ------
+        BadClipError
+            A file cannot be used, and `on_error` is "raise", or none can.
+        """
         domains = self._check_domains()
         if isinstance(X, DomainBatch):
-            arrays = {name: X.find(domain, name) for name, domain in domains.items()}
-            return DomainBatch(arrays, domains, bad_clips=X.bad_clips)
-        clips = self._check(X, domains, reset=False)
+            return X.take_domains(domains)
         return extract(
-            clips, domains, on_error=self.on_error, n_jobs=self.n_jobs, verbose=self.verbose
+            self._check(X, domains, reset=False),
+            domains,
+            on_error=self.on_error,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+            memory=_folder(self.memory),
+            dtype=self.dtype,
         )
+
+    def iter_transform(self, X, batch_size=32):
+        """Extract the domains batch by batch, for collections that fit nowhere.
+
+        Parameters
+        ----------
+        X : iterable of str or Path, or array-like of shape (n_clips, n_samples)
+            Paths, which may come from a generator without an end, or waveforms.
+        batch_size : int, default=32
+            Clips per batch.
+
+        Yields
+        ------
+        batch : DomainBatch
+            The next clips.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_genremoe import DomainUnion
+        >>> waveforms = np.random.default_rng(0).standard_normal((5, 22050))
+        >>> [len(batch) for batch in DomainUnion().iter_transform(waveforms, batch_size=2)]
+        [2, 2, 1]
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}; expected at least 1")
+        clips = iter(X)
+        while batch := list(islice(clips, batch_size)):
+            yield self.transform(batch)
 
     def _check(self, X, domains, reset):
         path_samples = next(iter(domains.values())).n_samples
-        return check_clips(self, X, path_samples=path_samples, reset=reset)
+        clips = check_clips(self, X, path_samples=path_samples, reset=reset)
+        rates = {name: domain.sample_rate for name, domain in domains.items()}
+        if clips.paths is None and len(set(rates.values())) > 1:
+            raise ValueError(
+                f"waveforms have one sample rate, but the domains expect {rates}; give the domains "
+                "one sample_rate, or pass paths"
+            )
+        return clips
 
     def _check_domains(self) -> dict[str, BaseDomain]:
         self._validate_params()
@@ -81,8 +232,15 @@ class DomainUnion(TransformerMixin, _BaseComposition):
                 "percussive": PercussiveSpectrogram(),
                 "modulation": ModulationSpectrogram(),
             }
-        names = [name for name, _ in self.domains]
-        self._validate_names(names)
+        if not self.domains:
+            raise ValueError("domains is empty; give at least one (name, domain), or None")
+        for item in self.domains:
+            if not (isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], BaseDomain)):
+                raise ValueError(
+                    f"domains holds {item!r}; expected tuples (name, domain) with a feature domain "
+                    "such as LogMelSpectrogram() or another BaseDomain"
+                )
+        self._validate_names([name for name, _ in self.domains])
         for _, domain in self.domains:
             domain._validate_params()
         return dict(self.domains)
@@ -90,5 +248,11 @@ class DomainUnion(TransformerMixin, _BaseComposition):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.transformer_tags.preserves_dtype = []  # always float32
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _folder(memory) -> Path | None:
+    """Return the folder of the cache, its own part of a folder that others may share."""
+    location = memory.location if isinstance(memory, joblib.Memory) else memory
+    return None if location is None else Path(location) / "sklearn_genremoe"

@@ -1,0 +1,119 @@
+"""The original domain of the paper."""
+
+from ._base import BaseDomain
+
+
+class LogMelSpectrogram(BaseDomain):
+    """Log-mel spectrogram: the paper's original domain.
+
+    Power of the short-time Fourier transform (periodic Hann window, frames centred, edges
+    reflected), summed over triangular bands on Slaney's mel scale, in decibels.
+
+    Takes paths, decoded one by one, or waveforms, and gives (n_clips, n_mels, n_frames), which
+    :class:`~sklearn_genremoe.CNNClassifier` learns from.
+
+    Parameters
+    ----------
+    sample_rate : int, default=22050
+        Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
+    duration : float, default=30.0
+        Seconds read from each file; shorter files are filled up with zeros. Waveforms keep
+        their length.
+    n_fft : int, default=1024
+        Samples per frame (46 ms at 22,050 Hz).
+    hop_length : int, default=512
+        Samples from one frame to the next (23 ms at 22,050 Hz).
+    n_mels : int, default=96
+        Number of mel bands.
+    offset : float, default=0.0
+        Where in each file to begin, in seconds.
+    fmin : float, default=0.0
+        Lower end of the mel bands in Hz.
+    fmax : float, default=None
+        Upper end of the mel bands in Hz; None means half the sample rate.
+    top_db : float, default=80.0
+        Floor of the decibels below the clip's own maximum; None for no floor.
+    normalize : {"clip", "bin"} or None, default="clip"
+        What is shifted and scaled to mean 0 and deviation 1: the whole clip, each of its
+        mel bands by itself, or nothing. What is constant becomes zeros.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be used: raise a
+        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
+        row with NaN, and list all of them in one warning at the end.
+    n_jobs : int, default=None
+        Clips extracted in parallel; joblib's meaning.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where waveforms came as a data frame.
+
+    See Also
+    --------
+    HarmonicSpectrogram : Of what sounds on.
+    PercussiveSpectrogram : Of what strikes.
+    DomainUnion : Several domains for the price of one.
+
+    References
+    ----------
+    .. [1] Yi, Chen, Gu, "Mixture of CNN Experts from Multiple Acoustic Feature Domain for Music
+       Genre Classification", APSIPA 2019.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe import LogMelSpectrogram
+    >>> from sklearn_genremoe.datasets import load_mini_genres
+    >>> paths = load_mini_genres().data[:2]
+    >>> LogMelSpectrogram(duration=5.0).fit_transform(paths).shape
+    (2, 96, 216)
+    """
+
+    def __init__(
+        self,
+        sample_rate=22050,
+        duration=30.0,
+        n_fft=1024,
+        hop_length=512,
+        n_mels=96,
+        *,
+        offset=0.0,
+        fmin=0.0,
+        fmax=None,
+        top_db=80.0,
+        normalize="clip",
+        on_error="raise",
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.sample_rate = sample_rate
+        self.duration = duration
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.n_mels = n_mels
+        self.offset = offset
+        self.fmin = fmin
+        self.fmax = fmax
+        self.top_db = top_db
+        self.normalize = normalize
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def features(self, analysis):
+        """Compute the log-mel spectrogram of one clip.
+
+        Parameters
+        ----------
+        analysis : ClipAnalysis
+            The clip and its spectra.
+
+        Returns
+        -------
+        spectrogram : ndarray of shape (n_mels, n_frames), dtype float32
+            Decibels.
+        """
+        return self._log_mel(analysis)

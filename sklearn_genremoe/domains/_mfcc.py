@@ -1,0 +1,145 @@
+"""The baseline domain of the paper."""
+
+from numbers import Integral
+
+import numpy as np
+import scipy.fft
+from scipy.signal import savgol_filter
+
+from .._sklearn_compat import Interval
+from ._base import BaseDomain
+
+_DELTA_WIDTH = 9  # frames that a slope is fitted to
+
+
+class MFCC(BaseDomain):
+    """Mel-frequency cepstral coefficients: the paper's baseline domain.
+
+    The first coefficients of the orthonormal cosine transform of the log-mel spectrogram along
+    its bands, and below them their first and second differences over 9 frames (slope and
+    curvature of the least-squares parabola; fewer frames where the clip is shorter).
+
+    Parameters
+    ----------
+    sample_rate : int, default=22050
+        Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
+    duration : float, default=30.0
+        Seconds read from each file; shorter files are filled up with zeros. Waveforms keep
+        their length.
+    n_fft : int, default=1024
+        Samples per frame (46 ms at 22,050 Hz).
+    hop_length : int, default=512
+        Samples from one frame to the next (23 ms at 22,050 Hz).
+    n_mels : int, default=96
+        Number of mel bands.
+    n_mfcc : int, default=20
+        Number of coefficients; the result has three times as many rows, at most 3 * n_mels.
+    offset : float, default=0.0
+        Where in each file to begin, in seconds.
+    fmin : float, default=0.0
+        Lower end of the mel bands in Hz.
+    fmax : float, default=None
+        Upper end of the mel bands in Hz; None means half the sample rate.
+    top_db : float, default=80.0
+        Floor of the decibels below the clip's own maximum; None for no floor.
+    normalize : {"clip", "bin"} or None, default="clip"
+        What is shifted and scaled to mean 0 and deviation 1: the whole clip, each of its
+        coefficients by itself, or nothing. What is constant becomes zeros.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be used: raise a
+        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
+        row with NaN, and list all of them in one warning at the end.
+    n_jobs : int, default=None
+        Clips extracted in parallel; joblib's meaning.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where waveforms came as a data frame.
+
+    See Also
+    --------
+    LogMelSpectrogram : What it is computed from.
+    DomainUnion : Several domains for the price of one.
+
+    References
+    ----------
+    .. [1] Davis, Mermelstein, "Comparison of parametric representations for monosyllabic word
+       recognition in continuously spoken sentences", IEEE TASSP 28(4), 1980.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe import MFCC
+    >>> from sklearn_genremoe.datasets import load_mini_genres
+    >>> paths = load_mini_genres().data[:2]
+    >>> MFCC(duration=5.0).fit_transform(paths).shape
+    (2, 60, 216)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseDomain._parameter_constraints,
+        "n_mfcc": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        sample_rate=22050,
+        duration=30.0,
+        n_fft=1024,
+        hop_length=512,
+        n_mels=96,
+        *,
+        n_mfcc=20,
+        offset=0.0,
+        fmin=0.0,
+        fmax=None,
+        top_db=80.0,
+        normalize="clip",
+        on_error="raise",
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.sample_rate = sample_rate
+        self.duration = duration
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.n_mels = n_mels
+        self.n_mfcc = n_mfcc
+        self.offset = offset
+        self.fmin = fmin
+        self.fmax = fmax
+        self.top_db = top_db
+        self.normalize = normalize
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def features(self, analysis):
+        """Compute the coefficients of one clip.
+
+        Parameters
+        ----------
+        analysis : ClipAnalysis
+            The clip and its spectra.
+
+        Returns
+        -------
+        spectrogram : ndarray of shape (3 * n_mfcc, n_frames), dtype float32
+            Coefficients, first and second differences.
+        """
+        mel = self._log_mel(analysis)
+        mfcc = scipy.fft.dct(mel, axis=0, type=2, norm="ortho")[: self.n_mfcc]
+        return np.concatenate([mfcc, _delta(mfcc, 1), _delta(mfcc, 2)])
+
+
+def _delta(x, order):
+    """Return the local difference of an order, as :func:`librosa.feature.delta` does."""
+    n_frames = x.shape[1]
+    width = min(_DELTA_WIDTH, n_frames - 1 + n_frames % 2)  # the largest odd number that fits
+    if width <= order:
+        return np.zeros_like(x)
+    return savgol_filter(x, width, polyorder=order, deriv=order, axis=1)

@@ -1,0 +1,82 @@
+"""Rows of a large array, picked but not yet copied."""
+
+import mmap
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+#: Rows of a memory-mapped array beyond this size are copied to a temporary file, not into memory.
+SPILL_BYTES = 64 * 2**20
+
+
+class Rows:
+    """Some rows of an array, in some order.
+
+    Picking rows of rows costs nothing. Only :meth:`array` copies, and only what is not
+    contiguous: cross-validation over memory-mapped features never holds a fold in memory.
+
+    Parameters
+    ----------
+    base : ndarray of shape (n_base, ...)
+        The array, possibly memory-mapped.
+    index : ndarray of shape (n_rows,), dtype int, default=None
+        The rows; None for all of them.
+    """
+
+    def __init__(self, base: np.ndarray, index: np.ndarray | None = None):
+        self.base = base
+        self.index = index
+
+    def __len__(self) -> int:
+        return len(self.base if self.index is None else self.index)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *self.base.shape[1:])
+
+    def pick(self, rows) -> "Rows":
+        """Return some of the rows: a slice, row numbers or a mask."""
+        index = np.arange(len(self.base)) if self.index is None else self.index
+        return Rows(self.base, index[rows])
+
+    def array(self) -> np.ndarray:
+        """Return the rows as an array: a view where they are contiguous, else a copy."""
+        if self.index is None:
+            return self.base
+        if len(self.index) and np.all(np.diff(self.index) == 1):
+            return self.base[self.index[0] : self.index[-1] + 1]
+        row_bytes = self.base[:1].nbytes
+        if _mapped_file(self.base) and len(self.index) * row_bytes > SPILL_BYTES:
+            return self._spill(row_bytes)
+        return np.asarray(self.base[self.index])
+
+    def _spill(self, row_bytes) -> np.ndarray:
+        """Copy the rows to a nameless file, which lives as long as the array, and map it."""
+        path, offset = _mapped_file(self.base)  # type: ignore[misc]
+        # Beside the source, where there is room; the usual folder may be held in memory.
+        with open(path, "rb") as source, tempfile.TemporaryFile(dir=path.parent) as target:
+            for row in self.index:  # type: ignore[union-attr]
+                source.seek(offset + int(row) * row_bytes)
+                target.write(source.read(row_bytes))
+            target.flush()
+            mapped = mmap.mmap(target.fileno(), 0, access=mmap.ACCESS_READ)
+        return np.ndarray(self.shape, dtype=self.base.dtype, buffer=mapped)
+
+    def __reduce__(self):
+        file = _mapped_file(self.base)
+        if file:  # by reference: other processes map the same file
+            return _rows_of_file, (*file, self.base.dtype, self.base.shape, self.index)
+        return Rows, (self.array(),)
+
+
+def _mapped_file(array) -> tuple[Path, int] | None:
+    """Return file and offset of a whole, read-only memory-mapped array in C order."""
+    is_map = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap)
+    if not is_map or array.mode != "r" or not array.flags.c_contiguous or not array.filename:
+        return None
+    return (Path(array.filename), array.offset) if Path(array.filename).is_file() else None
+
+
+def _rows_of_file(path, offset, dtype, shape, index) -> Rows:
+    return Rows(np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape), index)

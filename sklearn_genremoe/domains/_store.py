@@ -1,0 +1,181 @@
+"""Extracted features on disk, for several processes and across interruptions."""
+
+import hashlib
+import inspect
+import json
+import os
+import zlib
+from numbers import Real
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+#: Raise it whenever the same parameters would give other features than before.
+FORMAT = 1
+
+_MISSING = -1
+
+
+class FeatureStore:
+    """The features of one domain, one fixed-size row per clip, in one file.
+
+    The folder holds ``features.bin`` (the rows), ``index.txt`` (a line ``key row crc32`` per
+    finished row, only ever appended to) and ``about.json`` (what the rows are). A row counts once
+    its line is complete and its checksum is right; whatever else an interrupted or a broken
+    writer leaves behind is computed again. Writers take turns by a file lock.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, which is made when the first row is written.
+    about : dict
+        What the rows are, for people who look into the folder.
+    dtype : str
+        Type of the numbers on disk.
+
+    Attributes
+    ----------
+    shape : tuple of int or None
+        Shape of a row; None until it is known.
+    """
+
+    def __init__(self, folder: Path, about: dict, dtype: str):
+        self.folder = folder
+        self.about = about
+        self.dtype = np.dtype(dtype).newbyteorder("<")
+        self.shape: tuple[int, ...] | None = None
+        self._entries: dict[str, tuple[int, int]] = {}
+        self._index_read = 0
+        self._refresh()
+
+    def find(self, keys: list[str]) -> np.ndarray:
+        """Return the rows of clips, -1 for those that are missing or damaged."""
+        self._refresh()
+        rows = np.full(len(keys), _MISSING)
+        if self.shape is None or not self._features.exists():
+            return rows
+        with open(self._features, "rb") as file:
+            for i, key in enumerate(keys):
+                row, checksum = self._entries.get(key, (_MISSING, 0))
+                if row != _MISSING:
+                    file.seek(row * self._row_bytes)
+                    data = file.read(self._row_bytes)
+                    if len(data) == self._row_bytes and zlib.crc32(data) == checksum:
+                        rows[i] = row
+        return rows
+
+    def write(self, key: str, spectrogram: np.ndarray) -> int:
+        """Store the features of a clip and return their row."""
+        data = np.ascontiguousarray(spectrogram, dtype=self.dtype).tobytes()
+        checksum = zlib.crc32(data)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "lock"):
+            self._refresh()
+            if self.shape is None:
+                self._describe(spectrogram.shape)
+            if spectrogram.shape != self.shape:
+                raise ValueError(
+                    f"features of shape {spectrogram.shape} where {self.folder} holds "
+                    f"{self.shape}; the features of a domain need one shape for all clips"
+                )
+            size = self._features.stat().st_size if self._features.exists() else 0
+            row, known = self._entries.get(key, (-(-size // self._row_bytes), None))
+            with open(self._features, "r+b" if size else "wb") as file:
+                file.seek(row * self._row_bytes)
+                if known != checksum or file.read(self._row_bytes) != data:
+                    file.seek(row * self._row_bytes)
+                    file.write(data)
+            if known != checksum:
+                with open(self._index, "ab") as file:
+                    file.write(b"%s %d %d\n" % (key.encode(), row, checksum))
+        return row
+
+    def map(self) -> np.ndarray:
+        """Return all rows as a memory-mapped array."""
+        assert self.shape is not None, "nothing is stored yet"
+        n_rows = self._features.stat().st_size // self._row_bytes
+        return np.memmap(self._features, self.dtype, mode="r", shape=(n_rows, *self.shape))
+
+    @property
+    def _features(self) -> Path:
+        return self.folder / "features.bin"
+
+    @property
+    def _index(self) -> Path:
+        return self.folder / "index.txt"
+
+    @property
+    def _row_bytes(self) -> int:
+        return int(np.prod(self.shape)) * self.dtype.itemsize  # type: ignore[arg-type]
+
+    def _describe(self, shape) -> None:
+        about = {**self.about, "shape": list(shape), "dtype": self.dtype.str}
+        temporary = self.folder / f"about.json.{os.getpid()}"
+        temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
+        temporary.replace(self.folder / "about.json")
+        self.shape = tuple(shape)
+
+    def _refresh(self) -> None:
+        """Read what was added to the index since the last look."""
+        if self.shape is None:
+            try:
+                about = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
+                self.shape = tuple(about["shape"])
+            except (OSError, ValueError, KeyError):
+                return  # nothing there yet, or unreadable: it is written anew
+        try:
+            with open(self._index, "rb") as file:
+                file.seek(self._index_read)
+                new = file.read()
+        except FileNotFoundError:
+            return
+        complete = new[: new.rfind(b"\n") + 1]
+        self._index_read += len(complete)
+        for line in complete.splitlines():
+            match line.split():
+                case [key, row, checksum] if row.isdigit() and checksum.isdigit():
+                    self._entries[key.decode("ascii", "replace")] = (int(row), int(checksum))
+
+
+def store_for(root: Path, domain, width: int, dtype: str) -> FeatureStore:
+    """Return the store of what a domain computes for clips of `width` samples."""
+    name, *params = domain.signature
+    about = {
+        "domain": name,
+        "parameters": {key: _plain(value) for key, value in params},
+        "n_samples": width,
+        "dtype": dtype,
+        "format": FORMAT,
+        "code": _code_of(domain),
+    }
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    return FeatureStore(root / f"{type(domain).__name__}-{digest[:16]}", about, dtype)
+
+
+def clip_key(clip) -> str:
+    """Identify a clip: a file by path, size and time of change, a waveform by its samples."""
+    if isinstance(clip, str):
+        content = os.path.realpath(clip)
+        if os.path.exists(clip):
+            stat = os.stat(clip)
+            content += f"\0{stat.st_size}\0{stat.st_mtime_ns}"
+        return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(clip, dtype=np.float32).data).hexdigest()
+
+
+def _plain(value):
+    """Make equal parameters look equal: 30, 30.0 and numpy's numbers."""
+    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
+        return float(value)
+    return value if value is None or isinstance(value, (str, bool)) else repr(value)
+
+
+def _code_of(domain) -> str:
+    """Return the source of a domain that users wrote, whose features change with it."""
+    if type(domain).__module__.startswith(__package__):
+        return ""
+    try:
+        return inspect.getsource(type(domain))
+    except (OSError, TypeError):
+        return ""
