@@ -67,7 +67,7 @@ def kind_of_clips(X) -> str:
         return "waveforms"
     if ndim not in (None, 1):
         kind = getattr(getattr(X, "dtype", None), "kind", "")
-        if kind in "UT":
+        if kind in {"U", "T"}:
             raise ValueError(
                 f"X holds paths in {ndim} dimensions; expected a 1-D sequence of paths: "
                 "select the column with the paths, or flatten X with X.ravel()"

@@ -7,38 +7,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, TransformerMixin, clone
-from sklearn.utils import Bunch, check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
 
-from .._sklearn_compat import (
-    _BaseComposition,
-    _check_feature_names_in,
-    _check_method_params,
-    _check_sample_weight,
-    _routing_enabled,
-    _safe_indexing,
-    _VisualBlock,
-)
-from ..audio._clips import check_clips, kind_of_clips
-from ..domains import DomainBatch
+from .._sklearn_compat import _check_feature_names_in
+from ..domains._rows import Rows
 from ._base import BaseMixer
-from ._checks import MIXERS, check_experts, make_mixer
+from ._checks import check_experts, make_mixer
+from ._composition import ExpertComposition
 from ._cross_fitting import (
     classes_of_prefit,
     fit_experts,
     opinions_of,
-    seed_missing,
-    weight_params,
 )
-from ._paper import paper_experts
 from ._splits import check_cv_value, make_splits
-from ._views import look_at, n_path_samples
+from ._training_clips import TrainingClips
+from ._views import check_X, look_at
 
 
 class MixtureOfExpertsClassifier(
-    ClassifierMixin, TransformerMixin, MetaEstimatorMixin, _BaseComposition
+    ClassifierMixin, TransformerMixin, MetaEstimatorMixin, ExpertComposition
 ):
     r"""Several experts, each with its own view of a clip, and a mixer that weighs them.
 
@@ -140,9 +128,6 @@ class MixtureOfExpertsClassifier(
     (178, 2)
     """
 
-    # Groups reach fit without a request, as they reach scikit-learn's group splitters.
-    __metadata_request__fit = {"groups": True}
-
     def __init__(
         self,
         experts: Any = None,
@@ -165,46 +150,6 @@ class MixtureOfExpertsClassifier(
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters of the mixture, its experts and its mixer.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the experts by name and all nested parameters.
-
-        Returns
-        -------
-        params : dict
-            Names and values.
-        """
-        return self._get_params("experts", deep=deep)
-
-    def set_params(self, **params: Any) -> MixtureOfExpertsClassifier:
-        """Set parameters of the mixture, its experts and its mixer.
-
-        Parameters
-        ----------
-        **params : dict
-            Names and values, for example ``harmonic__cnnclassifier__lr=1e-3``,
-            ``harmonic="drop"`` or ``mixer__max_epochs=10``. Setting something inside a default
-            (the experts None, the mixer a name) puts the objects that it stands for in its place.
-
-        Returns
-        -------
-        self : MixtureOfExpertsClassifier
-            The mixture.
-        """
-        heads = {name.partition("__")[0] for name in params}
-        if params.get("experts", self.experts) is None and heads - {*self.get_params(deep=False)}:
-            params["experts"] = paper_experts()
-        mixer = params.get("mixer", self.mixer)
-        nested = any(name.startswith("mixer__") for name in params)
-        if nested and isinstance(mixer, str) and mixer in MIXERS:
-            params["mixer"] = make_mixer(mixer)
-        self._set_params("experts", **params)
-        return self
 
     def fit(
         self,
@@ -249,55 +194,34 @@ class MixtureOfExpertsClassifier(
         experts, mixer = check_experts(self._experts()), make_mixer(self.mixer)
         check_cv_value(self.cv)
         prefit = isinstance(self.cv, str) and self.cv == "prefit"
-        X = self._check_X(X, experts, reset=True)
-        y, weight, groups = _check_targets(X, y, sample_weight, groups)
-        routed = self._route(experts, weight, groups, params)
-        kept = None
-        if weight is not None and not weight.all():
-            kept = np.flatnonzero(weight)
-            X = _safe_indexing(X, kept)
-            routed = {name: _check_method_params(y, given, kept) for name, given in routed.items()}
-            groups = None if groups is None else groups[kept]
-            y, weight = y[kept], weight[kept]
-        classes = classes_of_prefit(experts, y) if prefit else _classes_of(y)
-        if not prefit:
+        X = check_X(self, X, experts, reset=True)
+        clips = TrainingClips.check(X, y, sample_weight, groups)
+        clips.params = self._route(experts, clips.weight, clips.groups, params)
+        clips = clips.present()
+        if prefit:
+            classes = classes_of_prefit(experts, clips.y)
+        else:
+            classes = clips.check_classes()
             experts = [(name, clone(expert)) for name, expert in experts]
         split_seed = self._seed([] if prefit else experts, mixer)
         splits = []
         if mixer.needs_fit and not isinstance(self.cv, str):
-            splits = make_splits(
-                self.cv,
-                X,
-                y,
-                groups=groups,
-                params=routed["cv"],
-                kept=kept,
-                random_state=split_seed,
-            )
-        views, clips = self._look_at(X, experts, mixer.needs_clips)
+            splits = make_splits(self.cv, clips, split_seed)
+        views, seen_by_mixer = self._look_at(clips.X, experts, mixer.needs_clips)
         if prefit:
             fitted = [expert for _, expert in experts]
         else:
             fitted, opinions, judged = fit_experts(
-                experts,
-                views,
-                y,
-                classes,
-                routed,
-                splits,
-                refit=self.refit,
-                n_jobs=self.n_jobs,
-                verbose=self.verbose,
+                experts, views, clips, classes, splits, self.refit, self.n_jobs, self.verbose
             )
         if mixer.needs_fit:
             if not splits:
-                opinions, judged = opinions_of(fitted, views, classes), np.arange(len(y))
-            all_in_order = np.array_equal(judged, np.arange(len(y)))
+                opinions, judged = opinions_of(fitted, views, classes), np.arange(len(clips.y))
             mixer.fit(
                 opinions,
-                np.searchsorted(classes, y[judged]),
-                clips if clips is None or all_in_order else clips[judged],
-                sample_weight=None if weight is None else weight[judged],
+                np.searchsorted(classes, clips.y[judged]),
+                None if seen_by_mixer is None else Rows(seen_by_mixer, judged).array(),
+                sample_weight=None if clips.weight is None else clips.weight[judged],
             )
         return self._assemble([name for name, _ in experts], fitted, mixer, classes)
 
@@ -316,7 +240,8 @@ class MixtureOfExpertsClassifier(
         proba : ndarray of shape (n_clips, n_classes)
             Probabilities in the order of ``classes_``; rows sum to one.
         """
-        return self.mixer_.predict_proba(*self._judge(X))
+        opinions, clips = self._judge(X)
+        return self.mixer_.predict_proba(opinions, clips)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the logarithm of the mixture's probability of each genre.
@@ -379,7 +304,8 @@ class MixtureOfExpertsClassifier(
             Weights, zero or above; rows sum to one. What they mean is up to the mixer: see its
             documentation.
         """
-        return self.mixer_.weights(*self._judge(X))
+        opinions, clips = self._judge(X)
+        return self.mixer_.weights(opinions, clips)
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return the opinions of the experts side by side.
@@ -417,9 +343,6 @@ class MixtureOfExpertsClassifier(
 
     # Helpers
 
-    def _experts(self) -> Any:
-        return paper_experts() if self.experts is None else self.experts
-
     def _fitted(self) -> list[tuple[str, Any]]:
         return [(name, expert) for name, expert in self.named_experts_.items() if expert != "drop"]
 
@@ -436,22 +359,6 @@ class MixtureOfExpertsClassifier(
         self.mixer_ = mixer
         return self
 
-    def _check_X(self, X: Any, experts: list[tuple[str, Any]], *, reset: bool) -> Any:
-        """Return paths as an array, numbers checked, and a DomainBatch as it is."""
-        if isinstance(X, DomainBatch):
-            if X.bad_clips:
-                raise ValueError(
-                    f"The DomainBatch has clips without features: {X.bad_clips}. Leave them out: "
-                    "batch[rows] with the other rows, and the same rows of y."
-                )
-            return X
-        if kind_of_clips(X) == "spectrograms":
-            return validate_data(self, X, allow_nd=True, reset=reset)
-        clips = check_clips(self, X, path_samples=n_path_samples(experts), reset=reset)
-        if clips.paths is None:
-            return clips.waveforms
-        return np.array(clips.paths, dtype=object)
-
     def _look_at(self, X: Any, experts: list[tuple[str, Any]], with_clips: bool) -> Any:
         return look_at(
             X,
@@ -467,61 +374,9 @@ class MixtureOfExpertsClassifier(
         """Return the opinions of the fitted experts, and the clips if the mixer looks at them."""
         check_is_fitted(self)
         experts = self._fitted()
-        X = self._check_X(X, experts, reset=False)
+        X = check_X(self, X, experts, reset=False)
         views, clips = self._look_at(X, experts, with_clips and self.mixer_.needs_clips)
         return opinions_of(self.experts_, views, self.classes_), clips
-
-    def _seed(self, experts: list[tuple[str, Any]], mixer: BaseMixer) -> int | None:
-        """Hand `random_state` on to experts and mixer; return the seed of the hold-out."""
-        if self.random_state is None:
-            return None
-        rng = check_random_state(self.random_state)
-        names = [name for name, _ in self._experts()]
-        # An expert's seed depends on its place alone: dropping another one leaves it unchanged.
-        seeds = dict(zip(names, rng.randint(np.iinfo(np.int32).max, size=len(names))))
-        for name, expert in experts:
-            seed_missing(expert, seeds[name])
-        seed_missing(mixer, rng.randint(np.iinfo(np.int32).max))
-        return int(rng.randint(np.iinfo(np.int32).max))
-
-    def _route(
-        self,
-        experts: list[tuple[str, Any]],
-        weight: NDArray | None,
-        groups: NDArray | None,
-        params: dict[str, Any],
-    ) -> dict[str, dict[str, Any]]:
-        """Return the metadata for each expert's fit, by name, and for the splitter, as "cv"."""
-        if _routing_enabled():
-            routed = process_routing(self, "fit", sample_weight=weight, groups=groups, **params)
-            split = {key: value for key, value in routed["cv"]["split"].items() if key != "groups"}
-            return {**{name: routed[name]["fit"] for name, _ in experts}, "cv": split}
-        if params:
-            raise TypeError(
-                f"fit got the unexpected arguments {sorted(params)}; other metadata than "
-                "sample_weight and groups needs sklearn.set_config(enable_metadata_routing=True)."
-            )
-        if isinstance(self.cv, str) and self.cv == "prefit":
-            weight = None
-        return {**{name: weight_params(name, expert, weight) for name, expert in experts}, "cv": {}}
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Say which metadata goes where.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            To the ``fit`` of each expert and the ``split`` of `cv`. The mixture itself takes
-            ``sample_weight``, for the mixer, and ``groups``.
-        """
-        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
-        to_fit = MethodMapping().add(caller="fit", callee="fit")
-        for name, expert in self._experts():
-            if not isinstance(expert, str):
-                router.add(**{name: expert}, method_mapping=to_fit)
-        return router.add(
-            cv=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split")
-        )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mixer_")
@@ -533,46 +388,3 @@ class MixtureOfExpertsClassifier(
         # A few clips don't train a network.
         tags.classifier_tags.poor_score = True
         return tags
-
-    def _sk_visual_block_(self) -> _VisualBlock:
-        names, experts = zip(*self._experts())
-        return _VisualBlock(
-            "serial",
-            (
-                _VisualBlock("parallel", experts, names=names, dash_wrapped=False),
-                _VisualBlock("parallel", [self.mixer], names=["mixer"], dash_wrapped=False),
-            ),
-            dash_wrapped=False,
-        )
-
-
-def _check_targets(
-    X: Any, y: Any, sample_weight: Any, groups: Any
-) -> tuple[NDArray, NDArray | None, NDArray | None]:
-    """Return genres, weights and groups as arrays of one entry per clip."""
-    if y is None:
-        raise ValueError(
-            "MixtureOfExpertsClassifier requires y to be passed, but the target y is None."
-        )
-    y = column_or_1d(y, warn=True)
-    check_consistent_length(X, y)
-    check_classification_targets(y)
-    weight = None
-    if sample_weight is not None:
-        weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
-        if not weight.any():
-            raise ValueError("All entries of sample_weight are zero: no clip is left to fit.")
-    if groups is not None:
-        groups = column_or_1d(groups)
-        check_consistent_length(y, groups)
-    return y, weight, groups
-
-
-def _classes_of(y: NDArray) -> NDArray:
-    classes = np.unique(y)
-    if len(classes) < 2:
-        raise ValueError(
-            f"All clips are of one class, {classes[0]!s}; a classifier needs clips of at least "
-            "two genres."
-        )
-    return classes

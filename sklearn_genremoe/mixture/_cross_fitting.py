@@ -20,6 +20,7 @@ from .._sklearn_compat import _check_method_params, _safe_indexing
 from ..domains import DomainBatch
 from ..experts._training import resolve_device
 from ._splits import Split
+from ._training_clips import TrainingClips
 
 # Clips whose features are gathered at a time for prediction.
 _CHUNK = 64
@@ -91,15 +92,13 @@ def opinions_of(
 def fit_experts(
     experts: Sequence[tuple[str, Any]],
     views: Sequence[Any],
-    y: NDArray,
+    clips: TrainingClips,
     classes: NDArray,
-    params: dict[str, dict[str, Any]],
     splits: Sequence[Split],
-    *,
     refit: bool = True,
     n_jobs: int | None = None,
     verbose: int = 0,
-) -> tuple[list[Any], NDArray[np.float64] | None, NDArray[np.intp] | None]:
+) -> tuple[list[Any], NDArray[np.float64], NDArray[np.intp]]:
     """Fit every expert on all clips and on each split, in one pool of jobs.
 
     Parameters
@@ -108,12 +107,10 @@ def fit_experts(
         The experts; cloned.
     views : sequence of array-like
         What each expert sees of the clips.
-    y : ndarray of shape (n_clips,)
-        The genres.
+    clips : TrainingClips
+        The clips, for their genres and metadata.
     classes : ndarray of shape (n_classes,)
         All genres, sorted.
-    params : dict of str to dict
-        Metadata for the ``fit`` of each expert, by name.
     splits : sequence of (train, test)
         Row numbers to learn from and to judge; may be empty.
     refit : bool, default=True
@@ -127,12 +124,13 @@ def fit_experts(
     -------
     fitted : list of estimators
         One per expert.
-    opinions : ndarray of shape (n_judged, n_experts, n_classes) or None
+    opinions : ndarray of shape (n_judged, n_experts, n_classes)
         What the models think of the clips that they weren't trained on.
-    judged : ndarray of int of shape (n_judged,) or None
-        The rows of those clips. Clips of a genre that isn't among those that the models of
-        the split learned from are left out: nobody could have known it.
+    judged : ndarray of int of shape (n_judged,)
+        The rows of those clips, ascending. Clips of a genre that the models of the split didn't
+        learn from are left out: nobody could have known it.
     """
+    y = clips.y
     splits = [(train, test[np.isin(y[test], y[train])]) for train, test in splits]
     refit = refit or not splits
     tasks: list[tuple[int, Split | None]] = [
@@ -140,7 +138,7 @@ def fit_experts(
     ]
     results = Parallel(n_jobs=_n_jobs([expert for _, expert in experts], n_jobs))(
         delayed(_fit_and_judge)(
-            experts[m][1], views[m], y, classes, params[experts[m][0]], split, keep=not refit
+            experts[m][1], views[m], y, classes, clips.params[experts[m][0]], split, keep=not refit
         )
         for m, split in tqdm(tasks, desc="experts", unit="fit", disable=not verbose)
     )
@@ -154,7 +152,7 @@ def fit_experts(
             fitted.append(models[0] if len(models) == 1 else FoldAverage(models))
         opinions.append([proba for _, proba in mine[: len(splits)]])
     if not splits:
-        return fitted, None, None
+        return fitted, np.zeros((0, len(experts), len(classes))), np.zeros(0, dtype=np.intp)
     judged = np.concatenate([test for _, test in splits])
     in_order = judged.argsort(kind="stable")
     stacked = np.stack([np.concatenate(probas) for probas in opinions], axis=1)

@@ -12,9 +12,10 @@ from sklearn.model_selection import (
     StratifiedGroupKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
-    check_cv,
 )
 from sklearn.utils import check_random_state
+
+from ._training_clips import TrainingClips
 
 _ACCEPTED = (
     "an integer of at least 2 (folds), a share between 0 and 1 (hold-out), 'train', 'prefit', "
@@ -60,33 +61,15 @@ def check_cv_value(cv: Any) -> None:
         raise ValueError(f"cv={cv!r} is not accepted; expected {_ACCEPTED}.")
 
 
-def make_splits(
-    cv: Any,
-    X: Any,
-    y: NDArray[Any],
-    *,
-    groups: NDArray[Any] | None = None,
-    params: dict[str, Any] | None = None,
-    kept: NDArray[np.intp] | None = None,
-    random_state: Any = None,
-) -> list[Split]:
+def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list[Split]:
     """Split clips into those that experts learn from and those that they judge.
 
     Parameters
     ----------
     cv : int, float, splitter or iterable
         Folds, hold-out share, or what yields the splits.
-    X : array-like of shape (n_clips, ...)
-        The clips, for splitters that look at them.
-    y : ndarray of shape (n_clips,)
-        The genres.
-    groups : ndarray of shape (n_clips,), default=None
-        What must not stand on both sides of a split, for example the artist of each clip.
-    params : dict, default=None
-        More metadata for the splitter's ``split``.
-    kept : ndarray of int, default=None
-        Where the clips stood before clips without weight were taken out: an iterable of
-        splits counts those. None if none was.
+    clips : TrainingClips
+        The clips.
     random_state : int, RandomState instance or None, default=None
         Draws the hold-out clips; all else is deterministic.
 
@@ -100,6 +83,7 @@ def make_splits(
     ValueError
         If a genre has too few clips or groups to be split, or a split has an empty side.
     """
+    y, groups = clips.y, clips.groups
     if isinstance(cv, Integral):
         _check_enough(y, groups, int(cv))
         splits = _folds(int(cv), y, groups)
@@ -107,9 +91,10 @@ def make_splits(
         _check_enough(y, groups, 2)
         splits = [_hold_out(float(cv), y, groups, random_state)]
     elif hasattr(cv, "split"):
-        splits = list(check_cv(cv, y, classifier=True).split(X, y, groups=groups, **(params or {})))
+        params = {key: value for key, value in clips.params["cv"].items() if key != "groups"}
+        splits = list(cv.split(clips.X, y, groups=groups, **params))
     else:
-        splits = [(_rows(train, kept), _rows(test, kept)) for train, test in cv]
+        splits = [(_rows(train, clips.origin), _rows(test, clips.origin)) for train, test in cv]
     for number, (train, test) in enumerate(splits):
         if not len(train) or not len(test):
             side = "learn from" if not len(train) else "hold out"
@@ -144,14 +129,14 @@ def _hold_out(share: float, y: NDArray, groups: NDArray | None, random_state: An
     return (train, test) if share <= 0.5 else (test, train)
 
 
-def _rows(rows: Any, kept: NDArray[np.intp] | None) -> NDArray[np.intp]:
+def _rows(rows: Any, origin: NDArray[np.intp] | None) -> NDArray[np.intp]:
     rows = np.asarray(rows)
     rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
-    if kept is None:
+    if origin is None:
         return rows
     # Rows that were taken out for their weight of zero fall out of the split as well.
-    position = np.searchsorted(kept, rows)
-    present = (position < len(kept)) & (kept[np.minimum(position, len(kept) - 1)] == rows)
+    position = np.searchsorted(origin, rows)
+    present = (position < len(origin)) & (origin[np.minimum(position, len(origin) - 1)] == rows)
     return position[present]
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import validate_data
 
-from ..audio._clips import kind_of_clips
+from ..audio._clips import check_clips, kind_of_clips
 from ..domains import BaseDomain, DomainBatch, DomainUnion, LogMelSpectrogram
 
 _SIGNAL = ("sample_rate", "duration", "offset", "n_fft", "hop_length", "n_mels", "fmin", "fmax")
@@ -85,9 +86,37 @@ def domain_of_mixer(given: Any, experts: Experts) -> BaseDomain:
     return LogMelSpectrogram(**{name: getattr(found[0], name) for name in _SIGNAL})
 
 
-def n_path_samples(experts: Experts) -> int:
-    """Return how many samples of a file the first expert with a domain reads."""
-    return domain_of_mixer(None, experts).n_samples
+def check_X(estimator: Any, X: Any, experts: Experts, *, reset: bool) -> Any:
+    """Validate clips for an estimator, setting or checking its `n_features_in_`.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        The estimator on whose behalf X is checked.
+    X : sequence of str or Path, array-like or DomainBatch
+        The clips.
+    experts : sequence of (str, estimator)
+        The experts; the first that begins with a domain says how much of a file is read.
+    reset : bool
+        Whether to set `n_features_in_` (in fit) or to check it.
+
+    Returns
+    -------
+    X : ndarray or DomainBatch
+        Paths as an array of str, numbers in 2-D or 3-D, a DomainBatch as it is.
+    """
+    if isinstance(X, DomainBatch):
+        if X.bad_clips:
+            raise ValueError(
+                f"The DomainBatch has clips without features: {X.bad_clips}. Leave them out: "
+                "batch[rows] with the other rows, and the same rows of y."
+            )
+        return X
+    if kind_of_clips(X) == "spectrograms":
+        return validate_data(estimator, X, allow_nd=True, reset=reset)
+    path_samples = domain_of_mixer(None, experts).n_samples
+    clips = check_clips(estimator, X, path_samples=path_samples, reset=reset)
+    return clips.waveforms if clips.paths is None else np.array(clips.paths, dtype=object)
 
 
 def look_at(
