@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sklearn.base import clone, is_classifier
@@ -53,13 +54,15 @@ def make_mixer(mixer: Any) -> BaseMixer:
     )
 
 
-def check_experts(experts: Any) -> list[tuple[str, Any]]:
+def check_experts(experts: Any, reserved: Collection[str] = ()) -> list[tuple[str, Any]]:
     """Return the experts that take part, or raise if the list makes no sense.
 
     Parameters
     ----------
     experts : list of (str, estimator or "drop")
         The experts.
+    reserved : collection of str
+        Names that no expert may have.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def check_experts(experts: Any) -> list[tuple[str, Any]]:
     Raises
     ------
     ValueError
-        If it isn't a list of pairs, is empty, names an expert twice or drops all.
+        If it isn't a list of pairs, is empty, drops all, or a name is taken.
     TypeError
         If an expert isn't a classifier with ``predict_proba``.
     """
@@ -85,6 +88,12 @@ def check_experts(experts: Any) -> list[tuple[str, Any]]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"The expert names {twice} stand for several experts; names are unique.")
+    odd = sorted(name for name in names if "__" in name or name in reserved)
+    if odd:
+        raise ValueError(
+            f"The expert names {odd} stand for something else in set_params: names must not "
+            "contain '__' nor be one of the mixture's own parameters."
+        )
     for name, expert in experts:
         if isinstance(expert, str) and expert == "drop":
             continue

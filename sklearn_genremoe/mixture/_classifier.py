@@ -191,7 +191,8 @@ class MixtureOfExpertsClassifier(
         """
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)  # an interrupted fit leaves nothing that looks fitted
-        experts, mixer = check_experts(self._experts()), make_mixer(self.mixer)
+        experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
+        mixer = make_mixer(self.mixer)
         check_cv_value(self.cv)
         prefit = isinstance(self.cv, str) and self.cv == "prefit"
         X = check_X(self, X, experts, reset=True)

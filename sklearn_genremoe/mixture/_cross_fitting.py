@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from .._sklearn_compat import _check_method_params, _safe_indexing
 from ..domains import DomainBatch
+from ..domains._rows import Rows
 from ..experts._training import resolve_device
 from ._splits import Split
 from ._training_clips import TrainingClips
@@ -173,7 +174,7 @@ def _fit_and_judge(
         return clone(expert).fit(view, y, **params), None
     train, test = split
     params = _check_method_params(y, params, train)
-    model = clone(expert).fit(_safe_indexing(view, train), y[train], **params)
+    model = clone(expert).fit(_take(view, train), y[train], **params)
     return model if keep else None, _judge(model, view, test, classes)
 
 
@@ -181,13 +182,20 @@ def _judge(
     expert: Any, view: Any, rows: NDArray[np.intp] | None, classes: NDArray
 ) -> NDArray[np.float64]:
     """Return an expert's aligned probabilities, of all clips or of some."""
-    if not isinstance(view, DomainBatch):
-        return aligned_proba(expert, view if rows is None else _safe_indexing(view, rows), classes)
+    if not isinstance(view, DomainBatch) and np.ndim(view) < 3:
+        return aligned_proba(expert, view if rows is None else _take(view, rows), classes)
     # Features may be mapped from a file that is larger than the memory.
     rows = np.arange(len(view)) if rows is None else rows
     chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-    probas = [aligned_proba(expert, view[chunk], classes) for chunk in chunks]
-    return np.concatenate(probas) if probas else np.zeros((0, len(classes)))
+    probas = [aligned_proba(expert, _take(view, chunk), classes) for chunk in chunks]
+    return np.concatenate([np.zeros((0, len(classes))), *probas])
+
+
+def _take(view: Any, rows: NDArray[np.intp]) -> Any:
+    """Return some clips; rows of a mapped array go to a file, not into memory."""
+    if isinstance(view, np.ndarray) and view.ndim == 3:
+        return Rows(view, rows).array()
+    return _safe_indexing(view, rows)
 
 
 def weight_params(name: str, expert: Any, sample_weight: NDArray | None) -> dict[str, Any]:

@@ -161,13 +161,13 @@ def look_at(
         return [X] * len(experts), X if with_clips else None
     wanted = {name: leading_domain(expert) for name, expert in experts}
     entries: dict[tuple, tuple[str, BaseDomain]] = {}
-    for name, domain in wanted.items():
+    for domain in wanted.values():
         if domain is not None:
-            entries.setdefault(domain.signature, (name, domain))
+            entries.setdefault(domain.signature, (f"domain {len(entries)}", domain))
     of_mixer = None
     if with_clips and (kind == "paths" or entries or mixer_domain is not None):
         of_mixer = domain_of_mixer(mixer_domain, experts)
-        entries.setdefault(of_mixer.signature, ("mixer", of_mixer))
+        entries.setdefault(of_mixer.signature, (f"domain {len(entries)}", of_mixer))
     if not entries:
         # Numbers that no expert takes for audio: one frame per clip, as CNNClassifier has it.
         return [X] * len(experts), X[:, :, np.newaxis] if with_clips else None
@@ -180,9 +180,7 @@ def look_at(
 def _pick(batch: DomainBatch, name: str, domain: BaseDomain | None) -> Any:
     """Return what an expert takes from a batch."""
     if domain is not None:
-        array = batch.find(domain, name)
-        known = any(stored.signature == domain.signature for stored in batch.domains.values())
-        return DomainBatch({name: array}, {name: domain} if known else None)
+        return batch.take_domains({name: domain})
     if name in batch:
         return batch[name]
     if len(batch.names) == 1:
