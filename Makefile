@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 SETUP := pyproject.toml constraints.txt
+PYTEST := -m pytest -n logical --maxprocesses 8 --dist worksteal
 SKLEARN_VERSIONS := 1.6 1.7 1.8 1.9
+SKLEARN_TESTS := $(SKLEARN_VERSIONS:%=test-sklearn-%)
 
 # Two installers must never work on one environment at the same time, not even under `make -j`.
 .NOTPARALLEL:
 .PRECIOUS: %/.ready-venv $(VENV)/.ready-%
-.PHONY: help demo test test-sklearn-versions lint docs bench clean
+.PHONY: help demo test test-sklearn-versions $(SKLEARN_TESTS) lint docs bench clean
 
 help:
 	@echo "make demo   train experts and mixers on the bundled real clips (a few minutes)"
@@ -35,7 +37,20 @@ demo: $(VENV)/.ready-plot
 	$(BIN)/python examples/plot_quickstart.py
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
+	$(BIN)/python $(PYTEST)
+
+test-sklearn-versions: $(SKLEARN_TESTS)
+
+# Each version in an environment of its own, .venv-sklearn-1.6 and so on.
+$(SKLEARN_TESTS): test-sklearn-%: .venv-sklearn-%/.ready
+	.venv-sklearn-$*/bin/python $(PYTEST)
+
+$(SKLEARN_VERSIONS:%=.venv-sklearn-%/.ready): .venv-sklearn-%/.ready: $(SETUP) | .venv-sklearn-%/.ready-venv
+	@echo "Installing the requirements of 'test' with scikit-learn $* (minutes the first time) ..."
+	@grep -v '^scikit-learn==' constraints.txt > .venv-sklearn-$*/constraints.txt
+	@.venv-sklearn-$*/bin/python $(INSTALL) -c .venv-sklearn-$*/constraints.txt \
+		-e '.[test]' 'scikit-learn==$*.*'
+	@touch $@
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
@@ -49,5 +64,5 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python benchmarks/run_all.py
 
 clean:
-	rm -rf $(VENV) docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
+	rm -rf $(VENV) .venv-sklearn-* docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
 	rm -rf build *.egg-info
