@@ -2,5 +2,6 @@
 
 from ._folder import load_audio_folder
 from ._mini_genres import load_mini_genres
+from ._synthetic import make_genre_clips
 
-__all__ = ["load_audio_folder", "load_mini_genres"]
+__all__ = ["load_audio_folder", "load_mini_genres", "make_genre_clips"]
