@@ -2,57 +2,163 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import Callback, EarlyStopping
 
+from ._checks import check_groups, check_labels, check_parameters, check_spectrograms
+from ._clips import ClipDataset, merge_duplicates, split_validation
 from ._network import K2C2
 from ._training import (
     ADAM_EPS,
-    ClipDataset,
     GenreNet,
     InverseTimeDecay,
     ProgressBar,
-    merge_duplicates,
     predict_logits,
     resolve_device,
 )
 
+# Epochs without improvement that early_stopping=True waits for.
+_PATIENCE = 10
+
 
 class CNNClassifier(ClassifierMixin, BaseEstimator):
-    """A convolutional network that tells genres apart in one kind of spectrogram."""
+    r"""Convolutional network that tells genres apart in one kind of spectrogram.
+
+    The paper's expert, "k2c2": blocks of convolution 3 x 3, batch normalisation, ELU and
+    max-pooling, then one dense layer with softmax, :math:`h(x) \in [0, 1]^K`. It is trained to
+    minimise :math:`-\log h_y(x)` by Adam (epsilon 1e-7) with the learning rate
+
+    .. math:: \eta_t = \frac{\eta_0}{1 + d\,t}
+
+    for update :math:`t = 0, 1, \dots` A skorch net does the training and stays at hand as
+    ``net_``.
+
+    Training is defined on the *multiset* of clips. The order of the clips in `X` doesn't matter,
+    a clip that is there twice counts as one with weight two, and one with weight zero as absent.
+
+    Parameters
+    ----------
+    channels : sequence of int, default=(64, 128, 128, 192, 256)
+        Filters of each block; their number is the number of blocks.
+    pool_sizes : "auto" or sequence of (int, int), default="auto"
+        Pooling over bins and frames in each block. "auto" gives the paper's pools for the
+        paper's three shapes (96 x 1292, 96 x 646, 60 x 1292) and a reduction of any other shape
+        to one value per filter.
+    dropout : float, default=0.0
+        Share of the inputs of the dense layer that is set to zero in training, in [0, 1).
+    max_epochs : int, default=50
+        Passes over the clips.
+    batch_size : int, default=16
+        Clips per update.
+    lr : float, default=5e-3
+        Learning rate of the first update.
+    lr_decay : float, default=1e-2
+        Decay per update.
+    augment : callable or None, default=None
+        Applied to each training batch: ``augment(clips, rng)`` takes a float32 tensor of shape
+        (n_clips, n_bins, n_frames) and a :class:`numpy.random.Generator` and returns a tensor
+        of the same shape.
+    validation_fraction : float or None, default=None
+        Share of the clips, between 0 and 1, that is held out to watch the loss on: stratified by
+        class, and by whole groups where `fit` is given `groups`. None trains on everything.
+    early_stopping : bool or int, default=False
+        Whether to stop when the loss on the held-out clips has not improved for 10 epochs, or
+        for the given number of epochs, and to keep the network of the best epoch. Needs
+        `validation_fraction`.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss. "balanced" gives every class the same total weight.
+    device : str, default="auto"
+        Where to train: "auto" takes CUDA, then MPS, then the CPU; or a torch device. On a GPU of
+        the Ampere generation or later the network trains in mixed precision, and the clips stay
+        on the GPU if they take less than half of its free memory.
+    callbacks : list of skorch.callbacks.Callback or None, default=None
+        Passed on to the net, after its own.
+    warm_start : bool, default=False
+        Whether `fit` goes on with the network of the last fit, for another `max_epochs`. The
+        other parameters of the network and of the training stay those of the first fit.
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial network, the order of the clips, dropout, augmentation and the
+        held-out clips. The same value gives the same network, in other processes too.
+    verbose : int, default=0
+        Above zero, show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    n_features_in_ : int
+        Number of bins.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where `X` was 2-D with names.
+    input_shape_ : tuple of (int, int)
+        Bins and frames.
+    net_ : skorch.NeuralNetClassifier
+        The fitted net; ``net_.module_`` is the torch module, which returns logits.
+    history_ : skorch.history.History
+        For each epoch its losses and time.
+    n_iter_ : int
+        Number of epochs so far.
+
+    See Also
+    --------
+    sklearn_genremoe.MixtureOfExpertsClassifier : Combines experts on several feature domains.
+    sklearn_genremoe.paper_experts : Four of these experts, as in the paper.
+
+    References
+    ----------
+    Yi, Chen, Gu, "Mixture of CNN Experts from Multiple Acoustic Feature Domain for Music Genre
+    Classification", APSIPA 2019.
+
+    Examples
+    --------
+    Clips whose power lies in the upper or in the lower half of 16 bins:
+
+    >>> import numpy as np
+    >>> from sklearn_genremoe import CNNClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.repeat(["high", "low"], 20)
+    >>> X = rng.normal(size=(40, 16, 30))
+    >>> X[:20, 8:] += 1
+    >>> X[20:, :8] += 1
+    >>> clf = CNNClassifier(channels=(8, 8), max_epochs=5, random_state=0).fit(X, y)
+    >>> clf.predict(X[[0, -1]])
+    array(['high', 'low'], dtype='<U4')
+    """
+
+    classes_: NDArray[Any]
+    input_shape_: tuple[int, int]
+    net_: GenreNet
 
     def __init__(
         self,
-        channels=(64, 128, 128, 192, 256),
-        pool_sizes="auto",
-        dropout=0.0,
-        max_epochs=50,
-        batch_size=16,
-        lr=5e-3,
-        lr_decay=1e-2,
-        augment=None,
-        validation_fraction=None,
-        early_stopping=False,
-        class_weight=None,
-        device="auto",
-        callbacks=None,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-    ):
+        channels: Sequence[int] = (64, 128, 128, 192, 256),
+        pool_sizes: str | Sequence[tuple[int, int]] = "auto",
+        dropout: float = 0.0,
+        max_epochs: int = 50,
+        batch_size: int = 16,
+        lr: float = 5e-3,
+        lr_decay: float = 1e-2,
+        augment: Callable[[torch.Tensor, np.random.Generator], torch.Tensor] | None = None,
+        validation_fraction: float | None = None,
+        early_stopping: bool | int = False,
+        class_weight: Mapping[Any, float] | str | None = None,
+        device: str = "auto",
+        callbacks: Sequence[Callback] | None = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.channels = channels
         self.pool_sizes = pool_sizes
         self.dropout = dropout
@@ -70,42 +176,229 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.classifier_tags.poor_score = True  # a few clips don't train a network
+        tags.classifier_tags.poor_score = True  # networks need more than the checks' few samples
         return tags
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._fitted
+
     def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> CNNClassifier:
-        """Train a new network."""
-        X = self._check_clips(X, reset=True)
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None")
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        check_classification_targets(y)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            if not weight.any():
-                raise ValueError("All entries of sample_weight are zero: no clip is left to fit.")
-        kept = slice(None) if weight is None else weight > 0
-        if len(np.unique(y[kept])) < 2:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
+            Spectrograms; two dimensions are taken as spectrograms of one frame. A memory-mapped
+            array is read batch by batch. Also a DomainBatch of one domain.
+        y : array-like of shape (n_clips,)
+            Labels, of any kind.
+        sample_weight : array-like of shape (n_clips,) or None, default=None
+            Weights of the clips. Zero is the same as leaving the clip out, an integer the same
+            as repeating it.
+        groups : array-like of shape (n_clips,) or None, default=None
+            For each clip the group, for example its track or artist, that must not be divided
+            by `validation_fraction`. Not used without that.
+
+        Returns
+        -------
+        self : CNNClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If the clips, labels or parameters can't be used, or the training diverges.
+        KeyboardInterrupt
+            If the user interrupts; the classifier is unfitted then.
+        """
+        previous = (self.net_, self.classes_) if self.warm_start and self._fitted else None
+        with self._unfitted_on_error():
+            check_parameters(self)
+            clips = check_spectrograms(self, X, self.input_shape_ if previous else None)
+            y, weight = check_labels(clips, y, sample_weight)
+            self.classes_ = np.unique(y[weight > 0])
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    f"All clips are of one class, {self.classes_[0]!s}; a classifier needs clips "
+                    f"of at least two classes."
+                )
+            if previous and not np.array_equal(previous[1], self.classes_):
+                raise ValueError(
+                    f"warm_start goes on with a network for the classes {previous[1].tolist()}, "
+                    f"but y has {self.classes_.tolist()}. Set warm_start=False to start anew."
+                )
+            self.input_shape_ = clips.shape[1:]
+            dataset, position = self._distinct(clips, y, weight)
+            net = previous[0] if previous else self._make_net()
+            validation = None
+            if self.validation_fraction is not None:
+                codes = None if groups is None else check_groups(groups, position)
+                learn, watch = split_validation(
+                    dataset.y, self.validation_fraction, codes, net.seed
+                )
+                dataset, validation = dataset.take(learn), dataset.take(watch)
+            self._train(net, dataset, self.max_epochs, validation)
+        return self
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> CNNClassifier:
+        """Train one more epoch, on these clips.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
+            Spectrograms, as for `fit`.
+        y : array-like of shape (n_clips,)
+            Labels.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All labels that may occur. Needed in the first call, not afterwards.
+        sample_weight : array-like of shape (n_clips,) or None, default=None
+            Weights of the clips.
+
+        Returns
+        -------
+        self : CNNClassifier
+            The classifier.
+        """
+        if self.class_weight == "balanced":
             raise ValueError(
-                "Only one class is present in y; a classifier needs clips of at least two classes."
+                "class_weight='balanced' needs all clips at once, which partial_fit doesn't see: "
+                "give the weights of the classes as a dict."
             )
-        self.classes_, encoded = np.unique(y, return_inverse=True)
-        rows, weights, _ = merge_duplicates([X], encoded, weight)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        callbacks = [InverseTimeDecay(self.lr, self.lr_decay)]
+        first = not self._fitted
+        if first and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        known = self.classes_ if classes is None else np.unique(column_or_1d(classes))
+        if not first and not np.array_equal(known, self.classes_):
+            raise ValueError(
+                f"classes={known.tolist()} differ from those of before, {self.classes_.tolist()}."
+            )
+        check_parameters(self)
+        clips = check_spectrograms(self, X, None if first else self.input_shape_)
+        y, weight = check_labels(clips, y, sample_weight)
+        unknown = np.setdiff1d(y, known)
+        if len(unknown):
+            raise ValueError(
+                f"y has the labels {unknown.tolist()}, but classes are {known.tolist()}."
+            )
+        with self._unfitted_on_error():
+            self.classes_, self.input_shape_ = known, clips.shape[1:]
+            dataset, _ = self._distinct(clips, y, weight)
+            self._train(self._make_net() if first else self.net_, dataset, 1)
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
+            Spectrograms, as for `fit`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_clips, n_classes)
+            Probabilities, in the order of `classes_`.
+        """
+        return softmax(self._logits(X), axis=1)
+
+    def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
+            Spectrograms, as for `fit`.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_clips, n_classes)
+            Natural logarithms, finite also where the probability rounds to zero.
+        """
+        return log_softmax(self._logits(X), axis=1)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
+            Spectrograms, as for `fit`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_clips,)
+            Labels.
+        """
+        best = self._logits(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def _logits(self, X: ArrayLike) -> NDArray[np.float64]:
+        check_is_fitted(self)
+        clips = check_spectrograms(self, X, self.input_shape_)
+        logits = predict_logits(self.net_.module_, clips, torch.device(self.net_.device))
+        return logits.astype(np.float64)
+
+    @property
+    def _fitted(self) -> bool:
+        return hasattr(self, "net_")
+
+    @contextmanager
+    def _unfitted_on_error(self) -> Iterator[None]:
+        """Take back all that fitting has set if it doesn't come to its end."""
+        try:
+            yield
+        except BaseException:
+            for name in [name for name in vars(self) if name.endswith("_")]:
+                delattr(self, name)
+            raise
+
+    def _distinct(
+        self, clips: NDArray[Any], y: NDArray[Any], weight: NDArray[np.float64]
+    ) -> tuple[ClipDataset, NDArray[np.intp]]:
+        """Return the distinct clips with their weights, and where each clip went."""
+        n_classes = len(self.classes_)
+        # Labels of clips without weight may be unknown; those clips drop out below.
+        encoded = np.minimum(np.searchsorted(self.classes_, y), n_classes - 1)
+        if self.class_weight == "balanced":
+            totals = np.bincount(encoded, weight, n_classes)
+            weight = weight * (totals.sum() / (n_classes * totals))[encoded]
+        elif self.class_weight is not None:
+            factors = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_
+            )
+            weight = weight * factors[encoded]
+        rows, weights, position = merge_duplicates([clips], encoded, weight)
+        if not len(rows):
+            raise ValueError("class_weight leaves no clip with a weight above zero.")
+        return ClipDataset(clips, encoded[rows], rows, weights), position
+
+    def _make_net(self) -> GenreNet:
+        """Return a new net for `classes_` and `input_shape_`."""
+        callbacks: list[Any] = [InverseTimeDecay(self.lr, self.lr_decay)]
+        if self.early_stopping:
+            patience = _PATIENCE if self.early_stopping is True else int(self.early_stopping)
+            callbacks.append(EarlyStopping(patience=patience, threshold=0, load_best=True))
         if self.verbose:
             callbacks.append(ProgressBar())
         net = GenreNet(
             K2C2,
             module__n_classes=len(self.classes_),
-            module__input_shape=X.shape[1:],
+            module__input_shape=self.input_shape_,
             module__channels=tuple(self.channels),
             module__pool_sizes=self.pool_sizes,
             module__dropout=self.dropout,
@@ -116,43 +409,19 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             lr=self.lr,
             batch_size=self.batch_size,
             train_split=None,
-            callbacks=callbacks + list(self.callbacks or []),
+            callbacks=[*callbacks, *(self.callbacks or [])],
+            classes=list(range(len(self.classes_))),
             device=str(resolve_device(self.device)),
-            seed=seed,
+            seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
+            augment=self.augment,
             verbose=0,
-        ).initialize()
-        net.train(ClipDataset(X, encoded[rows], rows, weights), self.max_epochs)
-        self.input_shape_ = X.shape[1:]
+        )
+        return net.initialize()
+
+    def _train(
+        self, net: GenreNet, dataset: ClipDataset, epochs: int, validation: Any = None
+    ) -> None:
+        net.train(dataset.on(net.device), epochs, validation)
         self.net_ = net
         self.history_ = net.history
         self.n_iter_ = len(net.history)
-        return self
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability of each class for each clip."""
-        check_is_fitted(self, "net_")
-        X = self._check_clips(X, reset=False)
-        logits = predict_logits(self.net_.module_, X, torch.device(self.net_.device))
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
-        return odds / odds.sum(axis=1, keepdims=True)
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the most probable class of each clip."""
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
-
-    def _check_clips(self, X: ArrayLike, reset: bool) -> NDArray[Any]:
-        X = validate_data(self, X, reset=reset, allow_nd=True)
-        if X.ndim == 2:
-            X = X[:, :, np.newaxis]
-        if X.ndim != 3:
-            raise ValueError(
-                f"Expected spectrograms of shape (n_clips, n_bins, n_frames), found {X.ndim} "
-                f"dimensions: {X.shape}."
-            )
-        if not reset and X.shape[1:] != self.input_shape_:
-            raise ValueError(
-                f"X has clips of shape {X.shape[1:]}, but {type(self).__name__} is expecting "
-                f"{self.input_shape_} (bins, frames) as in fit."
-            )
-        return X

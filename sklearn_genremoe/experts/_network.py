@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ._fused import FirstBlock, NormPoolELU, Pooling, conv_pool_elu
+from ._layers import BatchNorm, Dropout
 
 KERNEL_SIZE = 3
 
@@ -53,7 +54,7 @@ def resolve_pool_sizes(
     >>> resolve_pool_sizes((96, 1292))
     ((2, 4), (2, 4), (2, 4), (3, 5), (4, 4))
     >>> resolve_pool_sizes((40, 100), n_blocks=3)
-    ((3, 5), (3, 4), (3, 3))
+    ((3, 5), (3, 4), (2, 3))
     """
     if isinstance(pool_sizes, str):
         if pool_sizes != "auto":
@@ -108,63 +109,6 @@ def pool_padding(shape: tuple[int, int], pool: tuple[int, int]) -> tuple[int, in
     """
     bins, frames = ((size_after_pool(n, p) * p - n) // 2 for n, p in zip(shape, pool))
     return bins, frames
-
-
-class BatchNorm(nn.Module):
-    """Batch normalisation of each channel, in the constants of Keras.
-
-    Like :class:`torch.nn.BatchNorm2d`, but for two things. A batch that holds a single value per
-    channel has no variance: it gives ``bias`` and leaves the running statistics as they are,
-    where torch raises. And there is no batch counter, so that a state dict holds exactly the
-    four vectors that Keras counts.
-
-    Parameters
-    ----------
-    n_channels : int
-        Number of channels.
-    eps : float, default=1e-3
-        Added to the variance.
-    momentum : float, default=0.01
-        Weight of the newest batch in the running statistics (0.99 in the terms of Keras).
-    """
-
-    running_mean: torch.Tensor
-    running_var: torch.Tensor
-
-    def __init__(self, n_channels: int, eps: float = 1e-3, momentum: float = 0.01) -> None:
-        super().__init__()
-        self.eps = eps
-        self.momentum = momentum
-        self.weight = nn.Parameter(torch.ones(n_channels))
-        self.bias = nn.Parameter(torch.zeros(n_channels))
-        self.register_buffer("running_mean", torch.zeros(n_channels))
-        self.register_buffer("running_var", torch.ones(n_channels))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise ``x`` of shape (n, n_channels, ...) by its own or the running statistics."""
-        single = self.training and x.numel() == x.shape[1]
-        return torch.batch_norm(
-            x,
-            self.weight,
-            self.bias,
-            None if single else self.running_mean,
-            None if single else self.running_var,
-            self.training,
-            self.momentum,
-            self.eps,
-            torch.backends.cudnn.enabled,
-        )
-
-    def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return scale and shift by which the running statistics normalise."""
-        scale = self.weight * (self.running_var + self.eps).rsqrt()
-        return scale, self.bias - self.running_mean * scale
-
-    def observe(self, mean: torch.Tensor, variance: torch.Tensor, n_values: int) -> None:
-        """Move the running statistics towards those of a batch of ``n_values`` per channel."""
-        if n_values > 1:
-            self.running_mean.lerp_(mean.float(), self.momentum)
-            self.running_var.lerp_((variance * n_values / (n_values - 1)).float(), self.momentum)
 
 
 class ConvBlock(nn.Module):
@@ -308,7 +252,7 @@ class K2C2(nn.Module):
             block = ConvBlock(in_channels, out_channels, shape, pool_size)
             self.blocks.append(block)
             in_channels, shape = out_channels, block.pooling.output_shape
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(in_channels * shape[0] * shape[1], n_classes)
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):

@@ -1,11 +1,10 @@
-"""What every network here trains with: seeds, devices, batches, learning rate, the fit loop."""
+"""What every network here trains with: a skorch net, seeds, devices, batches, learning rate."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,10 @@ from tqdm.auto import tqdm
 
 ADAM_EPS = 1e-7  # Keras' default; torch's is 1e-8
 
+# Clips per call in prediction on a GPU. On the CPU it is one: its activations stay in the cache,
+# and the answer for a clip can't depend on its neighbours.
+_PREDICTION_BATCH = 64
+
 _seeding = threading.Lock()
 
 
@@ -26,6 +29,11 @@ def local_seed(seed: int) -> Iterator[None]:
 
     Only the CPU generator is concerned: networks are created there. One thread at a time, since
     the global generator is shared by all of them.
+
+    Parameters
+    ----------
+    seed : int
+        The seed.
     """
     with _seeding, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -40,6 +48,11 @@ def resolve_device(device: str) -> torch.device:
     device : str
         "auto" takes CUDA where there is one, then MPS, then the CPU; everything else is torch's
         own notation, for example "cpu" or "cuda:1".
+
+    Returns
+    -------
+    device : torch.device
+        A device that this machine has.
 
     Raises
     ------
@@ -59,111 +72,15 @@ def resolve_device(device: str) -> torch.device:
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(f"device={device!r} is not known: {error}") from None
+        raise ValueError(
+            f"device={device!r} is not known. Use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."
+        ) from error
     available = {"cuda": torch.cuda.is_available(), "mps": has_mps}.get(resolved.type, True)
     if not available:
         raise ValueError(
             f"device={device!r} is not available here. Use device='auto' to take the best that is."
         )
     return resolved
-
-
-def merge_duplicates(
-    arrays: Sequence[NDArray[Any]],
-    y: NDArray[np.intp],
-    sample_weight: NDArray[Any] | None = None,
-) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]:
-    """Reduce training clips to the distinct ones, weighted, in an order of their own.
-
-    Training here is defined on the *multiset* of clips: a weight of zero means that the clip is
-    absent, a weight of two that it is there twice, and the order in which the clips came does
-    not matter. So clips of equal content and label become one whose weight is the sum, and the
-    order is that of a hash of their content.
-
-    Parameters
-    ----------
-    arrays : sequence of ndarray, each of shape (n_clips, ...)
-        What makes up the content of a clip; compared as float32.
-    y : ndarray of int, shape (n_clips,)
-        Labels.
-    sample_weight : ndarray of shape (n_clips,) or None, default=None
-        Weights, not negative. None gives each clip the weight 1.
-
-    Returns
-    -------
-    rows : ndarray of int, shape (n_distinct,)
-        One row for each distinct clip, in canonical order.
-    weights : ndarray of float, shape (n_distinct,)
-        Their weights.
-    position : ndarray of int, shape (n_clips,)
-        For each clip its place in ``rows``, -1 for those of weight zero.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> X = np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [5.0, 6.0]])
-    >>> rows, weights, _ = merge_duplicates([X], np.zeros(4, int), np.array([1.0, 1.0, 2.0, 0.0]))
-    >>> sorted(zip(rows.tolist(), weights.tolist()))
-    [(0, 3.0), (1, 1.0)]
-    """
-    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
-    kept = np.flatnonzero(weight)
-    keys = np.array([_content_hash(arrays, row) + int(y[row]).to_bytes(8, "big") for row in kept])
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    position = np.full(len(y), -1, dtype=np.intp)
-    position[kept] = inverse
-    return kept[first], np.bincount(inverse, weight[kept]), position
-
-
-def _content_hash(arrays: Sequence[NDArray[Any]], row: int) -> bytes:
-    digest = hashlib.sha256()
-    for array in arrays:
-        # Adding zero turns -0.0 into 0.0, which compare equal and so must hash equal.
-        digest.update(np.ascontiguousarray(array[row], dtype=np.float32) + np.float32(0))
-    return digest.digest()
-
-
-class ClipDataset(torch.utils.data.Dataset):
-    """Weighted training clips that are read from their array only when a batch asks for them.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_clips, ...)
-        Spectrograms, possibly memory-mapped.
-    y : ndarray of int, shape (n_distinct,)
-        Labels of the clips in ``rows``.
-    rows : ndarray of int, shape (n_distinct,)
-        Which clips of ``X`` are used.
-    weights : ndarray of shape (n_distinct,)
-        Their weights.
-    """
-
-    def __init__(
-        self,
-        X: NDArray[Any],
-        y: NDArray[np.intp],
-        rows: NDArray[np.intp],
-        weights: NDArray[np.float64],
-    ) -> None:
-        self.X = X
-        self.y = torch.from_numpy(np.asarray(y, dtype=np.int64))
-        self.rows = rows
-        self.weights = torch.from_numpy(np.asarray(weights, dtype=np.float32))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, batch: NDArray[np.intp]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        clips = np.asarray(self.X[self.rows[batch]], dtype=np.float32)
-        index = torch.from_numpy(batch)
-        inputs = {"X": torch.from_numpy(clips), "sample_weight": self.weights[index]}
-        return inputs, self.y[index]
-
-    def take(self, which: NDArray[np.intp]) -> ClipDataset:
-        """Return the dataset of some of the clips; their spectrograms are not copied."""
-        return ClipDataset(
-            self.X, self.y[which].numpy(), self.rows[which], self.weights[which].numpy()
-        )
 
 
 class Batches:
@@ -177,14 +94,21 @@ class Batches:
         Clips per batch; the last one may have fewer.
     rng : numpy.random.Generator or None, default=None
         Draws a new order at each pass; None keeps the order.
+    augment : callable or None, default=None
+        Called with the clips of a batch, a tensor, and ``rng``; returns a tensor like it.
     """
 
     def __init__(
-        self, dataset: Any, batch_size: int, rng: np.random.Generator | None = None
+        self,
+        dataset: Any,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        augment: Callable[[torch.Tensor, np.random.Generator | None], torch.Tensor] | None = None,
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.rng = rng
+        self.augment = augment
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
@@ -193,7 +117,10 @@ class Batches:
         n_clips = len(self.dataset)
         order = np.arange(n_clips) if self.rng is None else self.rng.permutation(n_clips)
         for start in range(0, n_clips, self.batch_size):
-            yield self.dataset[order[start : start + self.batch_size]]
+            inputs, y = self.dataset[order[start : start + self.batch_size]]
+            if self.augment is not None:
+                inputs = {**inputs, "X": self.augment(inputs["X"], self.rng)}
+            yield inputs, y
 
 
 class InverseTimeDecay(Callback):
@@ -220,7 +147,7 @@ class InverseTimeDecay(Callback):
         return self
 
     def on_batch_begin(
-        self, net: Any, batch: Any = None, training: bool = False, **kw: Any
+        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
     ) -> None:
         """Set the rate of the coming update."""
         if training:
@@ -229,30 +156,40 @@ class InverseTimeDecay(Callback):
             self.n_updates_ += 1
 
 
+class DivergenceGuard(Callback):
+    """Stop a training whose loss is no longer a number."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Look at the loss of the epoch."""
+        epoch = net.history[-1]
+        if not np.isfinite(epoch["train_loss"]):
+            raise ValueError(
+                f"The training diverged: the loss of epoch {epoch['epoch']} is "
+                f"{epoch['train_loss']}. Lower lr, or scale X to about mean 0 and deviation 1."
+            )
+
+
 class ProgressBar(Callback):
     """Show the epochs and their losses as a tqdm bar on standard error."""
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(desc="training", unit="epoch")
+        self.bar_ = tqdm(desc="training", unit="epoch", total=net.planned_epochs_)
 
-    def on_epoch_end(self, net: Any, **kw: Any) -> None:
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Show the losses of the epoch."""
-        shown = {
-            name: net.history[-1][name]
-            for name in ("train_loss", "valid_loss")
-            if name in net.history[-1]
-        }
-        self.bar_.set_postfix(shown)
+        epoch = net.history[-1]
+        losses = {name: epoch[name] for name in ("train_loss", "valid_loss") if name in epoch}
+        self.bar_.set_postfix(losses, refresh=False)
         self.bar_.update()
 
-    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kw: Any) -> None:
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Close the bar."""
         self.bar_.close()
         del self.bar_
 
 
-class _EnoughEpochsError(Exception):
+class _EnoughEpochs(Exception):
     """An early-stopping callback asked for the end of the training."""
 
 
@@ -260,13 +197,29 @@ class GenreNet(NeuralNetClassifier):
     """A skorch net that weights its loss, never swallows an interrupt, and is silent.
 
     Batches are ``({"X": clips, "sample_weight": weights}, y)`` as :class:`ClipDataset` gives
-    them; the loss of a batch is ``sum(w * l) / sum(w)``. Everything else is skorch's: its
-    callbacks, history, ``save_params`` and so on work as documented there.
+    them; the loss of a batch is ``sum(w * l) / sum(w)``, so the criterion returns one loss per
+    clip. Everything else is skorch's: its callbacks, history, ``save_params`` and so on work as
+    documented there.
+
+    Parameters
+    ----------
+    module : type
+        Class of the network.
+    seed : int, default=0
+        Determines the initial network and the order of the clips.
+    augment : callable or None, default=None
+        Called with the clips of a training batch, a tensor on the network's device, and a
+        :class:`numpy.random.Generator`; returns a tensor of the same shape.
+    **kwargs
+        Everything else that :class:`skorch.NeuralNetClassifier` takes.
     """
 
-    def __init__(self, module: Any, *args: Any, seed: int = 0, **kwargs: Any) -> None:
-        super().__init__(module, *args, **kwargs)
+    module_: torch.nn.Module
+
+    def __init__(self, module: Any, seed: int = 0, augment: Any = None, **kwargs: Any) -> None:
+        super().__init__(module, **kwargs)
         self.seed = seed
+        self.augment = augment
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -274,6 +227,7 @@ class GenreNet(NeuralNetClassifier):
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
+            ("divergence_guard", DivergenceGuard()),
         ]
 
     def initialize(self) -> GenreNet:
@@ -281,14 +235,76 @@ class GenreNet(NeuralNetClassifier):
         with local_seed(self.seed):
             return super().initialize()
 
+    def initialize_module(self) -> GenreNet:
+        """Create the network, in the memory layout that suits its device."""
+        super().initialize_module()
+        if torch.device(self.device).type == "cuda":
+            self.module_ = self.module_.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
+
+    def train(self, training: Any, epochs: int, validation: Any = None) -> GenreNet:
+        """Run some more epochs.
+
+        Parameters
+        ----------
+        training : dataset
+            Clips to learn from, for example a :class:`ClipDataset`.
+        epochs : int
+            How many times.
+        validation : dataset or None, default=None
+            Clips to watch the loss on.
+
+        Returns
+        -------
+        self : GenreNet
+            The net.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the user interrupts; skorch's own ``fit`` would return as if nothing had happened.
+        """
+        self.datasets_ = training, validation
+        self.planned_epochs_ = epochs
+        self.notify("on_train_begin", X=training, y=None)
+        try:
+            self.fit_loop(training, None, epochs=epochs)
+        except _EnoughEpochs:
+            pass
+        finally:
+            self.notify("on_train_end", X=training, y=None)
+            del self.datasets_, self.planned_epochs_
+        self.module_.eval()
+        return self
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Tell the callbacks what happens; know an early stop from a user's interrupt."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt:
+            # EarlyStopping asks for the end in the way in which a user interrupts.
+            stops = (cb for _, cb in self.callbacks_ if isinstance(cb, EarlyStopping))
+            if method_name == "on_epoch_end" and any(cb.misses_ == cb.patience for cb in stops):
+                raise _EnoughEpochs from None
+            raise
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        """Return what :meth:`train` was given: nothing is ever held out silently."""
+        return self.datasets_
+
     def get_iterator(self, dataset: Any, training: bool = False) -> Batches:
         """Return batches: shuffled anew in each epoch for training, in order otherwise."""
-        rng = np.random.default_rng([self.seed, len(self.history)]) if training else None
-        return Batches(dataset, self.batch_size, rng)
+        if not training:
+            return Batches(dataset, self.batch_size)
+        # A continued training draws other numbers than the first.
+        rng = np.random.default_rng([self.seed, len(self.history)])
+        return Batches(dataset, self.batch_size, rng, self.augment)
 
     def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
-        """Return the logits of a batch, with or without weights."""
-        return super().infer(x["X"] if isinstance(x, dict) else x, **fit_params)
+        """Return the outputs for a batch, with or without weights; in mixed precision on CUDA."""
+        clips = x["X"] if isinstance(x, dict) else x
+        with mixed_precision(torch.device(self.device)):
+            return super().infer(clips, **fit_params).float()
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Return the weighted mean loss of a batch."""
@@ -296,48 +312,28 @@ class GenreNet(NeuralNetClassifier):
         weight = X["sample_weight"].to(losses.device)
         return (weight * losses).sum() / weight.sum()
 
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Tell the callbacks what happens; know an early stop from a user's interrupt."""
-        try:
-            super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt:
-            # EarlyStopping asks for the end in the way in which the user interrupts.
-            stops = (cb for _, cb in self.callbacks_ if isinstance(cb, EarlyStopping))
-            if method_name == "on_epoch_end" and any(cb.misses_ == cb.patience for cb in stops):
-                raise _EnoughEpochsError from None
-            raise
 
-    def train(self, dataset: ClipDataset, epochs: int) -> GenreNet:
-        """Run some epochs; an interrupt goes up to the caller instead of ending them silently."""
-        self.notify("on_train_begin", X=dataset, y=None)
-        try:
-            self.fit_loop(dataset, None, epochs=epochs)
-        except _EnoughEpochsError:
-            pass
-        finally:
-            self.notify("on_train_end", X=dataset, y=None)
-        return self
+def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Return the context to train in: bfloat16 on a GPU that computes it natively."""
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
 
 
 @torch.inference_mode()
 def predict_logits(
-    module: torch.nn.Module, X: NDArray[Any], device: torch.device, batch_size: int = 1
+    module: torch.nn.Module, X: NDArray[Any], device: torch.device
 ) -> NDArray[np.float32]:
     """Return a module's outputs for many clips, read from their array batch by batch.
-
-    On the CPU one clip at a time is the default: its activations stay in the cache, and the
-    answer for a clip can't depend on its neighbours.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Maps (n, bins, frames) to (n, n_outputs).
+        Maps (n, n_bins, n_frames) to (n, n_outputs).
     X : ndarray of shape (n_clips, n_bins, n_frames)
         Spectrograms.
     device : torch.device
         Where the module is.
-    batch_size : int, default=1
-        Clips per call.
 
     Returns
     -------
@@ -345,8 +341,9 @@ def predict_logits(
         Outputs, float32.
     """
     module.eval()
+    batch_size = 1 if device.type == "cpu" else _PREDICTION_BATCH
     outputs = []
     for start in range(0, len(X), batch_size):
-        clips = np.asarray(X[start : start + batch_size], dtype=np.float32)
+        clips = np.array(X[start : start + batch_size], dtype=np.float32)
         outputs.append(module(torch.from_numpy(clips).to(device)).float().cpu().numpy())
     return np.concatenate(outputs)

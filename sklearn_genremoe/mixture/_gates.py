@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import nn
 
+from ..experts._clips import merge_duplicates
 from ..experts._network import K2C2
 from ..experts._training import (
     ADAM_EPS,
     GenreNet,
     InverseTimeDecay,
     ProgressBar,
-    merge_duplicates,
     predict_logits,
     resolve_device,
 )

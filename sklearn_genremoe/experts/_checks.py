@@ -1,0 +1,175 @@
+"""What an expert accepts: spectrograms, labels, weights and groups."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length, check_scalar, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from .._sklearn_compat import _check_sample_weight
+from ..domains import DomainBatch
+
+# The search for NaN looks at about this many bytes at a time.
+_CHUNK_BYTES = 1 << 24
+
+
+def check_parameters(estimator: Any) -> None:
+    """Raise a ValueError or TypeError if a parameter of a CNNClassifier is out of range."""
+    if not len(estimator.channels) or any(int(count) < 1 for count in estimator.channels):
+        raise ValueError(
+            f"channels={estimator.channels!r} has to be one or more positive integers."
+        )
+    check_scalar(
+        estimator.dropout, "dropout", Real, min_val=0, max_val=1, include_boundaries="left"
+    )
+    check_scalar(estimator.max_epochs, "max_epochs", Integral, min_val=1)
+    check_scalar(estimator.batch_size, "batch_size", Integral, min_val=1)
+    check_scalar(estimator.lr, "lr", Real, min_val=0, include_boundaries="neither")
+    check_scalar(estimator.lr_decay, "lr_decay", Real, min_val=0)
+    check_scalar(estimator.early_stopping, "early_stopping", Integral, min_val=0)
+    if estimator.validation_fraction is not None:
+        check_scalar(
+            estimator.validation_fraction,
+            "validation_fraction",
+            Real,
+            min_val=0,
+            max_val=1,
+            include_boundaries="neither",
+        )
+    elif estimator.early_stopping:
+        raise ValueError(
+            "early_stopping watches the loss on held-out clips: set validation_fraction, for "
+            "example to 0.1."
+        )
+
+
+def check_spectrograms(
+    estimator: BaseEstimator, X: Any, input_shape: tuple[int, int] | None
+) -> NDArray[Any]:
+    """Return spectrograms as a 3-D array, without copying an array that is one already.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        For whom; its ``n_features_in_`` becomes the number of bins, or is compared with it.
+    X : array-like, tensor or DomainBatch of one domain
+        Shape (n_clips, n_bins, n_frames), or (n_clips, n_features) for a single frame.
+    input_shape : tuple of (int, int) or None
+        Bins and frames that are expected; None in ``fit``.
+
+    Returns
+    -------
+    X : ndarray of shape (n_clips, n_bins, n_frames)
+        Finite numbers of any kind, perhaps memory-mapped.
+    """
+    name = type(estimator).__name__
+    if isinstance(X, DomainBatch):
+        if len(X.names) != 1:
+            raise ValueError(
+                f"The DomainBatch holds {len(X.names)} domains ({', '.join(X.names)}), but {name} "
+                f"looks at one: pass batch.select([name]) or batch[name]."
+            )
+        X = X[X.names[0]]
+    elif isinstance(X, torch.Tensor):
+        X = X.detach().cpu()
+        X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    reset = input_shape is None
+    X = validate_data(estimator, X, reset=reset, allow_nd=True, ensure_all_finite=False)
+    if X.ndim == 2:
+        X = X[:, :, np.newaxis]
+    if X.ndim != 3:
+        raise ValueError(
+            f"X has {X.ndim} dimensions, {X.shape}, but {name} is expecting spectrograms of shape "
+            f"(n_clips, n_bins, n_frames), or (n_clips, n_features)."
+        )
+    if 0 in X.shape:
+        raise ValueError(f"X has the shape {X.shape}, but {name} needs at least one bin and frame.")
+    if input_shape is not None and X.shape[2] != input_shape[1]:
+        raise ValueError(
+            f"X has {X.shape[2]} frames, but {name} is expecting {input_shape[1]} frames as input."
+        )
+    _check_finite(X)
+    return X
+
+
+def _check_finite(X: NDArray[Any]) -> None:
+    """Raise a ValueError that names the clips with NaN or infinity."""
+    if X.dtype.kind != "f":
+        return
+    step = max(1, _CHUNK_BYTES // X[:1].nbytes)
+    bad: list[int] = []
+    kinds = set()
+    for start in range(0, len(X), step):
+        chunk = X[start : start + step]
+        rows = np.flatnonzero(~np.isfinite(chunk).all(axis=(1, 2)))
+        kinds |= {"NaN" if np.isnan(chunk[row]).any() else "infinity" for row in rows}
+        bad += (start + rows).tolist()
+    if bad:
+        shown = ", ".join(str(row) for row in bad[:10]) + (", ..." if len(bad) > 10 else "")
+        raise ValueError(
+            f"Input X contains {' and '.join(sorted(kinds))} in {len(bad)} of {len(X)} clips "
+            f"(rows {shown}). Leave these clips out or extract them again."
+        )
+
+
+def check_labels(
+    X: NDArray[Any], y: Any, sample_weight: Any
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return labels and weights, one for each clip.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_clips, ...)
+        The clips.
+    y : array-like of shape (n_clips,)
+        Their labels.
+    sample_weight : array-like of shape (n_clips,) or None
+        Their weights; None stands for ones.
+
+    Returns
+    -------
+    y : ndarray of shape (n_clips,)
+        Labels.
+    weight : ndarray of shape (n_clips,)
+        Weights, not negative and not all zero.
+    """
+    if y is None:
+        raise ValueError("fit requires y to be passed, but the target y is None.")
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(X, y)
+    check_classification_targets(y)
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("All entries of sample_weight are zero: no clip is left to fit.")
+    return y, weight
+
+
+def check_groups(groups: Any, position: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return a number for the group of each distinct clip.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_clips,)
+        Groups of the clips as they came.
+    position : ndarray of int, shape (n_clips,)
+        For each of them its place among the distinct clips, or -1.
+
+    Returns
+    -------
+    codes : ndarray of int, shape (n_distinct,)
+        Groups; a clip that came in several of them belongs to the first in sorting order.
+    """
+    groups = column_or_1d(groups)
+    check_consistent_length(position, groups)
+    _, codes = np.unique(groups, return_inverse=True)
+    kept = position >= 0
+    first = np.full(position.max() + 1, len(groups), dtype=np.intp)
+    np.minimum.at(first, position[kept], codes[kept])
+    return first
