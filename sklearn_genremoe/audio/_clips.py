@@ -61,22 +61,24 @@ def kind_of_clips(X) -> str:
             f"put it into a list, [{os.fsdecode(X)!r}]"
         )
     ndim = getattr(X, "ndim", None)
+    if ndim is None and isinstance(X, (list, tuple)):
+        if not X:
+            raise ValueError("X holds no clips; expected at least one path or waveform")
+        ndim = 1 if _is_path(X[0]) else 1 + np.ndim(X[0])
     if ndim == 3:
         return "spectrograms"
-    if ndim is None and not isinstance(X, (list, tuple)):
-        return "waveforms"
-    if ndim not in (None, 1):
-        kind = getattr(getattr(X, "dtype", None), "kind", "")
-        if kind in {"U", "T"}:
-            raise ValueError(
-                f"X holds paths in {ndim} dimensions; expected a 1-D sequence of paths: "
-                "select the column with the paths, or flatten X with X.ravel()"
-            )
-        return "waveforms"
-    first = X[0] if ndim is None and len(X) else next(iter(X), None)
-    if isinstance(first, (str, os.PathLike)):
+    if ndim == 1 and _is_path(next(iter(X), None)):
         return "paths"
-    return "spectrograms" if ndim is None and np.ndim(_innermost(first)) == 2 else "waveforms"
+    if ndim == 2 and any(map(_is_path, np.asarray(X[:1]).flat)):
+        raise ValueError(
+            "X holds paths in 2 dimensions; expected a 1-D sequence of paths: select the column "
+            "with the paths, or flatten X with X.ravel()"
+        )
+    return "waveforms"
+
+
+def _is_path(item) -> bool:
+    return isinstance(item, (str, os.PathLike))
 
 
 def check_clips(estimator, X, *, path_samples: int, reset: bool) -> Clips:
@@ -105,6 +107,7 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool) -> Clips:
             "str or Path) or waveforms of shape (n_clips, n_samples)"
         )
     if kind == "waveforms":
+        _require_one_length(X)
         waveforms = validate_data(estimator, X, dtype=(np.float32, np.float64), reset=reset)
         return Clips(None, waveforms)
     paths = []
@@ -126,8 +129,11 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool) -> Clips:
     return Clips(paths, None)
 
 
-def _innermost(row):
-    try:
-        return np.asarray(row)
-    except ValueError:  # ragged: the validation of waveforms says so
-        return row
+def _require_one_length(X) -> None:
+    if isinstance(X, (list, tuple)):
+        lengths = {len(row) for row in X if hasattr(row, "__len__")}
+        if len(lengths) > 1:
+            raise ValueError(
+                f"the waveforms have different lengths, {min(lengths)} to {max(lengths)} samples; "
+                "expected one: cut or fill them up with sklearn_genremoe.audio.fix_length"
+            )

@@ -17,9 +17,11 @@ SILENCE = 1e-5
 #: Samples of one analysis frame (46 ms at 22,050 Hz); a shorter clip is refused.
 ONE_FRAME = 1024
 
-# Native samples decoded beyond both ends of a part, so that the resampler's filter sees what
-# is really there. soxr's HQ filter is a few hundred samples long at any ratio in use.
-_MARGIN = 4096
+# Native samples decoded before and after a part, so that the resampler's filter sees what is
+# really there: a few hundred samples. Before it, mp3 needs more: a frame's bits may begin up to 511
+# bytes earlier, which is 20 small frames of 1,152 samples.
+_LEAD = 2**15
+_TAIL = 2**12
 
 
 def decode_audio(
@@ -46,7 +48,8 @@ def decode_audio(
     duration : float, default=None
         How much to read, in seconds; None reads to the end.
     min_samples : int, default=1024
-        The least number of samples at `sample_rate` that makes a usable clip.
+        The least number of samples at `sample_rate` that makes a usable clip, unless
+        `duration` asks for less.
 
     Returns
     -------
@@ -85,7 +88,9 @@ def decode_audio(
         resampled = soxr.resample(native, native_rate, sample_rate, quality="HQ")
         waveform = resampled[lead * sample_rate // native_rate :]
     if duration is not None:
-        waveform = waveform[: round(duration * sample_rate)]
+        n_samples = round(duration * sample_rate)
+        waveform = waveform[:n_samples]
+        min_samples = min(min_samples, n_samples)
     _require_usable(waveform, path, sample_rate, min_samples)
     return np.ascontiguousarray(waveform)
 
@@ -139,9 +144,9 @@ def _read_part(file, path, sample_rate, offset, duration) -> tuple[np.ndarray, i
         )
     # Begin a little earlier, by a number of samples that is whole at both rates.
     step = rate // math.gcd(rate, sample_rate)
-    lead = 0 if rate == sample_rate else min(start, _MARGIN) // step * step
+    lead = min(start, max(_LEAD, step)) // step * step
     file.seek(start - lead)
-    wanted = -1 if duration is None else lead + math.ceil(duration * rate) + _MARGIN
+    wanted = -1 if duration is None else lead + math.ceil(duration * rate) + _TAIL
     channels = file.read(wanted, dtype="float32", always_2d=True)
     return channels.mean(axis=1) if channels.shape[1] > 1 else channels[:, 0], lead
 

@@ -49,6 +49,11 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where waveforms came as a data frame.
 
+    See Also
+    --------
+    sklearn_genremoe.LogMelSpectrogram : Reads files by itself, and needs less memory.
+    decode_audio : One file.
+
     Examples
     --------
     >>> from sklearn_genremoe import AudioLoader
@@ -113,7 +118,8 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         waveforms : ndarray of shape (n_clips, n_samples)
-            float32 for paths; waveforms as they came (integers become float32).
+            The waveforms: float32 for paths, and for arrays as they came (integers become
+            float32).
         """
         clips = self._check(X, reset=False)
         if clips.paths is None:
@@ -124,7 +130,6 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             sample_rate=self.sample_rate,
             offset=self.offset,
             duration=self.duration,
-            on_error=self.on_error,
         )
         loaded = map_clips(load, clips.paths, self.n_jobs)
         bad = []
@@ -132,6 +137,8 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             tqdm(loaded, total=clips.n_clips, unit="clip", disable=not self.verbose)
         ):
             if isinstance(clip, BadClipError):
+                if self.on_error == "raise":
+                    raise clip
                 bad.append(f"row {row}: {clip}")
                 waveforms[row] = np.nan
             else:
@@ -163,11 +170,10 @@ def bad_clips_message(bad: list[str]) -> str:
     )
 
 
-def _load(path, sample_rate, offset, duration, on_error):
+def _load(path, sample_rate, offset, duration):
+    """Return a waveform, or the error, so that the first in order is raised and not in time."""
     try:
         waveform = decode_audio(path, sample_rate=sample_rate, offset=offset, duration=duration)
     except BadClipError as error:
-        if on_error == "raise":
-            raise
         return error
     return fix_length(waveform, round(duration * sample_rate))

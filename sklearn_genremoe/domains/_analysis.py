@@ -1,5 +1,6 @@
 """What several domains need of one clip, computed once."""
 
+import warnings
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -51,6 +52,10 @@ class ClipAnalysis:
         The clip.
     sample_rate : int
         The sample rate as given.
+
+    See Also
+    --------
+    BaseDomain : Its method ``features`` gets the analysis of a clip.
 
     Examples
     --------
@@ -186,9 +191,25 @@ def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
     first, last : ndarray of shape (n_mels,), dtype int
         ``weights[band]`` is zero outside ``first[band] <= bin < last[band]``.
     """
+    nyquist = sample_rate / 2
+    top = nyquist if fmax is None else fmax
+    if not fmin < top <= nyquist:
+        raise ValueError(
+            f"fmin={fmin} and fmax={fmax} at sample_rate={sample_rate}; mel bands need "
+            f"fmin < fmax <= sample_rate / 2 = {nyquist:g}"
+        )
     from librosa.filters import mel  # slow to import, so not before it is needed
 
-    weights = mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Empty filters detected", UserWarning)
+        weights = mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    n_empty = np.count_nonzero(~weights.any(axis=1))
+    if n_empty:
+        raise ValueError(
+            f"n_mels={n_mels} bands are narrower than the bins of n_fft={n_fft} at "
+            f"sample_rate={sample_rate}: {n_empty} of them would be empty; take fewer bands or a "
+            "larger n_fft"
+        )
     filled = weights > 0
     first = np.argmax(filled, axis=1)
     last = first + np.count_nonzero(filled, axis=1)

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from .._sklearn_compat import Interval, StrOptions
 from ..audio._clips import check_clips
-from ._analysis import ClipAnalysis, power_to_db, zscore
+from ._analysis import ClipAnalysis, mel_filterbank, power_to_db, zscore
 from ._batch import DomainBatch
 from ._extraction import extract
 
@@ -106,7 +106,7 @@ class BaseDomain(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self : BaseDomain
             The domain.
         """
-        self._validate_params()
+        self._check_params()
         if isinstance(X, DomainBatch):
             X.find(self)
         else:
@@ -132,7 +132,7 @@ class BaseDomain(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         BadClipError
             A file cannot be used, and `on_error` is "raise", or none can.
         """
-        self._validate_params()
+        self._check_params()
         if isinstance(X, DomainBatch):
             return X.find(self)
         clips = self._check(X, reset=False)
@@ -176,6 +176,11 @@ class BaseDomain(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def n_samples(self) -> int:
         """Samples per clip that are read from a file."""
         return round(self.duration * self.sample_rate)
+
+    def _check_params(self) -> None:
+        self._validate_params()
+        if hasattr(self, "n_mels"):
+            mel_filterbank(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.fmax)
 
     def _check(self, X, reset):
         return check_clips(self, X, path_samples=self.n_samples, reset=reset)

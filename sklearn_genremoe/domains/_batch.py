@@ -31,6 +31,10 @@ class DomainBatch:
     bad_clips : dict of int to str
         The bad rows as given.
 
+    See Also
+    --------
+    sklearn_genremoe.DomainUnion : Extracts domains into a batch.
+
     Examples
     --------
     >>> import numpy as np

@@ -1,7 +1,6 @@
 """From clips to a DomainBatch: once per clip, in parallel, and only what is not known yet."""
 
 import warnings
-from functools import partial
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -41,8 +40,11 @@ def extract(clips, domains, *, on_error, n_jobs, verbose, memory=None, dtype="fl
     """
 
     def run(tasks):
-        results = map_clips(partial(extract_clip, on_error=on_error), tasks, n_jobs)
-        return tqdm(results, total=len(tasks), unit="clip", disable=not verbose)
+        results = map_clips(extract_clip, tasks, n_jobs)
+        for result in tqdm(results, total=len(tasks), unit="clip", disable=not verbose):
+            if isinstance(result, BadClipError) and on_error == "raise":
+                raise result
+            yield result
 
     if memory is None:
         features, bad = _compute_all(clips, domains, run, dtype)
@@ -50,24 +52,23 @@ def extract(clips, domains, *, on_error, n_jobs, verbose, memory=None, dtype="fl
         features, bad = _compute_missing(clips, domains, run, dtype, memory)
     if bad:
         message = bad_clips_message([f"row {row}: {reason}" for row, reason in bad.items()])
-        warnings.warn(message, BadClipWarning, stacklevel=3)
+        warnings.warn(message, BadClipWarning, stacklevel=4)
     return DomainBatch(features, domains, bad_clips=bad)
 
 
-def extract_clip(task, on_error="raise"):
+def extract_clip(task):
     """Compute some domains of one clip, with one decode and one analysis.
 
     Parameters
     ----------
     task : tuple of (str or ndarray of shape (n_samples,)), (dict of str to BaseDomain)
         The path or waveform, and what to compute.
-    on_error : {"raise", "warn"}, default="raise"
-        Whether to raise or to return the error about a bad clip.
 
     Returns
     -------
     spectrograms : dict of str to ndarray of shape (n_bins, n_frames), or BadClipError
-        The features.
+        The features. An error is returned, not raised, so that the first bad clip in order is
+        reported and not the first in time.
     """
     clip, domains = task
     analyses: dict[tuple, ClipAnalysis] = {}
@@ -77,8 +78,6 @@ def extract_clip(task, on_error="raise"):
             for name, domain in domains.items()
         }
     except BadClipError as error:
-        if on_error == "raise":
-            raise
         return error
 
 

@@ -50,7 +50,8 @@ def running_median(x: np.ndarray, size: int) -> np.ndarray:
     """Compute the median of `size` neighbours along the first axis.
 
     Equal to ``scipy.ndimage.median_filter(x, size=(size, 1), mode="reflect")``, which
-    :func:`librosa.decompose.hpss` uses. Of an even number of neighbours, the upper median counts
+    :func:`librosa.decompose.hpss` uses; also right where the window is longer than the axis, where
+    scipy 1.17 reads beyond its memory. Of an even number of neighbours, the upper median counts
     and the window reaches one element further back.
 
     Parameters

@@ -242,7 +242,7 @@ class DomainUnion(TransformerMixin, _BaseComposition):
                 )
         self._validate_names([name for name, _ in self.domains])
         for _, domain in self.domains:
-            domain._validate_params()
+            domain._check_params()
         return dict(self.domains)
 
     def __sklearn_tags__(self):
