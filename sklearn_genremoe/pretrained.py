@@ -1,0 +1,198 @@
+"""The experts that the paper's authors published."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .experts import CNNClassifier
+from .mixture import BalancedMixer, MixtureOfExpertsClassifier, paper_experts
+
+__all__ = ["load_published_experts"]
+
+# In the order of the outputs of the published networks.
+_FMA_SMALL_GENRES = (
+    "Electronic",
+    "Experimental",
+    "Folk",
+    "Hip-Hop",
+    "Instrumental",
+    "International",
+    "Pop",
+    "Rock",
+)
+
+# Bins and frames of 30 s in each domain.
+_INPUT_SHAPES = {
+    "original": (96, 1292),
+    "harmonic": (96, 1292),
+    "percussive": (96, 1292),
+    "modulation": (96, 646),
+}
+
+# Keras' names of the weights of each layer, in the terms of our network.
+_CONV = {"kernel": "conv.weight", "bias": "conv.bias"}
+_NORM = {
+    "gamma": "norm.weight",
+    "beta": "norm.bias",
+    "moving_mean": "norm.running_mean",
+    "moving_variance": "norm.running_var",
+}
+_DENSE = {"kernel": "head.weight", "bias": "head.bias"}
+
+
+def load_published_experts(folder):
+    """Load the paper's own experts for the eight genres of FMA-small.
+
+    The authors published the Keras weights of their four networks beside the paper's code. They
+    come without a licence, hence not with this package: fetch them from the authors' repository.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder with ``original.hdf5``, ``harmonic.hdf5``, ``percussive.hdf5`` and
+        ``modulation.hdf5``.
+
+    Returns
+    -------
+    clf : MixtureOfExpertsClassifier
+        The fitted balanced mixture (MoEB) of the four experts, ready to predict on 30 s clips
+        at 22,050 Hz. Its genres are Electronic, Experimental, Folk, Hip-Hop, Instrumental,
+        International, Pop and Rock. Each expert in ``named_experts_`` predicts by itself too.
+
+    Raises
+    ------
+    ImportError
+        If h5py is not installed.
+    FileNotFoundError
+        If the folder or one of the files is missing.
+    ValueError
+        If a file isn't HDF5 or doesn't hold the weights of its expert.
+
+    See Also
+    --------
+    paper_experts : The same experts, untrained.
+
+    References
+    ----------
+    Yi, Chen, Gu, "Mixture of CNN Experts from Multiple Acoustic Feature Domain for Music Genre
+    Classification", APSIPA 2019.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe.pretrained import load_published_experts
+    >>> clf = load_published_experts("published_experts")  # doctest: +SKIP
+    >>> clf.predict(["fma/000002.mp3"])  # doctest: +SKIP
+    array(['Hip-Hop'], dtype='<U13')
+    """
+    folder = Path(folder).expanduser()
+    # Any seed, since the weights are replaced; without one, numpy's global state would be used.
+    experts = paper_experts(random_state=0)
+    files = {name: folder / f"{name}.hdf5" for name, _ in experts}
+    _require_files(folder, files)
+    genres = np.array(_FMA_SMALL_GENRES)
+    for name, expert in experts:
+        cnn = expert[-1]
+        cnn.classes_ = genres
+        cnn.input_shape_ = _INPUT_SHAPES[name]
+        _fill(cnn, _read_weights(files[name], name), files[name])
+
+    clf = MixtureOfExpertsClassifier(experts, mixer="balanced", cv="prefit")
+    clf.n_features_in_ = experts[0][1][0].n_samples
+    names, fitted = zip(*experts)
+    return clf._assemble(list(names), list(fitted), BalancedMixer(), genres)
+
+
+def _require_files(folder: Path, files: dict[str, Path]) -> None:
+    missing = [path.name for path in files.values() if not path.is_file()]
+    if missing:
+        found = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else None
+        raise FileNotFoundError(
+            f"{folder}: "
+            + ("no such folder" if found is None else f"{', '.join(missing)} not found in {found}")
+            + ". Pass the folder that holds the four files published with the paper's code: "
+            + f"{', '.join(path.name for path in files.values())}."
+        )
+
+
+def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:
+    """Read the weights of an expert in the names and the layouts of :class:`K2C2`."""
+    try:
+        import h5py  # an optional dependency
+    except ImportError as error:
+        raise ImportError(
+            "Reading the published experts needs h5py: pip install 'sklearn-genremoe[pretrained]'."
+        ) from error
+    try:
+        with h5py.File(path, "r") as file:
+            root = file.get("model_weights", file)  # where Keras keeps them in a whole model
+            layers = {
+                layer: {
+                    weight.split("/")[-1].split(":")[0]: np.asarray(root[layer][weight])
+                    for weight in _texts(root[layer].attrs["weight_names"])
+                }
+                for layer in _texts(root.attrs["layer_names"])
+            }
+    except (OSError, KeyError) as error:
+        raise ValueError(
+            f"{path} holds no Keras weights, or was cut short ({error}); fetch it again."
+        ) from error
+
+    # The published layers are named after their expert: a renamed file would go unnoticed
+    # otherwise, since three of the four networks have the same shapes.
+    if f"dense_{name}" not in layers:
+        raise ValueError(
+            f"{path} doesn't hold the {name} expert: no layer 'dense_{name}' among {list(layers)}. "
+            "Each file must keep the name under which it was published."
+        )
+    weights: dict[str, np.ndarray] = {}
+    n_blocks = {"conv2d": 0, "batch_normalization": 0}
+    for layer, values in layers.items():
+        kind = layer.rpartition("_")[0]
+        if kind in n_blocks:
+            names = _CONV if kind == "conv2d" else _NORM
+            prefix = f"blocks.{n_blocks[kind]}."
+            n_blocks[kind] += 1
+        elif kind == "dense":
+            names, prefix = _DENSE, ""
+        else:
+            continue  # inputs, pools and activations have no weights
+        weights |= {prefix + names.get(key, key): _to_torch(array) for key, array in values.items()}
+    return weights
+
+
+def _texts(names: Any) -> list[str]:
+    """Return names from an HDF5 attribute, which h5py gives as bytes or as str."""
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+
+def _to_torch(array: np.ndarray) -> np.ndarray:
+    """Turn (height, width, in, out) and (in, out) into (out, in, ...); leave vectors alone."""
+    return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+
+
+def _fill(cnn: CNNClassifier, weights: dict[str, np.ndarray], path: Path) -> None:
+    """Complete an expert that knows its classes and its input with weights trained elsewhere."""
+    net = cnn._make_net()
+    wanted = {name: tuple(tensor.shape) for name, tensor in net.module_.state_dict().items()}
+    found = {name: array.shape for name, array in weights.items()}
+    if found != wanted:
+        differing = sorted(
+            f"{name}: found {found.get(name, 'none')}, expected {wanted.get(name, 'none')}"
+            for name in found.keys() | wanted.keys()
+            if found.get(name) != wanted.get(name)
+        )
+        raise ValueError(
+            f"{path} doesn't fit the published network for {len(cnn.classes_)} genres: "
+            f"{'; '.join(differing[:3])} ({len(differing)} differ in all). Use the file as "
+            "published."
+        )
+    net.module_.load_state_dict(
+        {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
+    )
+    net.module_.eval()
+    cnn.n_features_in_ = cnn.input_shape_[0]
+    cnn.net_ = net
+    cnn.history_ = net.history
+    cnn.n_iter_ = 0
