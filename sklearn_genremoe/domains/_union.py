@@ -9,7 +9,7 @@ import joblib
 from sklearn.base import TransformerMixin
 
 from .._sklearn_compat import StrOptions, _BaseComposition
-from ..audio._clips import check_clips
+from ..audio._clips import check_clips, kind_of_clips
 from ._base import BaseDomain
 from ._batch import DomainBatch
 from ._extraction import extract
@@ -213,15 +213,14 @@ class DomainUnion(TransformerMixin, _BaseComposition):
             yield self.transform(batch)
 
     def _check(self, X, domains, reset):
-        path_samples = next(iter(domains.values())).n_samples
-        clips = check_clips(self, X, path_samples=path_samples, reset=reset)
         rates = {name: domain.sample_rate for name, domain in domains.items()}
-        if clips.paths is None and len(set(rates.values())) > 1:
+        if len(set(rates.values())) > 1 and kind_of_clips(X) == "waveforms":
             raise ValueError(
                 f"waveforms have one sample rate, but the domains expect {rates}; give the domains "
                 "one sample_rate, or pass paths"
             )
-        return clips
+        path_samples = next(iter(domains.values())).n_samples
+        return check_clips(self, X, path_samples=path_samples, reset=reset)
 
     def _check_domains(self) -> dict[str, BaseDomain]:
         self._validate_params()

@@ -1,0 +1,235 @@
+"""DomainBatch: an array of clips and a mapping of domains at once."""
+
+import pickle
+
+import cloudpickle
+import numpy as np
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    StratifiedKFold,
+    cross_val_score,
+    train_test_split,
+)
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import resample, shuffle
+from sklearn.utils.validation import _num_samples, indexable
+
+from sklearn_genremoe import MFCC, LogMelSpectrogram
+from sklearn_genremoe.domains import DomainBatch, _rows
+
+SHAPES = {"a": (3, 4), "b": (5, 2)}
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return {name: rng.random((6, *shape), dtype=np.float32) for name, shape in SHAPES.items()}
+
+
+@pytest.fixture(params=["memory", "mapped"])
+def batch(request, arrays, tmp_path):
+    if request.param == "mapped":
+        for name, array in arrays.items():
+            np.save(tmp_path / f"{name}.npy", array)
+        arrays = {name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in arrays}
+    return DomainBatch(arrays)
+
+
+def test_looks_like_a_1d_array_of_clips(batch):
+    assert len(batch) == 6
+    assert batch.shape == (6,)
+    assert batch.ndim == 1
+    assert _num_samples(batch) == 6
+    assert repr(batch) == "DomainBatch(6 clips; a: 3 x 4, b: 5 x 2)"
+
+
+def test_looks_like_a_mapping(batch, arrays):
+    assert batch.names == ["a", "b"]
+    assert "a" in batch
+    assert "c" not in batch
+    assert 0 not in batch
+    np.testing.assert_array_equal(batch["b"], arrays["b"])
+    with pytest.raises(KeyError, match=r"no domain 'c'; the batch holds \['a', 'b'\]"):
+        batch["c"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [0, 2, 5],
+        [5, 0, 0, -1],
+        np.array([1, 2, 3]),
+        np.array([True, False, True, False, False, True]),
+        [False] * 6,
+        [],
+        slice(1, 4),
+        slice(None, None, -2),
+        (np.array([4, 1]), ...),
+    ],
+    ids=str,
+)
+def test_rows(batch, arrays, rows):
+    picked = batch[rows]
+    rows = rows[0] if isinstance(rows, tuple) else rows
+    rows = np.array(rows, dtype=int) if isinstance(rows, list) and not rows else rows
+    for name, array in arrays.items():
+        expected = array[rows]
+        assert len(picked) == len(expected)
+        np.testing.assert_array_equal(picked[name], expected)
+        if len(expected) > 1:
+            np.testing.assert_array_equal(picked[[1]][name], expected[1:2])
+
+
+@pytest.mark.parametrize("rows", [[9], [-7]])
+def test_rows_out_of_range(batch, rows):
+    with pytest.raises(IndexError):
+        batch[rows]
+
+
+@pytest.mark.parametrize("rows", [0, 1.5, [0.5], None, [[0, 1]]])
+def test_rows_of_another_kind(batch, rows):
+    with pytest.raises(IndexError, match="use a slice, a 1-D sequence of row numbers or a mask"):
+        batch[rows]
+
+
+def test_iteration_gives_batches_of_one_clip(batch):
+    assert [clip.shape for clip in batch] == [(1,)] * 6
+
+
+def test_as_array_all_domains_side_by_side(batch, arrays):
+    expected = np.concatenate([array.reshape(6, -1) for array in arrays.values()], axis=1)
+    for flat in (np.asarray(batch), np.asarray(batch[:])):
+        assert flat.dtype == np.float32
+        np.testing.assert_array_equal(flat, expected)
+    assert np.asarray(batch, dtype=np.float64).dtype == np.float64
+    assert StandardScaler().fit_transform(batch).shape == (6, 22)
+
+
+def test_no_copies(batch):
+    assert np.shares_memory(batch["a"], batch.select(["a"])["a"])
+    assert np.shares_memory(batch["a"], batch[1:4]["a"])
+    assert np.shares_memory(batch["a"], batch[[2, 3, 4]]["a"])
+    assert np.shares_memory(batch["a"], batch[[1, 3, 4, 5]][[1, 2]]["a"])
+
+
+def test_select(batch):
+    assert batch.select(["b"]).names == ["b"]
+    assert batch.select(("b", "a")).names == ["b", "a"]
+    with pytest.raises(KeyError, match="no domain 'c'"):
+        batch.select(["c"])
+
+
+@pytest.mark.parametrize("module", [pickle, cloudpickle])
+def test_pickle(batch, module):
+    for original in (batch, batch[[4, 1]], batch.select(["b"])):
+        copied = module.loads(module.dumps(original))
+        assert copied.names == original.names
+        for name in original.names:
+            np.testing.assert_array_equal(copied[name], original[name])
+
+
+def test_pickle_takes_only_the_rows_in_memory(arrays):
+    part = DomainBatch(arrays)[[0]]
+    assert len(pickle.dumps(part)) < len(pickle.dumps(DomainBatch(arrays))) / 2
+
+
+def test_pickle_of_mapped_features_is_a_reference(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((100, 10, 10)))
+    batch = DomainBatch({"a": np.load(tmp_path / "a.npy", mmap_mode="r")})
+    assert len(pickle.dumps(batch[::2])) < 3000
+
+
+def test_many_mapped_rows_are_copied_to_a_file_not_to_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(_rows, "SPILL_BYTES", 500)
+    array = np.arange(1000, dtype=np.float32).reshape(10, 10, 10)
+    np.save(tmp_path / "a.npy", array)
+    rows = [7, 2, 2, 9]
+    spilled = DomainBatch({"a": np.load(tmp_path / "a.npy", mmap_mode="r")})[rows]["a"]
+    np.testing.assert_array_equal(spilled, array[rows])
+    assert not spilled.flags.owndata
+    assert not spilled.flags.writeable
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"], "the file has no name"
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(spilled)), array[rows])
+
+
+class TestWithScikitLearn:
+    y = np.array([0, 1, 0, 1, 0, 1])
+
+    def test_splitting(self, batch, arrays):
+        for rows, _ in StratifiedKFold(3).split(batch, self.y):
+            np.testing.assert_array_equal(batch[rows]["a"], arrays["a"][rows])
+        train, test, *_ = train_test_split(batch, self.y, test_size=2, random_state=0)
+        assert (len(train), len(test)) == (4, 2)
+        assert list(GroupKFold(2).split(batch, self.y, [0, 0, 1, 1, 2, 2]))
+
+    def test_utilities(self, batch, arrays):
+        assert indexable(batch, self.y)[0] is batch
+        mixed, order = shuffle(batch, np.arange(6), random_state=0)
+        np.testing.assert_array_equal(mixed["b"], arrays["b"][order])
+        assert len(resample(batch, n_samples=4, random_state=0)) == 4
+
+    def test_cross_validation_and_search(self, batch):
+        assert cross_val_score(DummyClassifier(), batch, self.y, cv=3).shape == (3,)
+        search = GridSearchCV(DummyClassifier(), {"strategy": ["prior", "uniform"]}, cv=2)
+        search.fit(batch, self.y)
+        assert search.predict(batch).shape == (6,)
+
+
+class TestFind:
+    @pytest.fixture
+    def known(self, arrays):
+        return DomainBatch(arrays, {"a": LogMelSpectrogram(), "b": MFCC(n_mfcc=5)})
+
+    def test_by_what_is_computed_whatever_the_name(self, known, arrays):
+        np.testing.assert_array_equal(known.find(MFCC(n_mfcc=5, n_jobs=2)), arrays["b"])
+        np.testing.assert_array_equal(known.find(LogMelSpectrogram(), "b"), arrays["a"])
+        np.testing.assert_array_equal(LogMelSpectrogram().fit_transform(known), arrays["a"])
+        np.testing.assert_array_equal(known[[3, 1]].find(MFCC(n_mfcc=5)), arrays["b"][[3, 1]])
+
+    def test_other_parameters_are_not_what_was_asked(self, known):
+        for method in (LogMelSpectrogram(n_mels=64).fit, LogMelSpectrogram(n_mels=64).transform):
+            with pytest.raises(ValueError, match=r"does not hold LogMelSpectrogram\(n_mels=64\)"):
+                method(known)
+        with pytest.raises(ValueError, match=r"it holds a = LogMel.*, b = MFCC\(n_mfcc=5\)"):
+            known.find(MFCC(), "b")
+
+    def test_by_name_where_nothing_is_known(self, batch, arrays):
+        np.testing.assert_array_equal(batch.find(MFCC(), "b"), arrays["b"])
+        with pytest.raises(ValueError, match=r"holds a = unknown, b = unknown"):
+            batch.find(MFCC())
+        with pytest.raises(ValueError, match="DomainUnion"):
+            batch.find(MFCC(), "mfcc")
+
+    def test_the_only_entry(self, batch, arrays):
+        np.testing.assert_array_equal(batch.select(["b"]).find(MFCC()), arrays["b"])
+
+    def test_take_domains(self, known, arrays):
+        taken = known.take_domains({"mfcc": MFCC(n_mfcc=5)})
+        assert taken.names == ["mfcc"]
+        assert taken.domains["mfcc"].signature == MFCC(n_mfcc=5).signature
+        np.testing.assert_array_equal(taken["mfcc"], arrays["b"])
+
+
+def test_bad_clips_follow_their_rows(arrays):
+    batch = DomainBatch(arrays, bad_clips={1: "empty", 4: "silent"})
+    assert batch[[4, 0, 1, 4]].bad_clips == {0: "silent", 2: "empty", 3: "silent"}
+    assert batch[2:4].bad_clips == {}
+    assert batch.select(["a"]).bad_clips == {1: "empty", 4: "silent"}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "domains", "said"),
+    [
+        ({}, None, "at least one entry"),
+        (np.zeros((2, 3, 4)), None, "arrays is ndarray; expected a mapping"),
+        ({"a": np.zeros((2, 3))}, None, r"domain 'a' has shape \(2, 3\)"),
+        ({"a": np.zeros((2, 3, 4)), "b": np.zeros((3, 3, 4))}, None, "different numbers of clips"),
+        ({"a": np.zeros((2, 3, 4))}, {"b": MFCC()}, r"domains names \['b'\], which arrays lacks"),
+    ],
+)
+def test_bad_input(arrays, domains, said):
+    with pytest.raises(ValueError, match=said):
+        DomainBatch(arrays, domains)

@@ -1,0 +1,210 @@
+"""DomainUnion: several domains with one decode and one analysis per clip."""
+
+import itertools
+
+import numpy as np
+import pytest
+import soundfile
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_genremoe import MFCC, DomainUnion, HarmonicSpectrogram, LogMelSpectrogram
+from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio
+from sklearn_genremoe.domains import DomainBatch, _extraction
+
+RATE = 22050
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    for i in range(5):
+        soundfile.write(folder / f"{i}.wav", rng.uniform(-1, 1, RATE), RATE)
+    return [str(folder / f"{i}.wav") for i in range(5)]
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Paths in the order in which they are decoded."""
+    seen = []
+
+    def counting(path, **kwargs):
+        seen.append(path)
+        return decode_audio(path, **kwargs)
+
+    monkeypatch.setattr(_extraction, "decode_audio", counting)
+    return seen
+
+
+def three(**params):
+    return [
+        ("mel", LogMelSpectrogram(duration=1.0, **params)),
+        ("harmonic", HarmonicSpectrogram(duration=1.0, **params)),
+        ("mfcc", MFCC(duration=1.0, **params)),
+    ]
+
+
+def test_paper_domains_by_default():
+    batch = DomainUnion().fit_transform(np.random.default_rng(0).uniform(-1, 1, (2, RATE)))
+    assert batch.names == ["original", "harmonic", "percussive", "modulation"]
+    assert batch["modulation"].shape == (2, 96, 22)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_equal_to_single_domains(paths, n_jobs):
+    batch = DomainUnion(three(), n_jobs=n_jobs).fit_transform(paths)
+    assert isinstance(batch, DomainBatch)
+    for name, domain in three():
+        np.testing.assert_array_equal(batch[name], domain.transform(paths))
+        assert batch.domains[name].signature == domain.signature
+
+
+def test_one_decode_per_clip(paths, decoded):
+    DomainUnion(three()).fit_transform(paths)
+    assert decoded == paths
+
+
+def test_domains_may_look_at_different_parts(paths, decoded):
+    domains = [*three(), ("start", LogMelSpectrogram(duration=0.5)), ("again", MFCC(duration=0.5))]
+    batch = DomainUnion(domains).fit_transform(paths[:1])
+    assert len(decoded) == 2
+    assert batch["mel"].shape == (1, 96, 44)
+    assert batch["start"].shape == (1, 96, 22)
+
+
+def test_from_an_extracted_batch(paths, decoded):
+    batch = DomainUnion(three()).fit_transform(paths)
+    decoded.clear()
+    part = DomainUnion([("a", MFCC(duration=1.0)), ("b", LogMelSpectrogram(duration=1.0))])
+    taken = part.fit_transform(batch)
+    assert taken.names == ["a", "b"]
+    np.testing.assert_array_equal(taken["a"], batch["mfcc"])
+    assert not decoded
+    with pytest.raises(ValueError, match="does not hold MFCC"):
+        DomainUnion([("a", MFCC())]).fit(batch)
+
+
+def test_iter_transform(paths, decoded):
+    union = DomainUnion(three())
+    whole = union.transform(paths)
+    decoded.clear()
+    batches = union.iter_transform((path for path in paths), batch_size=2)
+    first = next(batches)
+    assert decoded == paths[:2], "nothing is read ahead of its batch"
+    rest = list(batches)
+    assert [len(batch) for batch in (first, *rest)] == [2, 2, 1]
+    together = np.concatenate([np.asarray(batch) for batch in (first, *rest)])
+    np.testing.assert_array_equal(together, np.asarray(whole))
+
+
+def test_iter_transform_without_an_end(paths):
+    batches = DomainUnion(three()).iter_transform(itertools.cycle(paths), batch_size=3)
+    assert [len(batch) for batch in itertools.islice(batches, 3)] == [3, 3, 3]
+
+
+def test_iter_transform_of_waveforms():
+    X = np.random.default_rng(0).uniform(-1, 1, (5, RATE))
+    union = DomainUnion(three())
+    together = [np.asarray(batch) for batch in union.iter_transform(X, batch_size=3)]
+    np.testing.assert_array_equal(np.concatenate(together), np.asarray(union.transform(X)))
+    with pytest.raises(ValueError, match="batch_size=0"):
+        next(union.iter_transform(X, batch_size=0))
+
+
+def test_float16(paths):
+    full = DomainUnion(three()).transform(paths)
+    half = DomainUnion(three(), dtype="float16").transform(paths)
+    for name in full.names:
+        assert half[name].dtype == np.float16
+        np.testing.assert_allclose(half[name], full[name], rtol=1e-3, atol=1e-3)
+    assert np.asarray(half).dtype == np.float32
+
+
+def test_nested_parameters(paths):
+    union = DomainUnion(three())
+    assert union.get_params()["mfcc__n_mfcc"] == 20
+    union.set_params(mfcc__n_mfcc=5, mel__n_mels=40)
+    batch = union.transform(paths[:1])
+    assert batch["mfcc"].shape == (1, 15, 44)
+    assert batch["mel"].shape == (1, 40, 44)
+    copied = clone(union)
+    assert copied.domains[0][1] is not union.domains[0][1]
+    assert copied.get_params()["mel__n_mels"] == 40
+    union.set_params(mel=MFCC(duration=1.0))
+    assert union.transform(paths[:1])["mel"].shape == (1, 60, 44)
+
+
+def test_in_a_pipeline(paths):
+    summary = FunctionTransformer(lambda batch: batch["mfcc"].mean(axis=2))
+    model = make_pipeline(DomainUnion(three()), summary, LogisticRegression())
+    assert model.fit(paths, [0, 1, 0, 1, 1]).predict(paths).shape == (5,)
+
+
+def test_progress_bar_only_when_asked(paths, capsys):
+    DomainUnion(three()).transform(paths)
+    assert capsys.readouterr() == ("", "")
+    DomainUnion(three(), verbose=1, n_jobs=2).transform(paths)
+    assert "5/5" in capsys.readouterr().err
+
+
+class TestBadInput:
+    def test_warn_reports_all_in_the_batch(self, paths, tmp_path):
+        bad = [paths[0], tmp_path / "a.wav", paths[1], tmp_path / "b.wav"]
+        with pytest.warns(BadClipWarning, match=r"2 bad clip\(s\)") as caught:
+            batch = DomainUnion(three(), on_error="warn").fit_transform(bad)
+        assert len(caught) == 1
+        assert list(batch.bad_clips) == [1, 3]
+        assert "no such file" in batch.bad_clips[3]
+        for name in batch.names:
+            assert np.isnan(batch[name][[1, 3]]).all()
+            assert np.isfinite(batch[name][[0, 2]]).all()
+
+    def test_raise(self, paths):
+        with pytest.raises(BadClipError, match="no such file"):
+            DomainUnion(three()).transform([*paths, "missing.wav"])
+
+    @pytest.mark.parametrize(
+        ("domains", "said"),
+        [
+            ([], "domains is empty"),
+            ([LogMelSpectrogram()], r"expected tuples \(name, domain\)"),
+            ([("mel", LogisticRegression())], "with a feature domain such as"),
+            ([("mel", LogMelSpectrogram)], "with a feature domain such as"),
+            ([("mel", MFCC()), ("mel", MFCC())], "not unique"),
+            ([("n_jobs", MFCC())], "conflict with constructor arguments"),
+            ([("a__b", MFCC())], "must not contain __"),
+            ([("a", MFCC(n_mfcc=0))], "The 'n_mfcc' parameter of MFCC must be"),
+            ("mel", "The 'domains' parameter of DomainUnion must be"),
+        ],
+    )
+    def test_wrong_domains(self, paths, domains, said):
+        for method in ("fit", "transform"):
+            with pytest.raises(ValueError, match=said):
+                getattr(DomainUnion(domains), method)(paths)
+
+    @pytest.mark.parametrize(
+        "params", [{"memory": 5}, {"dtype": "int8"}, {"on_error": "skip"}, {"n_jobs": "all"}]
+    )
+    def test_wrong_parameters(self, paths, params):
+        name = next(iter(params))
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of DomainUnion must be"):
+            DomainUnion(**params).fit(paths)
+
+    def test_waveforms_have_one_sample_rate(self, paths):
+        union = DomainUnion([("a", MFCC()), ("b", MFCC(sample_rate=16000))])
+        with pytest.raises(ValueError, match=r"the domains expect \{'a': 22050, 'b': 16000\}"):
+            union.fit(np.ones((2, RATE)))
+        assert union.transform(paths[:1])["b"].shape == (1, 60, 938)
+
+    def test_other_width_than_in_fit(self, paths):
+        union = DomainUnion(three()).fit(paths)
+        assert union.n_features_in_ == RATE
+        with pytest.raises(ValueError, match="X has 10 features, but DomainUnion is expecting"):
+            union.transform(np.ones((2, 10)))
+
+
+def test_output_is_not_wrapped_in_data_frames():
+    assert not hasattr(DomainUnion(), "set_output")
