@@ -53,22 +53,17 @@ class FeatureStore:
         """Return the rows of clips, -1 for those that are missing or damaged."""
         self._refresh()
         rows = np.full(len(keys), _MISSING)
-        if self.shape is None or not self._features.exists():
-            return rows
-        with open(self._features, "rb") as file:
-            for i, key in enumerate(keys):
-                row, checksum = self._entries.get(key, (_MISSING, 0))
-                if row != _MISSING:
-                    file.seek(row * self._row_bytes)
-                    data = file.read(self._row_bytes)
-                    if len(data) == self._row_bytes and zlib.crc32(data) == checksum:
+        if self.shape is not None and self._features.exists():
+            with open(self._features, "rb") as file:
+                for i, key in enumerate(keys):
+                    row, checksum = self._entries.get(key, (_MISSING, 0))
+                    if row != _MISSING and zlib.crc32(self._read(file, row)) == checksum:
                         rows[i] = row
         return rows
 
     def write(self, key: str, spectrogram: np.ndarray) -> int:
         """Store the features of a clip and return their row."""
         data = np.ascontiguousarray(spectrogram, dtype=self.dtype).tobytes()
-        checksum = zlib.crc32(data)
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / "lock"):
             self._refresh()
@@ -79,17 +74,23 @@ class FeatureStore:
                     f"features of shape {spectrogram.shape} where {self.folder} holds "
                     f"{self.shape}; the features of a domain need one shape for all clips"
                 )
-            size = self._features.stat().st_size if self._features.exists() else 0
-            row, known = self._entries.get(key, (-(-size // self._row_bytes), None))
-            with open(self._features, "r+b" if size else "wb") as file:
-                file.seek(row * self._row_bytes)
-                if known != checksum or file.read(self._row_bytes) != data:
-                    file.seek(row * self._row_bytes)
-                    file.write(data)
-            if known != checksum:
-                with open(self._index, "ab") as file:
-                    file.write(b"%s %d %d\n" % (key.encode(), row, checksum))
+            with open(self._features, "a+b") as file:
+                row, _ = self._entries.get(key, (_MISSING, 0))
+                if row != _MISSING and self._read(file, row) == data:
+                    return row  # another process was faster
+                # Always a row of its own: what others may have mapped is never overwritten.
+                row = -(-file.seek(0, os.SEEK_END) // self._row_bytes)
+                file.truncate(row * self._row_bytes)
+                file.write(data)
+            with open(self._index, "ab") as file:
+                cut_off = file.tell() > self._index_read
+                line = b"%s %d %d\n" % (key.encode(), row, zlib.crc32(data))
+                file.write(b"\n" + line if cut_off else line)
         return row
+
+    def _read(self, file, row: int) -> bytes:
+        file.seek(row * self._row_bytes)
+        return file.read(self._row_bytes)
 
     def map(self) -> np.ndarray:
         """Return all rows as a memory-mapped array."""
