@@ -119,11 +119,16 @@ def test_no_tag_switches_checks_off(estimator: BaseEstimator) -> None:
         assert tags.classifier_tags.multi_class
 
 
-# The label of an instance travels with it through the checks' own clones.
-_LABEL_OF = {id(estimator): label for label, estimator in zip(LABELS, ESTIMATORS)}
+LABEL_OF = {id(estimator): label for label, estimator in zip(LABELS, ESTIMATORS)}
+CHECKS = parametrize_with_checks(list(ESTIMATORS))
 
 
-@parametrize_with_checks(list(ESTIMATORS))
+def short_id(value: Any) -> str:
+    """Label of an estimator or name of a check, where scikit-learn has every parameter."""
+    return LABEL_OF.get(id(value)) or CHECKS.kwargs["ids"](value)
+
+
+@pytest.mark.parametrize(*CHECKS.args, ids=short_id)
 def test_sklearn_checks(estimator: BaseEstimator, check: Any, record_property: Any) -> None:
-    record_property("checked_estimator", _LABEL_OF[id(estimator)])
+    record_property("checked_estimator", LABEL_OF[id(estimator)])
     check(estimator)

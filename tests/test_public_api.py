@@ -183,8 +183,7 @@ def state():
     return (
         random.getstate(), str(numpy.random.get_state()), torch.get_rng_state().tolist(),
         list(warnings.filters), torch.get_num_threads(), torch.get_num_interop_threads(),
-        numba.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled(),
-        sklearn.get_config(),
+        torch.get_default_dtype(), torch.is_grad_enabled(), sklearn.get_config(),
     )
 before = state()
 import sklearn_genremoe
