@@ -1,1 +1,5 @@
-__all__: list[str] = []
+"""Pictures of fitted models."""
+
+from ._mixture_weights import MixtureWeightsDisplay
+
+__all__ = ["MixtureWeightsDisplay"]

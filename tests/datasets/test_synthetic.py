@@ -79,12 +79,12 @@ def accuracy():
     """Accuracy on unseen clips, by cue and expert."""
 
     def of_cue(cue):
-        X, y = make_genre_clips(120, cue=cue, duration=2, random_state=0)
+        X, y = make_genre_clips(160, 4, cue=cue, duration=1.5, random_state=0)
         batch = DomainUnion().transform(X)
-        expert = CNNClassifier(channels=(8, 8, 16, 16, 16), max_epochs=15, batch_size=8)
+        expert = CNNClassifier(channels=(8, 8, 16, 16, 16), max_epochs=12, batch_size=8)
         expert.set_params(device="cpu", random_state=0)
         return {
-            name: expert.fit(batch[name][:60], y[:60]).score(batch[name][60:], y[60:])
+            name: expert.fit(batch[name][:80], y[:80]).score(batch[name][80:], y[80:])
             for name in CUES
         }
 
@@ -93,15 +93,15 @@ def accuracy():
 
 def test_the_expert_of_the_cue_hears_it(accuracy):
     for cue in CUES:
-        assert accuracy[cue][cue] >= 0.8, accuracy  # chance level: 0.33
+        assert accuracy[cue][cue] >= 0.8, accuracy  # chance level: 0.25
 
 
 def test_other_experts_are_worse(accuracy):
-    assert accuracy["harmonic"]["percussive"] <= 0.5, accuracy
-    assert accuracy["percussive"]["harmonic"] <= 0.5, accuracy
+    assert accuracy["harmonic"]["percussive"] <= 0.4, accuracy
+    assert accuracy["percussive"]["harmonic"] <= 0.4, accuracy
     for cue in CUES:
         for other in set(CUES) - {cue}:
-            assert accuracy[cue][other] <= accuracy[cue][cue] - 0.15, accuracy
+            assert accuracy[cue][other] <= accuracy[cue][cue] - 0.2, accuracy
 
 
 @pytest.mark.parametrize("cue", CUES)

@@ -1,0 +1,273 @@
+"""Whom a mixture trusts, genre by genre."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from ._plotting import import_pandas, new_axes
+
+# Okabe and Ito's colours, told apart by colour-blind readers and in print.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
+_ALL = "all clips"
+# A narrower part of a bar has no room for its number.
+_LABELLED = 0.045
+
+
+class MixtureWeightsDisplay:
+    """Mean weight of each expert in a mixture, genre by genre.
+
+    Make one with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    mean_weights : ndarray of shape (n_genres, n_experts)
+        The mean over the clips of each genre; rows sum to one.
+    genres : sequence of length n_genres
+        The genres.
+    expert_names : sequence of str of length n_experts
+        Names of the experts.
+    n_clips : sequence of int of length n_genres
+        Clips of each genre.
+
+    Attributes
+    ----------
+    bars_ : list of matplotlib.container.BarContainer
+        The bars of each expert. Set by :meth:`plot`.
+    ax_ : matplotlib.axes.Axes
+        The axes with the bars. Set by :meth:`plot`.
+    figure_ : matplotlib.figure.Figure
+        The figure of the axes. Set by :meth:`plot`.
+
+    See Also
+    --------
+    sklearn_genremoe.MixtureOfExpertsClassifier.mixture_weights : The weights, clip by clip.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe.inspection import MixtureWeightsDisplay
+    >>> weights = [[0.2, 0.8], [0.4, 0.6], [0.9, 0.1]]
+    >>> display = MixtureWeightsDisplay.from_predictions(
+    ...     weights, ["folk", "folk", "rock"], expert_names=["harmonic", "percussive"]
+    ... )
+    >>> display.frame()
+    expert     harmonic  percussive
+    genre
+    folk            0.3         0.7
+    rock            0.9         0.1
+    all clips       0.5         0.5
+    """
+
+    def __init__(
+        self,
+        mean_weights: ArrayLike,
+        *,
+        genres: Sequence[Any],
+        expert_names: Sequence[str],
+        n_clips: Sequence[int],
+    ) -> None:
+        self.mean_weights = mean_weights
+        self.genres = genres
+        self.expert_names = expert_names
+        self.n_clips = n_clips
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: ArrayLike, *, ax: Any = None
+    ) -> "MixtureWeightsDisplay":
+        """Plot the weights that a fitted mixture gives its experts.
+
+        Parameters
+        ----------
+        estimator : MixtureOfExpertsClassifier or Pipeline
+            A fitted mixture, or a pipeline that ends with one.
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that the estimator takes; best clips that it wasn't
+            fitted on.
+        y : array-like of shape (n_clips,)
+            Their genres.
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : MixtureWeightsDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no mixture weights.
+        """
+        check_is_fitted(estimator)
+        if isinstance(estimator, Pipeline):
+            X = estimator[:-1].transform(X)
+            estimator = estimator[-1]
+        if not hasattr(estimator, "mixture_weights"):
+            raise TypeError(
+                f"{type(estimator).__name__} has no mixture_weights; pass a fitted "
+                "MixtureOfExpertsClassifier, or weights to from_predictions."
+            )
+        names = [name for name, expert in estimator.named_experts_.items() if expert != "drop"]
+        return cls.from_predictions(estimator.mixture_weights(X), y, expert_names=names, ax=ax)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        weights: ArrayLike,
+        y: ArrayLike,
+        *,
+        expert_names: Sequence[str] | None = None,
+        ax: Any = None,
+    ) -> "MixtureWeightsDisplay":
+        """Plot given weights, for example those of all folds of a cross-validation.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_clips, n_experts)
+            Weights as ``mixture_weights`` gives them; rows sum to one.
+        y : array-like of shape (n_clips,)
+            The genre of each clip.
+        expert_names : sequence of str of length n_experts, default=None
+            Names of the experts. None numbers them.
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : MixtureWeightsDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ValueError
+            If the weights are not on the simplex, or the lengths don't agree.
+        """
+        checked: np.ndarray = check_array(weights, dtype=np.float64, input_name="weights")
+        y = column_or_1d(y)
+        check_consistent_length(checked, y)
+        if checked.min() < 0 or np.abs(checked.sum(axis=1) - 1).max() > 1e-3:
+            raise ValueError(
+                "weights must be zero or above, with rows that sum to one; pass what "
+                "mixture_weights returns."
+            )
+        n_experts = checked.shape[1]
+        if expert_names is None:
+            expert_names = [f"expert {index}" for index in range(n_experts)]
+        if len(expert_names) != n_experts:
+            raise ValueError(
+                f"{len(expert_names)} expert_names for weights of {n_experts} experts (columns); "
+                "pass one name per expert."
+            )
+        genres, position, n_clips = np.unique(y, return_inverse=True, return_counts=True)
+        totals = np.zeros((len(genres), n_experts))
+        np.add.at(totals, position, checked)
+        display = cls(
+            totals / n_clips[:, np.newaxis],
+            genres=genres.tolist(),
+            expert_names=list(expert_names),
+            n_clips=n_clips.tolist(),
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> "MixtureWeightsDisplay":
+        """Plot one bar per genre, divided among the experts.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : MixtureWeightsDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        rows, labels = self._rows()
+        if ax is None:
+            ax = new_axes("MixtureWeightsDisplay", (7.0, 1.6 + 0.45 * len(rows)))
+        # Top to bottom, with some air above the bar of all clips.
+        height = np.r_[np.arange(len(rows) - 1), len(rows) - 0.6][: len(rows)]
+        n_experts = rows.shape[1]
+        self.bars_ = []
+        left = np.zeros(len(rows))
+        for index, name in enumerate(self.expert_names):
+            colour = _COLOURS[index % len(_COLOURS)]
+            width = rows[:, index]
+            bars = ax.barh(
+                height, width, 0.78, left, color=colour, edgecolor="white", linewidth=1, label=name
+            )
+            ax.bar_label(
+                bars,
+                [f"{100 * value:.0f}" if value >= _LABELLED else "" for value in width],
+                label_type="center",
+                color=_text_colour(colour),
+                fontsize="small",
+            )
+            self.bars_.append(bars)
+            left += width
+        for share in np.arange(1, n_experts) / n_experts:
+            ax.axvline(share, color="black", linewidth=0.6, linestyle=(0, (2, 3)), alpha=0.5)
+        ax.set_yticks(height, labels)
+        ax.set_ylim(height[-1] + 0.6, -0.6)
+        ax.set_xlim(0, 1)
+        ax.set_xticks(np.linspace(0, 1, 5), ["0", "25", "50", "75", "100"])
+        ax.set_xlabel("mean weight in % (dotted: equal shares)")
+        ax.tick_params(axis="y", length=0)
+        ax.spines[["left", "right", "top"]].set_visible(False)
+        ax.legend(
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            ncols=min(n_experts, 4),
+            frameon=False,
+            handlelength=1.0,
+            handleheight=1.0,
+            columnspacing=1.6,
+            borderaxespad=0.4,
+            borderpad=0.0,
+        )
+        self.ax_ = ax
+        self.figure_ = ax.figure
+        return self
+
+    def frame(self) -> Any:
+        """Return the plotted numbers.
+
+        Returns
+        -------
+        frame : pandas.DataFrame of shape (n_genres + 1, n_experts)
+            The mean weight of each expert for each genre, and for all clips.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("MixtureWeightsDisplay.frame")
+        return pandas.DataFrame(
+            self._rows()[0],
+            index=pandas.Index([*self.genres, _ALL], name="genre"),
+            columns=pandas.Index(list(self.expert_names), name="expert"),
+        )
+
+    def _rows(self) -> tuple[np.ndarray, list[str]]:
+        """Return the means of each genre and of all clips, and what to call them."""
+        means = np.asarray(self.mean_weights, dtype=np.float64)
+        rows = np.vstack([means, np.average(means, axis=0, weights=self.n_clips)])
+        counts = [*self.n_clips, sum(self.n_clips)]
+        return rows, [f"{name} ({n})" for name, n in zip([*self.genres, _ALL], counts)]
+
+
+def _text_colour(background: str) -> str:
+    """Return black or white, whichever reads better on a background like "#0072B2"."""
+    red, green, blue = (int(background[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
