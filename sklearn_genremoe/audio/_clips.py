@@ -69,7 +69,7 @@ def kind_of_clips(X) -> str:
         return "spectrograms"
     if ndim == 1 and _is_path(next(iter(X), None)):
         return "paths"
-    if ndim == 2 and any(map(_is_path, np.asarray(X[:1]).flat)):
+    if ndim == 2 and _holds_paths(np.asarray(X[:1])):
         raise ValueError(
             "X holds paths in 2 dimensions; expected a 1-D sequence of paths: select the column "
             "with the paths, or flatten X with X.ravel()"
@@ -79,6 +79,10 @@ def kind_of_clips(X) -> str:
 
 def _is_path(item) -> bool:
     return isinstance(item, (str, os.PathLike))
+
+
+def _holds_paths(row: np.ndarray) -> bool:
+    return row.dtype.kind in "UTO" and any(map(_is_path, row.flat))
 
 
 def check_clips(estimator, X, *, path_samples: int, reset: bool) -> Clips:

@@ -113,9 +113,11 @@ def _compute_all(clips, domains, run, dtype):
             continue
         for name, spectrogram in result.items():
             if name not in arrays:
-                arrays[name] = np.full((clips.n_clips, *spectrogram.shape), np.nan, dtype)
+                arrays[name] = np.empty((clips.n_clips, *spectrogram.shape), dtype)
             arrays[name][row] = spectrogram
     _require_some(len(arrays), bad)
+    for array in arrays.values():
+        array[list(bad)] = np.nan
     return arrays, bad
 
 

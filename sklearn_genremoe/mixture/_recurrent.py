@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..experts._network import BatchNorm
+from ._gru import BidirectionalGRU
 
 
 class SeededDropout(nn.Module):
@@ -18,7 +19,7 @@ class SeededDropout(nn.Module):
     Parameters
     ----------
     p : float
-        Share of the values that is set to zero in training.
+        Share of the values that is set to zero in training, to the next 1/256.
     seed : int
         Seed of the generator.
     """
@@ -31,12 +32,16 @@ class SeededDropout(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Drop values of `x` in training, scaling the others up by 1/(1 - p)."""
-        if not self.training or self.p == 0:
+        n_dropped = round(256 * self.p)
+        if not self.training or n_dropped == 0:
             return x
         if self._generator is None or self._generator.device != x.device:
             self._generator = torch.Generator(x.device).manual_seed(self.seed)
-        kept = torch.rand(x.shape, generator=self._generator, device=x.device) >= self.p
-        return x * kept / (1 - self.p)
+        # One random byte per value, drawn by eights: a third of the time of uniform floats.
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
+        words.random_(-(2**63), None, generator=self._generator)
+        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= n_dropped
+        return x * (kept * (256 / (256 - n_dropped)))
 
     def __getstate__(self) -> dict:
         # Only training needs the generator, and a fitted network trains no more.
@@ -76,9 +81,9 @@ class RecurrentGate(nn.Module):
     def __init__(self, n_outputs: int, n_bins: int, hidden_size: int = 64, seed: int = 0) -> None:
         super().__init__()
         self.input_dropout = SeededDropout(0.25, seed)
-        self.first = nn.GRU(n_bins, hidden_size, bidirectional=True, batch_first=True)
+        self.first = BidirectionalGRU(n_bins, hidden_size)
         self.between_dropout = SeededDropout(0.25, seed + 1)
-        self.second = nn.GRU(2 * hidden_size, hidden_size, bidirectional=True, batch_first=True)
+        self.second = BidirectionalGRU(2 * hidden_size, hidden_size)
         self.last_dropout = SeededDropout(0.5, seed + 2)
         self.dense = nn.Linear(2 * hidden_size, self.N_DENSE)
         self.norm = BatchNorm(self.N_DENSE)
@@ -91,10 +96,9 @@ class RecurrentGate(nn.Module):
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Return logits (n, n_outputs) for spectrograms (n, bins, frames)."""
-        x, _ = self.first(self.input_dropout(X.transpose(1, 2)))
+        x, _ = self.first(self.input_dropout(X.permute(2, 0, 1)))
         _, last = self.second(self.between_dropout(x))
-        x = self.dense(self.last_dropout(torch.cat([last[0], last[1]], dim=1)))
-        return self.head(F.elu(self.norm(x)))
+        return self.head(F.elu(self.norm(self.dense(self.last_dropout(last)))))
 
 
 def _initialise_gru(layer: nn.GRU) -> None:
