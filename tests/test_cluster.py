@@ -1,0 +1,116 @@
+"""The same results on a cluster: extraction, cross-validation and grid search under dask."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import soundfile
+from dask.distributed import Client, LocalCluster
+
+from sklearn_genremoe import MFCC, DomainUnion, HarmonicSpectrogram, LogMelSpectrogram
+from sklearn_genremoe.domains import BaseDomain
+
+RATE = 22050
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster of two worker processes on this machine."""
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster),
+    ):
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        soundfile.write(folder / f"{i}.wav", rng.uniform(-1, 1, RATE), RATE)
+    return [str(folder / f"{i}.wav") for i in range(24)]
+
+
+def union(**params):
+    domains = [
+        ("mel", LogMelSpectrogram(duration=1.0)),
+        ("harmonic", HarmonicSpectrogram(duration=1.0)),
+        ("mfcc", MFCC(duration=1.0)),
+    ]
+    return DomainUnion(domains, **params)
+
+
+def assert_equal(batch, expected):
+    assert batch.names == expected.names
+    for name in batch.names:
+        np.testing.assert_array_equal(batch[name], expected[name])
+
+
+class SlowLoudness(BaseDomain):
+    """Takes its time, and leaves a note of who computed it."""
+
+    duration = 1.0
+
+    def __init__(self, folder=None):
+        self.folder = folder
+
+    def features(self, analysis):
+        time.sleep(0.1)
+        note = Path(self.folder) / f"{os.getpid()}-{time.monotonic_ns()}"
+        note.touch()
+        return analysis.amplitude(1024, 512)[:2]
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky", "multiprocessing"])
+def test_extraction_by_local_backends(paths, backend):
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        assert_equal(union().transform(paths), union().transform(paths))
+
+
+class TestDask:
+    def test_extraction(self, cluster, paths, tmp_path):
+        expected = union().transform(paths)
+        with joblib.parallel_config(backend="dask"):
+            assert_equal(union().transform(paths), expected)
+            assert_equal(union(memory=tmp_path).transform(paths), expected)
+        assert_equal(union(memory=tmp_path).transform(paths), expected)
+
+    def test_both_workers_take_part(self, cluster, paths, tmp_path):
+        with joblib.parallel_config(backend="dask"):
+            SlowLoudness(tmp_path).transform(paths)
+        workers = {note.name.partition("-")[0] for note in tmp_path.iterdir()}
+        assert len(workers) == 2
+        assert str(os.getpid()) not in workers
+
+    def test_a_killed_worker_costs_time_not_results(self, cluster, paths, tmp_path):
+        killed = []
+
+        def kill_a_worker():
+            while not killed:
+                notes = sorted(tmp_path.iterdir())
+                if len(notes) >= 4:
+                    killed.append(int(notes[0].name.partition("-")[0]))
+                    os.kill(killed[0], signal.SIGKILL)
+                time.sleep(0.01)
+
+        killer = threading.Thread(target=kill_a_worker)
+        killer.start()
+        with joblib.parallel_config(backend="dask"):
+            features = SlowLoudness(tmp_path).transform(paths)
+        killer.join()
+        assert killed[0] != os.getpid()
+        expected = LogMelSpectrogram(duration=1.0)  # same frames
+        assert features.shape == (len(paths), 2, expected.transform(paths[:1]).shape[2])
+        np.testing.assert_array_equal(features, SlowLoudness(tmp_path).transform(paths))
+
+    def test_bad_clips_are_reported(self, cluster, paths):
+        with joblib.parallel_config(backend="dask"), pytest.raises(ValueError, match="no such file"):
+            union().transform([*paths[:3], "missing.wav"])
