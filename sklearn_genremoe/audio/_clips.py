@@ -4,6 +4,7 @@ import os
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 
@@ -69,7 +70,7 @@ def kind_of_clips(X) -> str:
         return "spectrograms"
     if ndim == 1 and _is_path(next(iter(X), None)):
         return "paths"
-    if ndim == 2 and _holds_paths(np.asarray(X[:1])):
+    if ndim == 2 and not issparse(X) and _holds_paths(np.asarray(X[:1])):
         raise ValueError(
             "X holds paths in 2 dimensions; expected a 1-D sequence of paths: select the column "
             "with the paths, or flatten X with X.ravel()"

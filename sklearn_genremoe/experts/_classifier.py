@@ -140,6 +140,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     input_shape_: tuple[int, int]
     net_: GenreNet
 
+    # groups come without a request, as for scikit-learn's own group splitters.
+    __metadata_request__fit = {"groups": True}
+
     def __init__(
         self,
         channels: Sequence[int] = (64, 128, 128, 192, 256),
