@@ -11,8 +11,17 @@ import numpy as np
 import pytest
 import soundfile
 from dask.distributed import Client, LocalCluster
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_validate
+from sklearn.pipeline import make_pipeline
 
-from sklearn_genremoe import MFCC, DomainUnion, HarmonicSpectrogram, LogMelSpectrogram
+from sklearn_genremoe import (
+    MFCC,
+    CNNClassifier,
+    DomainUnion,
+    HarmonicSpectrogram,
+    LogMelSpectrogram,
+    MixtureOfExpertsClassifier,
+)
 from sklearn_genremoe.domains import BaseDomain
 
 RATE = 22050
@@ -46,6 +55,15 @@ def union(**params):
         ("mfcc", MFCC(duration=1.0)),
     ]
     return DomainUnion(domains, **params)
+
+
+def mixture(**params):
+    cnn = {"channels": (4, 4), "max_epochs": 2, "batch_size": 8}
+    experts = [
+        (name, make_pipeline(cls(duration=1.0), CNNClassifier(**cnn)))
+        for name, cls in (("mel", LogMelSpectrogram), ("mfcc", MFCC))
+    ]
+    return MixtureOfExpertsClassifier(experts, "stacking", cv=2, random_state=0, **params)
 
 
 def assert_equal(batch, expected):
@@ -112,5 +130,27 @@ class TestDask:
         np.testing.assert_array_equal(features, SlowLoudness(tmp_path).transform(paths))
 
     def test_bad_clips_are_reported(self, cluster, paths):
-        with joblib.parallel_config(backend="dask"), pytest.raises(ValueError, match="no such file"):
+        with (
+            joblib.parallel_config(backend="dask"),
+            pytest.raises(ValueError, match="no such file"),
+        ):
             union().transform([*paths[:3], "missing.wav"])
+
+    def test_cross_validation(self, cluster, paths, tmp_path):
+        y, groups = np.resize(["folk", "rock"], len(paths)), np.arange(len(paths)) // 4
+        settings = {"cv": StratifiedGroupKFold(3), "groups": groups, "scoring": "neg_log_loss"}
+        expected = cross_validate(mixture(), paths, y, **settings)
+        with joblib.parallel_config(backend="dask"):
+            found = cross_validate(mixture(memory=tmp_path), paths, y, **settings)
+        np.testing.assert_array_equal(found["test_score"], expected["test_score"])
+
+    def test_grid_search(self, cluster, paths, tmp_path):
+        y = np.resize(["folk", "rock"], len(paths))
+        grid = {"mixer": ["balanced", "log_pool"], "mel__cnnclassifier__lr": [1e-3, 5e-3]}
+        settings = {"cv": 2, "scoring": "neg_log_loss"}
+        expected = GridSearchCV(mixture(), grid, **settings).fit(paths, y)
+        with joblib.parallel_config(backend="dask"):
+            found = GridSearchCV(mixture(memory=tmp_path), grid, **settings).fit(paths, y)
+        for name in ("split0_test_score", "split1_test_score"):
+            np.testing.assert_array_equal(found.cv_results_[name], expected.cv_results_[name])
+        np.testing.assert_array_equal(found.predict_proba(paths), expected.predict_proba(paths))
