@@ -10,7 +10,7 @@ SKLEARN_TESTS := $(SKLEARN_VERSIONS:%=test-sklearn-%)
 
 # Two installers must never work on one environment at the same time, not even under `make -j`.
 .NOTPARALLEL:
-.PRECIOUS: %/.ready-venv $(VENV)/.ready-%
+.PRECIOUS: %/.created $(VENV)/.ready-%
 .PHONY: help demo test test-sklearn-versions $(SKLEARN_TESTS) lint docs bench clean
 
 help:
@@ -23,12 +23,12 @@ help:
 	@echo "make clean  remove the environments and everything that was built"
 
 # A stamp is touched last, so whatever was interrupted is done again.
-%/.ready-venv:
+%/.created:
 	@echo "Creating $* ..."
 	@$(PYTHON) -m venv $*
 	@touch $@
 
-$(VENV)/.ready-%: $(SETUP) | $(VENV)/.ready-venv
+$(VENV)/.ready-%: $(SETUP) | $(VENV)/.created
 	@echo "Installing the requirements of '$*' into $(VENV) (minutes the first time) ..."
 	@$(BIN)/python $(INSTALL) -c constraints.txt -e '.[$*]'
 	@touch $@
@@ -45,7 +45,7 @@ test-sklearn-versions: $(SKLEARN_TESTS)
 $(SKLEARN_TESTS): test-sklearn-%: .venv-sklearn-%/.ready
 	.venv-sklearn-$*/bin/python $(PYTEST)
 
-$(SKLEARN_VERSIONS:%=.venv-sklearn-%/.ready): .venv-sklearn-%/.ready: $(SETUP) | .venv-sklearn-%/.ready-venv
+$(SKLEARN_VERSIONS:%=.venv-sklearn-%/.ready): .venv-sklearn-%/.ready: $(SETUP) | .venv-sklearn-%/.created
 	@echo "Installing the requirements of 'test' with scikit-learn $* (minutes the first time) ..."
 	@grep -v '^scikit-learn==' constraints.txt > .venv-sklearn-$*/constraints.txt
 	@.venv-sklearn-$*/bin/python $(INSTALL) -c .venv-sklearn-$*/constraints.txt \
