@@ -171,18 +171,14 @@ def max_and_sums(
     """
     height, width, n_channels = z.shape[1:]
     n_rows, n_columns = best.shape[1:3]
-    # One row of z is summed in float32, which is fast; the rows are summed in float64.
-    row_sum = np.empty(n_channels, np.float32)
-    row_square = np.empty(n_channels, np.float32)
     for row in range(start, stop):
         i, p = row // n_rows, row % n_rows
         top = p * pool_h - pad_h
         best[i, p] = -np.inf
-        sums[row] = 0
-        squares[row] = 0
+        row_sum, row_square = sums[row], squares[row]
+        row_sum[:] = 0
+        row_square[:] = 0
         for r in range(max(top, 0), min(top + pool_h, height)):
-            row_sum[:] = 0
-            row_square[:] = 0
             for q in range(n_columns):
                 left = q * pool_w - pad_w
                 best_here, cell_here = best[i, p, q], cell[i, p, q]
@@ -190,16 +186,13 @@ def max_and_sums(
                     index = cell.dtype.type((r - top) * pool_w + s - left)
                     z_here = z[i, r, s]
                     for c in range(n_channels):
-                        deviation = z_here[c] - pivot[c]
+                        deviation = np.float64(z_here[c] - pivot[c])
                         row_sum[c] += deviation
                         row_square[c] += deviation * deviation
                         value = sign[c] * z_here[c]
                         larger = value > best_here[c]
                         best_here[c] = value if larger else best_here[c]
                         cell_here[c] = index if larger else cell_here[c]
-            for c in range(n_channels):
-                sums[row, c] += row_sum[c]
-                squares[row, c] += row_square[c]
 
 
 @_compile
@@ -236,9 +229,8 @@ def elu_grad(grad_y, y, best, grad_u, sums, products, start, stop):
     ``grad_u * best``.
     """
     n_columns, n_channels = y.shape[1:]
-    row_sum = np.empty(n_channels, np.float32)
-    row_product = np.empty(n_channels, np.float32)
     for row in range(start, stop):
+        row_sum, row_product = sums[row], products[row]
         row_sum[:] = 0
         row_product[:] = 0
         for q in range(n_columns):
@@ -247,7 +239,4 @@ def elu_grad(grad_y, y, best, grad_u, sums, products, start, stop):
                 g = grad_y[row, q, c] * slope
                 grad_u[row, q, c] = g
                 row_sum[c] += g
-                row_product[c] += g * best[row, q, c]
-        for c in range(n_channels):
-            sums[row, c] = row_sum[c]
-            products[row, c] = row_product[c]
+                row_product[c] += np.float64(g) * best[row, q, c]
