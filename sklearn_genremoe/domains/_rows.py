@@ -70,6 +70,27 @@ class Rows:
         return Rows, (self.array(),)
 
 
+def release_pages(array) -> None:
+    """Give what was read of a memory-mapped array back, to be read again when it is needed.
+
+    Who passes over more features than fit into memory calls this after each batch: else all
+    that was read so far counts as memory of the process until the system runs short of it.
+    Other arrays are left alone, and so are maps that could have been written to.
+
+    Parameters
+    ----------
+    array : ndarray
+        Any array, perhaps a view of a memory-mapped one.
+    """
+    base = array
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None and hasattr(base, "madvise"):  # not on Windows
+        with memoryview(base) as view:
+            if view.readonly:
+                base.madvise(mmap.MADV_DONTNEED)
+
+
 def _mapped_file(array) -> tuple[Path, int] | None:
     """Return file and offset of a whole, read-only memory-mapped array in C order."""
     is_map = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from .._sklearn_compat import _check_sample_weight
 from ..domains import DomainBatch
+from ..domains._rows import release_pages
 
 # The search for NaN looks at about this many bytes at a time.
 _CHUNK_BYTES = 1 << 24
@@ -111,6 +112,7 @@ def _check_finite(X: NDArray[Any]) -> None:
         rows = np.flatnonzero(~np.isfinite(chunk).all(axis=(1, 2)))
         kinds |= {"NaN" if np.isnan(chunk[row]).any() else "infinity" for row in rows}
         bad += (start + rows).tolist()
+        release_pages(X)
     if bad:
         shown = ", ".join(str(row) for row in bad[:10]) + (", ..." if len(bad) > 10 else "")
         raise ValueError(

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 
+from ..domains._rows import release_pages
+
 # Clips go to another device in pieces of about this many bytes.
 _CHUNK_BYTES = 1 << 24
 
@@ -69,6 +71,7 @@ def _content_key(arrays: Sequence[NDArray[Any]], row: np.intp) -> bytes:
         # Adding zero turns -0.0 into 0.0: what compares equal has to hash equal.
         content = np.ascontiguousarray(array[row], dtype=np.float32) + np.float32(0)
         digest.update(content.tobytes())
+        release_pages(array)
     return digest.digest()
 
 
@@ -154,6 +157,7 @@ class ClipDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, batch: NDArray[np.intp]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         clips = self.X[self.rows[batch]]
+        release_pages(self.X)
         if isinstance(clips, np.ndarray):
             clips = torch.from_numpy(np.ascontiguousarray(clips, dtype=np.float32))
         weights = torch.from_numpy(self.weights[batch])

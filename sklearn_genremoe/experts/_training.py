@@ -14,6 +14,8 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PassthroughScoring
 from tqdm.auto import tqdm
 
+from ..domains._rows import release_pages
+
 ADAM_EPS = 1e-7  # Keras' default; torch's is 1e-8
 
 # Clips per call in prediction on a GPU. On the CPU it is one: its activations stay in the cache,
@@ -345,5 +347,6 @@ def predict_logits(
     outputs = []
     for start in range(0, len(X), batch_size):
         clips = np.array(X[start : start + batch_size], dtype=np.float32)
+        release_pages(X)
         outputs.append(module(torch.from_numpy(clips).to(device)).float().cpu().numpy())
     return np.concatenate(outputs)

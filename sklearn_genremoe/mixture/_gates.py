@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import nn
 
+from ..domains._rows import release_pages
 from ..experts._clips import merge_duplicates
 from ..experts._network import K2C2
 from ..experts._training import (
@@ -83,6 +84,7 @@ class OpinionDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, batch: NDArray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         clips = np.asarray(self.clips[self.rows[batch]], dtype=np.float32)
+        release_pages(self.clips)
         index = torch.from_numpy(batch)
         inputs = {"X": torch.from_numpy(clips), "sample_weight": self.weights[index]}
         return inputs, self.given[index]

@@ -155,6 +155,21 @@ def test_many_mapped_rows_are_copied_to_a_file_not_to_memory(tmp_path, monkeypat
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(spilled)), array[rows])
 
 
+def test_release_pages_takes_nothing_away(tmp_path):
+    array = np.arange(100_000, dtype=np.float32).reshape(10, 100, 100)
+    np.save(tmp_path / "a.npy", array)
+    for mode in ("r", "c", "r+"):
+        mapped = np.load(tmp_path / "a.npy", mmap_mode=mode)
+        if mode == "c":
+            mapped[3] = 7.0  # in memory only: it must not be lost
+            mapped.flags.writeable = False
+        expected = np.array(mapped)
+        for view in (mapped, mapped[2:5], np.asarray(mapped)):
+            _rows.release_pages(view)
+        np.testing.assert_array_equal(mapped, expected)
+    _rows.release_pages(array)
+
+
 class TestWithScikitLearn:
     y = np.array([0, 1, 0, 1, 0, 1])
 
