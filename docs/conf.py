@@ -57,3 +57,20 @@ html_theme_options = {
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
 }
+
+
+# Sections of scikit-learn's documentation that inherited docstrings refer to.
+OF_SCIKIT_LEARN = {
+    "accuracy_score",
+    "df_output_transform",
+    "sphx_glr_auto_examples_miscellaneous_plot_set_output.py",
+}
+
+
+def keep_text_of_foreign_labels(app, env, node, contnode):
+    """Show a reference into scikit-learn's documentation as plain text."""
+    return contnode if node.get("reftarget") in OF_SCIKIT_LEARN else None
+
+
+def setup(app):
+    app.connect("missing-reference", keep_text_of_foreign_labels)

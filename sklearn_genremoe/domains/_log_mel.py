@@ -49,7 +49,7 @@ class LogMelSpectrogram(BaseDomain):
     ----------
     n_features_in_ : int
         Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where waveforms came as a data frame.
 
     See Also

@@ -52,7 +52,7 @@ class DomainUnion(TransformerMixin, _BaseComposition):
     ----------
     n_features_in_ : int
         Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where waveforms came as a data frame.
 
     See Also

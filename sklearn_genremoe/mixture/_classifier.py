@@ -90,7 +90,7 @@ class MixtureOfExpertsClassifier(
         The fitted mixer.
     n_features_in_ : int
         Samples per clip, or bins of spectrograms; not set by fitting on a DomainBatch.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
         Names of the columns, if `X` was a data frame whose columns have names.
 
     See Also
