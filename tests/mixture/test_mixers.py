@@ -1,0 +1,214 @@
+"""The mixers that look only at opinions, and what all mixers have in common."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+
+from sklearn_genremoe import BalancedMixer, CNNMixer, LogPoolMixer, RNNMixer, StackingMixer
+from sklearn_genremoe.mixture import BaseMixer
+
+ALL = [
+    BalancedMixer(),
+    BalancedMixer(fit_temperatures=True),
+    LogPoolMixer(),
+    LogPoolMixer(fit_temperatures=True),
+    StackingMixer(),
+    CNNMixer(channels=(2,), max_epochs=1, device="cpu", random_state=0),
+    RNNMixer(hidden_size=2, max_epochs=1, device="cpu", random_state=0),
+]
+
+
+def some_opinions(n_clips=40, n_experts=3, n_classes=4, seed=0):
+    rng = np.random.default_rng(seed)
+    opinions = softmax(2 * rng.normal(size=(n_clips, n_experts, n_classes)), axis=2)
+    y = np.arange(n_clips) % n_classes
+    clips = rng.normal(size=(n_clips, 5, 6)).astype(np.float32)
+    return opinions, y, clips
+
+
+@pytest.mark.parametrize("mixer", ALL, ids=repr)
+def test_every_mixer_gives_simplexes_clones_and_pickles(mixer):
+    opinions, y, clips = some_opinions()
+    fitted = clone(mixer).fit(opinions, y, clips)
+    proba, weights = fitted.predict_proba(opinions, clips), fitted.weights(opinions, clips)
+    assert proba.shape == (40, 4)
+    assert weights.shape == (40, 3)
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(opinions, clips), proba)
+    assert clone(mixer).get_params() == mixer.get_params()
+    # The parameters stay as given, and a second fit gives the same.
+    np.testing.assert_array_equal(fitted.fit(opinions, y, clips).weights(opinions, clips), weights)
+
+
+@pytest.mark.parametrize("mixer", ALL, ids=repr)
+def test_order_and_repetition_of_clips(mixer):
+    opinions, y, clips = some_opinions()
+    weight = np.arange(40) % 3
+    rows = np.random.default_rng(1).permutation(np.repeat(np.arange(40), weight))
+    weighted = clone(mixer).fit(opinions, y, clips, sample_weight=weight)
+    repeated = clone(mixer).fit(opinions[rows], y[rows], clips[rows])
+    np.testing.assert_allclose(
+        weighted.predict_proba(opinions, clips),
+        repeated.predict_proba(opinions, clips),
+        rtol=1e-7,
+    )
+
+
+@pytest.mark.parametrize("mixer", ALL, ids=repr)
+def test_answer_for_a_clip_does_not_depend_on_the_others(mixer):
+    opinions, y, clips = some_opinions()
+    fitted = clone(mixer).fit(opinions, y, clips)
+    together = fitted.predict_proba(opinions, clips)
+    alone = [fitted.predict_proba(opinions[[i]], clips[[i]])[0] for i in range(40)]
+    np.testing.assert_allclose(together, alone, rtol=1e-12)
+
+
+def test_pools():
+    opinions, _, _ = some_opinions()
+    np.testing.assert_allclose(BalancedMixer().predict_proba(opinions), opinions.mean(axis=1))
+    product = opinions.prod(axis=1) ** (1 / 3)
+    np.testing.assert_allclose(
+        LogPoolMixer().predict_proba(opinions), product / product.sum(axis=1, keepdims=True)
+    )
+
+
+def test_log_pool_survives_an_expert_that_excludes_the_genre():
+    opinions = np.array([[[1.0, 0.0], [0.01, 0.99], [0.01, 0.99]]])
+    proba = LogPoolMixer().predict_proba(opinions)
+    assert np.isfinite(proba).all()
+    assert 0 < proba[0, 1] < 1
+
+
+@pytest.mark.parametrize("mixer", [BalancedMixer, LogPoolMixer])
+def test_temperatures_are_found(mixer):
+    rng = np.random.default_rng(0)
+    true = np.array([0.5, 1.0, 3.0])
+    logits = 2 * rng.normal(size=(4000, 3, 4))
+    # Each expert is calibrated but for its temperature. Clips are drawn from the first expert,
+    # the others see the same logits.
+    logits[:, 1:] = logits[:, :1]
+    y = np.array([rng.choice(4, p=p) for p in softmax(logits[:, 0], axis=1)])
+    opinions = softmax(logits / true[:, None], axis=2)
+    fitted = mixer(fit_temperatures=True).fit(opinions, y)
+    np.testing.assert_allclose(fitted.temperatures_, 1 / true, rtol=0.1)
+    # All three say the same after calibration.
+    np.testing.assert_allclose(
+        fitted.predict_proba(opinions), softmax(logits[:, 0], axis=1), atol=0.05
+    )
+    # The floor under the opinions keeps this from being exact.
+    expected = (1 / fitted.temperatures_) / (1 / fitted.temperatures_).sum()
+    weights = fitted.weights(opinions)[0]
+    np.testing.assert_allclose(weights, expected if mixer is LogPoolMixer else 1 / 3)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_stacking_is_logistic_regression_on_centred_logs(n_classes):
+    opinions, y, _ = some_opinions(n_clips=80, n_classes=n_classes)
+    mixer = StackingMixer(C=0.5).fit(opinions, y)
+    logs = np.log(opinions)
+    features = (logs - logs.mean(axis=2, keepdims=True)).reshape(80, -1)
+    reference = LogisticRegression(C=0.5, max_iter=1000, tol=1e-8).fit(features, y)
+    np.testing.assert_allclose(
+        mixer.predict_proba(opinions), reference.predict_proba(features), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_stacking_weights_are_shares_of_the_logits(n_classes):
+    opinions, y, _ = some_opinions(n_clips=80, n_classes=n_classes)
+    mixer = StackingMixer().fit(opinions, y)
+    opinions[:, 2] = 1 / n_classes  # says nothing
+    weights = mixer.weights(opinions)
+    np.testing.assert_allclose(weights[:, 2], 0, atol=1e-12)
+    flat = np.full((1, 3, n_classes), 1 / n_classes)
+    np.testing.assert_allclose(mixer.weights(flat), 1 / 3)
+
+
+def test_stacking_learns_whom_to_believe():
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=300)
+    good = 0.2 + 0.4 * np.eye(3)[y]
+    idle = softmax(rng.normal(size=(300, 3)), axis=1)
+    mixer = StackingMixer().fit(np.stack([idle, good], axis=1), y)
+    assert mixer.weights(np.stack([idle, good], axis=1)).mean(axis=0)[1] > 0.9
+
+
+def test_stacking_needs_every_genre():
+    opinions, y, _ = some_opinions()
+    with pytest.raises(ValueError, match=r"no opinion on any clip .* \[3\]"):
+        StackingMixer().fit(opinions[y < 3], y[y < 3])
+
+
+def test_a_mixer_of_ones_own_needs_one_method():
+    class First(BaseMixer):
+        def _weights(self, opinions, clips):
+            weights = np.zeros(opinions.shape[:2])
+            weights[:, 0] = 1
+            return weights
+
+    opinions, _, _ = some_opinions()
+    np.testing.assert_allclose(First().predict_proba(opinions), opinions[:, 0])
+    assert repr(First()) == "First()"
+    with pytest.raises(NotImplementedError, match="BaseMixer"):
+        BaseMixer().weights(opinions)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: {"opinions": a["opinions"][0]}, "n_clips, n_experts, n_classes"),
+        (lambda a: {"opinions": 2 * a["opinions"]}, "must be probabilities"),
+        (lambda a: {"opinions": a["opinions"] - 0.5}, "must be probabilities"),
+        (lambda a: {"y": a["y"].astype(float)}, "1-D array of integers"),
+        (lambda a: {"y": a["y"] + 1}, r"0\.\.3"),
+        (lambda a: {"y": a["y"][:5]}, "inconsistent numbers of samples"),
+        (lambda a: {"sample_weight": np.zeros(40)}, "no clip to learn from"),
+        (lambda a: {"sample_weight": np.ones(5)}, "inconsistent numbers of samples"),
+    ],
+)
+def test_fit_says_what_is_wrong(change, message):
+    opinions, y, _ = some_opinions()
+    arguments = {"opinions": opinions, "y": y, "sample_weight": None}
+    arguments.update(change(arguments))
+    with pytest.raises(ValueError, match=message):
+        StackingMixer().fit(**arguments)
+
+
+def test_prediction_says_what_is_wrong():
+    opinions, y, clips = some_opinions()
+    with pytest.raises(NotFittedError, match="isn't fitted"):
+        StackingMixer().predict_proba(opinions)
+    with pytest.raises(ValueError, match=r"2 experts on 4 genres.*3 experts"):
+        StackingMixer().fit(opinions, y).predict_proba(opinions[:, :2])
+    gate = CNNMixer(channels=(2,), max_epochs=1, device="cpu")
+    with pytest.raises(ValueError, match="got none"):
+        gate.fit(opinions, y)
+    gate.fit(opinions, y, clips)
+    with pytest.raises(ValueError, match=r"\(5, 5\).*\(5, 6\)"):
+        gate.weights(opinions, clips[:, :, :5])
+
+
+def test_parameters():
+    mixer = StackingMixer(C=2.0)
+    assert mixer.get_params() == {"C": 2.0, "max_iter": 1000}
+    assert mixer.set_params(max_iter=5) is mixer
+    assert repr(mixer) == "StackingMixer(C=2.0, max_iter=5)"
+    with pytest.raises(ValueError, match="no parameter 'c'; it has C, max_iter"):
+        mixer.set_params(c=1)
+
+
+def test_log_softmax_of_tempered_opinions_is_normalised():
+    opinions, y, _ = some_opinions()
+    mixer = BalancedMixer(fit_temperatures=True).fit(opinions, y)
+    expected = np.exp(log_softmax(np.log(opinions) / mixer.temperatures_[:, None], axis=2)).mean(
+        axis=1
+    )
+    np.testing.assert_allclose(mixer.predict_proba(opinions), expected)
