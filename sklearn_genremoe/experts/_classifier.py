@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback
 
 from ._checks import check_groups, check_labels, check_parameters, check_spectrograms
 from ._clips import ClipDataset, merge_duplicates, split_validation
@@ -24,6 +24,7 @@ from ._training import (
     GenreNet,
     InverseTimeDecay,
     ProgressBar,
+    ValidationStopping,
     predict_logits,
     resolve_device,
 )
@@ -99,7 +100,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         The class labels.
     n_features_in_ : int
         Number of bins.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `X` was 2-D with names.
     input_shape_ : tuple of (int, int)
         Bins and frames.
@@ -395,7 +396,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         callbacks: list[Any] = [InverseTimeDecay(self.lr, self.lr_decay)]
         if self.early_stopping:
             patience = _PATIENCE if self.early_stopping is True else int(self.early_stopping)
-            callbacks.append(EarlyStopping(patience=patience, threshold=0, load_best=True))
+            callbacks.append(ValidationStopping(patience))
         if self.verbose:
             callbacks.append(ProgressBar())
         net = GenreNet(

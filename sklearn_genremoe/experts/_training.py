@@ -158,6 +158,26 @@ class InverseTimeDecay(Callback):
             self.n_updates_ += 1
 
 
+class ValidationStopping(EarlyStopping):
+    """End a training whose validation loss no longer improves, with the network of its best epoch.
+
+    A training without validation, such as a continued one, goes on to its end.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without improvement to wait for.
+    """
+
+    def __init__(self, patience: int) -> None:
+        super().__init__(monitor="valid_loss", patience=patience, threshold=0, load_best=True)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Compare the epoch with the best so far."""
+        if self.monitor in net.history[-1]:
+            super().on_epoch_end(net, **kwargs)
+
+
 class DivergenceGuard(Callback):
     """Stop a training whose loss is no longer a number."""
 
