@@ -121,6 +121,7 @@ def test_no_tag_switches_checks_off(estimator: BaseEstimator) -> None:
 
 LABEL_OF = {id(estimator): label for label, estimator in zip(LABELS, ESTIMATORS)}
 CHECKS = parametrize_with_checks(list(ESTIMATORS))
+NAMES, PAIRS = CHECKS.args  # the pairs are a generator before scikit-learn 1.9
 
 
 def short_id(value: Any) -> str:
@@ -128,7 +129,7 @@ def short_id(value: Any) -> str:
     return LABEL_OF.get(id(value)) or CHECKS.kwargs["ids"](value)
 
 
-@pytest.mark.parametrize(*CHECKS.args, ids=short_id)
+@pytest.mark.parametrize(NAMES, list(PAIRS), ids=short_id)
 def test_sklearn_checks(estimator: BaseEstimator, check: Any, record_property: Any) -> None:
     record_property("checked_estimator", LABEL_OF[id(estimator)])
     check(estimator)
