@@ -7,13 +7,16 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 
 from sklearn_genremoe import (
+    MFCC,
     CNNClassifier,
     CNNMixer,
+    DomainUnion,
     HarmonicSpectrogram,
     LogMelSpectrogram,
     MixtureOfExpertsClassifier,
 )
 from sklearn_genremoe.audio import decode_audio
+from sklearn_genremoe.datasets import load_mini_genres
 from sklearn_genremoe.domains import _extraction
 
 RATE = 22050
@@ -66,3 +69,17 @@ def test_cached_features_give_the_same_mixture(paths, tmp_path, decoded):
     for _ in range(2):
         model = mixture(tmp_path / "memory").fit(paths, y)
         np.testing.assert_array_equal(model.predict_proba(paths), expected)
+
+
+def test_float16_features_hardly_change_predictions():
+    clips = load_mini_genres()
+    domains = [("mel", LogMelSpectrogram(duration=5.0)), ("mfcc", MFCC(duration=5.0))]
+    paths, y = clips.data[:24], clips.target[:24]
+    full = DomainUnion(domains).transform(paths)
+    half = DomainUnion(domains, dtype="float16").transform(paths)
+    for name in full.names:
+        expert = CNNClassifier(channels=(8, 8, 8), max_epochs=4, random_state=0)
+        expert.fit(full[name], y)
+        expected, found = (expert.predict_proba(batch[name]) for batch in (full, half))
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+        assert np.ptp(expected, axis=0).max() > 0.05, "the probabilities do depend on the clip"

@@ -90,7 +90,7 @@ def decode_audio(
     if duration is not None:
         n_samples = round(duration * sample_rate)
         waveform = waveform[:n_samples]
-        min_samples = min(min_samples, n_samples)
+        min_samples = max(1, min(min_samples, n_samples))
     _require_usable(waveform, path, sample_rate, min_samples)
     return np.ascontiguousarray(waveform)
 

@@ -109,6 +109,7 @@ class BaseDomain(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self._check_params()
         if isinstance(X, DomainBatch):
             X.find(self)
+            self.__dict__.pop("n_features_in_", None)  # any width will do
         else:
             self._check(X, reset=True)
         return self

@@ -1,12 +1,13 @@
-"""Compiled inner loops. They release the interpreter lock, so threads run them in parallel."""
+"""Compiled inner loops."""
 
 import numpy as np
-from numba import njit
+
+from ._compiled import compiled
 
 _TINY = np.float32(np.finfo(np.float32).tiny)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def masked_power(amplitude, wanted, other, margin, power):
     """Return the power of what a soft mask lets through.
 
@@ -44,7 +45,7 @@ def masked_power(amplitude, wanted, other, margin, power):
     return masked
 
 
-@njit(nogil=True, error_model="numpy")
+@compiled
 def _ratio(a, b):
     """Divide the smaller by the larger, which neither overflows nor loses precision."""
     larger = a if a > b else b
@@ -52,7 +53,7 @@ def _ratio(a, b):
     return smaller / (larger if larger >= _TINY else np.float32(1))
 
 
-@njit(nogil=True, error_model="numpy")
+@compiled
 def _mask(a, b, odds, both_empty):
     """Return the share of a, given the odds of the smaller of a and b."""
     one = np.float32(1)
@@ -60,7 +61,7 @@ def _mask(a, b, odds, both_empty):
     return share if a >= _TINY or b >= _TINY else both_empty
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def weighted_sums(weights, first, last, power):
     """Multiply a banded matrix with a matrix.
 

@@ -16,7 +16,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from ._compiled import compiled
 
 _LANES = 128  # columns per pass: 60 lines of them fit into the first-level cache
 _NOT_NEEDED = -1
@@ -86,7 +87,7 @@ def _window_rows(n_rows: int, size: int) -> np.ndarray:
     return np.pad(np.arange(n_rows), (before, size - 1 - before), mode="symmetric")
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _run(x, rows, size, instructions, medians, lines, out):
     n_windows = len(medians)
     n_rows, n_columns = out.shape

@@ -147,6 +147,7 @@ class DomainUnion(TransformerMixin, _BaseComposition):
         domains = self._check_domains()
         if isinstance(X, DomainBatch):
             X.take_domains(domains)
+            self.__dict__.pop("n_features_in_", None)  # any width will do
         else:
             self._check(X, domains, reset=True)
         return self

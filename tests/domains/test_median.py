@@ -1,9 +1,15 @@
 """Running medians, exact for every window size."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from numba import njit
 from scipy.ndimage import median_filter
 
+from sklearn_genremoe.domains import _compiled
 from sklearn_genremoe.domains._median import median_program, running_median
 
 
@@ -44,3 +50,38 @@ def test_not_contiguous_and_read_only():
 def test_programs_are_small():
     # The point of solving windows in groups; sorting each window would take more than 300.
     assert median_program(31).cost < 40
+
+
+PROGRAM = """
+import numpy as np
+from numba.core import event
+compilations = []
+class Count(event.Listener):
+    def on_start(self, event): compilations.append(event)
+    def on_end(self, event): pass
+event.register("numba:compile", Count())
+from sklearn_genremoe import HarmonicSpectrogram
+HarmonicSpectrogram().transform(np.ones((1, 5000)))
+print(len(compilations))
+"""
+
+
+def test_compiled_once_per_machine(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", PROGRAM]
+    compilations = [
+        int(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout)
+        for _ in range(2)
+    ]
+    assert compilations[0] > 0
+    assert compilations[1] == 0
+
+
+def test_compiled_anew_where_nothing_can_be_kept(monkeypatch):
+    def njit_without_folder(function, cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return njit(function, **options)
+
+    monkeypatch.setattr(_compiled, "njit", njit_without_folder)
+    assert _compiled.compiled(lambda x: x + 1)(2) == 3
