@@ -1,6 +1,10 @@
-"""Configuration of the documentation."""
+"""Configuration of the documentation. The build needs no network, and neither do its pages."""
 
+import inspect
 import warnings
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 
 import sklearn_genremoe
 
@@ -13,7 +17,6 @@ version = release
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -23,6 +26,7 @@ templates_path = ["_templates"]
 
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
@@ -47,7 +51,10 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-genremoe"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
+html_math_renderer = "mathml"
 html_show_sourcelink = False
+# Pages without pages below them need no navigation between these.
+html_sidebars = {"reproduction/index": [], "performance/index": []}
 html_theme_options = {
     "logo": {"text": "sklearn-genremoe"},
     "navbar_align": "left",
@@ -65,12 +72,41 @@ OF_SCIKIT_LEARN = {
     "df_output_transform",
     "sphx_glr_auto_examples_miscellaneous_plot_set_output.py",
 }
+# Names are documented where people import them from; docstrings may also say in which room
+# something lives.
+SHORT_NAMES = {
+    f"{thing.__module__.rpartition('._')[0]}.{name}": f"sklearn_genremoe.{name}"
+    for name in sklearn_genremoe.__all__
+    if not inspect.ismodule(thing := getattr(sklearn_genremoe, name))
+}
 
 
-def keep_text_of_foreign_labels(app, env, node, contnode):
-    """Show a reference into scikit-learn's documentation as plain text."""
-    return contnode if node.get("reftarget") in OF_SCIKIT_LEARN else None
+def resolve(app, env, node, contnode):
+    """Link names by either path, and show references to scikit-learn's pages as plain text."""
+    target = node.get("reftarget", "")
+    if target in OF_SCIKIT_LEARN:
+        return contnode
+    for long, short in SHORT_NAMES.items():
+        if target == long or target.startswith(f"{long}."):
+            return env.domains.python_domain.resolve_xref(
+                env,
+                node["refdoc"],
+                app.builder,
+                node["reftype"],
+                short + target[len(long) :],
+                node,
+                contnode,
+            )
+    return None
+
+
+def as_mathml(translator, node):
+    """Write a formula as MathML, which every browser shows without a script."""
+    block = isinstance(node, nodes.math_block)
+    translator.body.append(tex2mathml(node.astext(), as_block=block))
+    raise nodes.SkipNode
 
 
 def setup(app):
-    app.connect("missing-reference", keep_text_of_foreign_labels)
+    app.connect("missing-reference", resolve)
+    app.add_html_math_renderer("mathml", (as_mathml, None), (as_mathml, None))

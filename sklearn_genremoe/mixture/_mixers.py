@@ -134,7 +134,7 @@ class StackingMixer(BaseMixer):
     r"""Multinomial logistic regression on the log-probabilities of the experts.
 
     .. math::
-        y(x) = \mathrm{softmax}\Big(b + \sum_{m=1}^{M} A_m\, \ell_m(x)\Big),
+        y(x) = \mathrm{softmax}\left(b + \sum_{m=1}^{M} A_m\, \ell_m(x)\right),
         \qquad \ell_{mk} = \log h_{mk} - \frac{1}{K} \sum_j \log h_{mj}
 
     It learns which expert to believe about which genre and which confusions to undo, but not
