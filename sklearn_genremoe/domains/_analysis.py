@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 
 from ._kernels import masked_power, weighted_sums
 from ._median import running_median
@@ -150,7 +149,7 @@ class ClipAnalysis:
         frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
         # Transformed in double precision, like librosa does: single precision would blur the
         # bins that are 100 dB below their frame's maximum, and the masks depend on them.
-        window = scipy.signal.get_window("hann", n_fft)
+        window = np.hanning(n_fft + 1)[:-1]  # periodic
         amplitude = np.empty((len(frames), 1 + n_fft // 2), dtype=np.float32)
         for start in range(0, len(frames), _CHUNK):
             chunk = slice(start, start + _CHUNK)
