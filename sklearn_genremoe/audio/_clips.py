@@ -57,9 +57,10 @@ def kind_of_clips(X) -> str:
     'waveforms'
     """
     if isinstance(X, (str, bytes, os.PathLike)):
+        path = str(os.fsdecode(X))
         raise ValueError(
-            f"X is the single path {os.fsdecode(X)!r}; expected a sequence of paths: "
-            f"put it into a list, [{os.fsdecode(X)!r}]"
+            f"X is the single path {path!r}; expected a sequence of paths: put it into a list, "
+            f"[{path!r}]"
         )
     ndim = getattr(X, "ndim", None)
     if ndim is None and isinstance(X, (list, tuple)):
@@ -129,7 +130,8 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool) -> Clips:
         raise ValueError(
             f"X has {path_samples} features, but {type(estimator).__name__} is expecting "
             f"{estimator.n_features_in_} features as input: clips read from files have "
-            "duration * sample_rate samples, those seen in fit had another number"
+            "duration * sample_rate samples, those seen in fit had another number; set duration "
+            "to their length in seconds"
         )
     return Clips(paths, None)
 
