@@ -106,7 +106,7 @@ class MixtureOfExpertsClassifier(
     ----------
     .. [1] Yi, Chen, Gu, "Mixture of CNN Experts from Multiple Acoustic Feature Domain for
        Music Genre Classification", APSIPA 2019.
-    .. [2] R. A. Jacobs, M. I. Jordan, S. J. Nowlan, G. E. Hinton, "Adaptive mixtures of local
+    .. [2] Jacobs, R. A., M. I. Jordan, S. J. Nowlan, G. E. Hinton, "Adaptive mixtures of local
        experts", Neural Computation 3(1), 1991.
 
     Examples

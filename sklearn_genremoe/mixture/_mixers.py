@@ -105,7 +105,7 @@ class LogPoolMixer(BalancedMixer):
 
     References
     ----------
-    .. [1] G. E. Hinton, "Training products of experts by minimizing contrastive divergence",
+    .. [1] Hinton, G. E., "Training products of experts by minimizing contrastive divergence",
        Neural Computation 14(8), 2002.
 
     Examples
@@ -162,7 +162,7 @@ class StackingMixer(BaseMixer):
 
     References
     ----------
-    .. [1] D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992.
+    .. [1] Wolpert, D. H., "Stacked generalization", Neural Networks 5(2), 1992.
 
     Examples
     --------
