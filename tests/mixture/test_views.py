@@ -1,0 +1,231 @@
+"""What experts and mixer see: one extraction per clip, whatever the number of experts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_genremoe import (
+    MFCC,
+    AudioLoader,
+    CNNClassifier,
+    CNNMixer,
+    DomainUnion,
+    HarmonicSpectrogram,
+    LogMelSpectrogram,
+    MixtureOfExpertsClassifier,
+    PercussiveSpectrogram,
+    paper_experts,
+)
+from sklearn_genremoe.domains import DomainBatch, _extraction
+from sklearn_genremoe.mixture._views import domain_of_mixer, leading_domain, look_at
+from tests.mixture._clips import CNN, flatten, quick_expert, two_cues
+
+SECONDS = 0.3
+RATE = 8000
+SIGNAL = {"sample_rate": RATE, "duration": SECONDS, "n_fft": 256, "hop_length": 128, "n_mels": 16}
+
+
+def domains():
+    return [
+        ("original", LogMelSpectrogram(**SIGNAL)),
+        ("harmonic", HarmonicSpectrogram(**SIGNAL)),
+        ("percussive", PercussiveSpectrogram(**SIGNAL)),
+    ]
+
+
+def experts():
+    return [(name, make_pipeline(domain, quick_expert())) for name, domain in domains()]
+
+
+def mixture(mixer="stacking", **params):
+    return MixtureOfExpertsClassifier(experts(), mixer, **{"cv": 2, "random_state": 0, **params})
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Twelve tones, as files and as waveforms."""
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    y = np.arange(12) % 2
+    time = np.arange(round(SECONDS * RATE)) / RATE
+    waveforms = np.sin(2 * np.pi * (500 + 1500 * y)[:, None] * time)
+    waveforms = (0.3 * waveforms + 0.05 * rng.normal(size=waveforms.shape)).astype(np.float32)
+    paths = [folder / f"{row}.wav" for row in range(12)]
+    for path, waveform in zip(paths, waveforms):
+        soundfile.write(path, waveform, RATE, subtype="FLOAT")
+    return [str(path) for path in paths], waveforms, y
+
+
+@pytest.fixture
+def decodes(monkeypatch):
+    """The paths that are decoded, in order."""
+    decoded = []
+    original = _extraction.decode_audio
+
+    def counting(path, **kwargs):
+        decoded.append(Path(path).name)
+        return original(path, **kwargs)
+
+    monkeypatch.setattr(_extraction, "decode_audio", counting)
+    return decoded
+
+
+def test_each_clip_is_decoded_once_for_fit_and_once_for_predict(clips, decodes):
+    paths, _, y = clips
+    gate = CNNMixer(channels=(2,), max_epochs=1, device="cpu")
+    clf = mixture(gate, mixer_domain=MFCC(**SIGNAL)).fit(paths, y)
+    assert sorted(decodes) == sorted(Path(path).name for path in paths)
+    for method in ("predict", "mixture_weights", "expert_predict_proba", "transform"):
+        decodes.clear()
+        getattr(clf, method)(paths)
+        assert len(decodes) == 12
+
+
+def test_grid_search_decodes_each_clip_once(clips, decodes, tmp_path):
+    paths, _, y = clips
+    grid = {"mixer": ["balanced", "log_pool", "stacking"], "harmonic": [experts()[1][1], "drop"]}
+    GridSearchCV(mixture(memory=tmp_path), grid, cv=3, error_score="raise").fit(
+        np.array(paths, dtype=object), y
+    )
+    assert sorted(decodes) == sorted(Path(path).name for path in paths)
+
+
+def test_paths_waveforms_and_extracted_domains_give_the_same(clips, tmp_path):
+    paths, waveforms, y = clips
+    gate = CNNMixer(channels=(2,), max_epochs=1, device="cpu")
+    batch = DomainUnion(domains()).transform(paths)
+    from_paths = mixture(gate).fit(paths, y)
+    expected = from_paths.predict_proba(paths)
+    assert from_paths.n_features_in_ == 2400
+    for X in (waveforms, batch):
+        clf = mixture(gate).fit(X, y)
+        for other in (paths, waveforms, batch):
+            np.testing.assert_allclose(clf.predict_proba(other), expected, atol=1e-6)
+    cached = mixture(gate, memory=tmp_path).fit(paths, y)
+    np.testing.assert_allclose(cached.predict_proba(paths), expected, atol=1e-6)
+    # A fitted expert is a whole pipeline that predicts by itself.
+    np.testing.assert_allclose(
+        from_paths.experts_[1].predict_proba(paths),
+        from_paths.expert_predict_proba(paths)[:, 1],
+        atol=1e-6,
+    )
+
+
+def test_other_widths_are_refused(clips):
+    paths, waveforms, y = clips
+    clf = mixture().fit(paths, y)
+    with pytest.raises(ValueError, match="X has 2000 features, but MixtureOfExpertsClassifier"):
+        clf.predict(waveforms[:, :2000])
+
+
+def test_one_path_has_to_stand_in_a_list(clips):
+    paths, _, y = clips
+    with pytest.raises(ValueError, match="put it into a list"):
+        mixture().fit(paths, y).predict(paths[0])
+
+
+def test_experts_without_a_domain_get_the_clips_themselves(clips):
+    paths, waveforms, y = clips
+    loader = make_pipeline(AudioLoader(sample_rate=RATE, duration=SECONDS), quick_expert())
+    clf = MixtureOfExpertsClassifier([*experts()[:1], ("wave", loader)], "balanced")
+    for X in (paths, waveforms):
+        assert clf.fit(X, y).expert_predict_proba(paths).shape == (12, 2, 2)
+
+
+def test_domains_with_other_parameters_are_all_extracted(clips):
+    paths, _, y = clips
+    coarse = make_pipeline(LogMelSpectrogram(**{**SIGNAL, "n_mels": 8}), quick_expert())
+    clf = MixtureOfExpertsClassifier([*experts()[:1], ("coarse", coarse)], "balanced").fit(paths, y)
+    np.testing.assert_allclose(
+        clf.experts_[1].predict_proba(paths), clf.expert_predict_proba(paths)[:, 1], atol=1e-6
+    )
+
+
+def test_leading_domain():
+    domain = HarmonicSpectrogram()
+    inner = make_pipeline(domain, CNNClassifier())
+    assert leading_domain(make_pipeline(inner, FunctionTransformer())) is domain
+    assert leading_domain(CNNClassifier()) is None
+    assert leading_domain(make_pipeline(AudioLoader(), inner)) is None
+
+
+def test_domain_of_the_mixer():
+    named = experts()
+    assert domain_of_mixer(None, named) is named[0][1][0]
+    assert domain_of_mixer("harmonic", named) is named[1][1][0]
+    own = MFCC()
+    assert domain_of_mixer(own, named) is own
+    # Without an original spectrogram among the experts, one with their signal parameters.
+    derived = domain_of_mixer(None, named[1:])
+    assert derived.signature == LogMelSpectrogram(**SIGNAL).signature
+    assert (
+        domain_of_mixer(None, [("a", CNNClassifier())]).signature == LogMelSpectrogram().signature
+    )
+    with pytest.raises(ValueError, match=r"mixer_domain='wave'.*\['original', 'harmonic'"):
+        domain_of_mixer("wave", named)
+
+
+def test_what_the_mixer_sees_of_a_batch():
+    batch, _, _ = two_cues()
+    pair = [("original", quick_expert()), ("harmonic", quick_expert())]
+
+    def seen(batch, mixer_domain=None):
+        return look_at(batch, pair, with_clips=True, mixer_domain=mixer_domain)[1]
+
+    assert seen(batch) is batch["original"]
+    assert seen(batch, "harmonic") is batch["harmonic"]
+    swapped = DomainBatch({"original": batch["harmonic"], "harmonic": batch["original"]})
+    assert seen(swapped) is batch["harmonic"]
+    extra = DomainBatch({"harmonic": batch["harmonic"], "original": batch["original"]})
+    assert seen(extra) is batch["original"]
+    unnamed = DomainBatch({"a": batch["original"], "b": batch["harmonic"]})
+    views, clips = look_at(unnamed, [("b", quick_expert())], with_clips=True)
+    assert clips is batch["original"]
+    assert views[0] is batch["harmonic"]
+
+
+def test_batch_made_by_hand_serves_experts_with_domains():
+    batch, y, _ = two_cues()
+    pair = [
+        ("original", make_pipeline(LogMelSpectrogram(), CNNClassifier(**CNN))),
+        ("harmonic", make_pipeline(HarmonicSpectrogram(), CNNClassifier(**CNN))),
+    ]
+    clf = MixtureOfExpertsClassifier(pair, "stacking", cv=2, random_state=0).fit(batch, y)
+    bare = [(name, pipe[-1]) for name, pipe in pair]
+    other = clone(clf).set_params(experts=bare).fit(batch, y)
+    assert clf.predict(batch).shape == other.predict(batch).shape == (48,)
+
+
+def test_memory_mapped_batch(tmp_path):
+    batch, y, _ = two_cues()
+    arrays = {}
+    for name in batch.names:
+        np.save(tmp_path / f"{name}.npy", batch[name])
+        arrays[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    pair = [
+        (name, make_pipeline(FunctionTransformer(flatten), CNNClassifier(**CNN))) for name in arrays
+    ]
+    clf = MixtureOfExpertsClassifier(
+        pair, CNNMixer(channels=(2,), max_epochs=1, device="cpu"), cv=2, random_state=0
+    )
+    np.testing.assert_array_equal(
+        clone(clf).fit(DomainBatch(arrays), y).predict_proba(batch),
+        clone(clf).fit(batch, y).predict_proba(DomainBatch(arrays)),
+    )
+
+
+def test_paper_experts():
+    named = paper_experts(max_epochs=3)
+    assert [type(pipe[0]).__name__ for _, pipe in named] == [
+        "LogMelSpectrogram",
+        "HarmonicSpectrogram",
+        "PercussiveSpectrogram",
+        "ModulationSpectrogram",
+    ]
+    assert [pipe[1].max_epochs for _, pipe in named] == [3] * 4
