@@ -25,6 +25,7 @@ import joblib
 import librosa
 import numpy as np
 import soundfile
+import soxr
 
 from sklearn_genremoe import (
     MFCC,
@@ -181,30 +182,37 @@ def write_files(waveforms, folder):
     return files, long
 
 
+def read_native(path):
+    """Decode without resampling."""
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return samples.mean(axis=1), rate
+
+
 def from_files(waveforms, repeats, folder):
     """Print what decoding and resampling add, and the ratio to the floor."""
     files, long = write_files(waveforms, folder)
     union = DomainUnion(DOMAINS)
-    spectrogram_only = LogMelSpectrogram()
-    header = ("decode", "STFT", "floor", "all", "ratio")
+    header = ("read", "resample", "STFT", "floor", "all", "ratio")
     print(f"{'ms per clip, from files':28}" + "".join(f"{name:>10}" for name in header))
     for kind, paths in files.items():
         watch = Stopwatch()
         for _ in range(repeats):
             for path in paths:
+                native, rate = watch("read", read_native, path)
+                watch("resample", lambda y=native, r=rate: soxr.resample(y, r, RATE, quality="HQ"))
                 waveform = watch("decode", lambda p=path: decode_audio(p, duration=SECONDS))
                 watch("STFT", ClipAnalysis(waveform, RATE).amplitude, *STFT.values())
                 watch("all", union.transform, [path])
         floor = watch.milliseconds("decode") + watch.milliseconds("STFT")
-        values = [watch.milliseconds("decode"), watch.milliseconds("STFT"), floor]
-        values += [watch.milliseconds("all"), watch.milliseconds("all") / floor]
+        values = [watch.milliseconds(stage) for stage in ("read", "resample", "STFT")]
+        values += [floor, watch.milliseconds("all"), watch.milliseconds("all") / floor]
         print(f"{kind:28}" + "".join(f"{value:10.2f}" for value in values))
     watch = Stopwatch()
-    offset = DomainUnion([("original", spectrogram_only.set_params(offset=300.0))])
+    middle = LogMelSpectrogram(offset=300.0)
     for _ in range(repeats):
-        watch("part", offset.transform, [long])
-    print(f"30 s from the middle of an mp3 of 10 minutes, original domain: "
-          f"{watch.milliseconds('part'):.1f} ms\n")  # fmt: skip
+        watch("part", middle.transform, [long])
+    milliseconds = watch.milliseconds("part")
+    print(f"original domain of 30 s in the middle of a 10-minute mp3: {milliseconds:.1f} ms\n")
 
 
 def over_cores(waveforms, repeats, folder):
