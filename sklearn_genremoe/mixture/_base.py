@@ -41,6 +41,10 @@ class BaseMixer:
     needs_clips : bool
         Whether the mixer looks at the clips, as an array (n_clips, n_bins, n_frames).
 
+    See Also
+    --------
+    BalancedMixer : The simplest mixer.
+
     Examples
     --------
     A mixer that trusts each expert as much as that expert is sure of its answer:

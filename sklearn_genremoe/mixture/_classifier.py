@@ -8,25 +8,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted
 
-from .._sklearn_compat import _check_feature_names_in
 from ..domains._rows import Rows
 from ._base import BaseMixer
 from ._checks import check_experts, make_mixer
 from ._composition import ExpertComposition
-from ._cross_fitting import (
-    classes_of_prefit,
-    fit_experts,
-    opinions_of,
-)
+from ._cross_fitting import classes_of_prefit, fit_experts, opinions_of
+from ._prediction import MixturePrediction
 from ._splits import check_cv_value, make_splits
 from ._training_clips import TrainingClips
-from ._views import check_X, look_at
+from ._views import check_X
 
 
 class MixtureOfExpertsClassifier(
-    ClassifierMixin, TransformerMixin, MetaEstimatorMixin, ExpertComposition
+    ClassifierMixin,
+    TransformerMixin,
+    MetaEstimatorMixin,
+    MixturePrediction,
+    ExpertComposition,
 ):
     r"""Several experts, each with its own view of a clip, and a mixer that weighs them.
 
@@ -226,127 +225,6 @@ class MixtureOfExpertsClassifier(
             )
         return self._assemble([name for name, _ in experts], fitted, mixer, classes)
 
-    # Prediction
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the mixture's probability of each genre.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that ``fit`` takes.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_clips, n_classes)
-            Probabilities in the order of ``classes_``; rows sum to one.
-        """
-        opinions, clips = self._judge(X)
-        return self.mixer_.predict_proba(opinions, clips)
-
-    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the logarithm of the mixture's probability of each genre.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that ``fit`` takes.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_clips, n_classes)
-            Logarithms in the order of ``classes_``; minus infinity for excluded genres.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def predict(self, X: Any) -> NDArray:
-        """Return the most probable genre of each clip.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that ``fit`` takes.
-
-        Returns
-        -------
-        y : ndarray of shape (n_clips,)
-            Genres.
-        """
-        proba = self.predict_proba(X)
-        return self.classes_[proba.argmax(axis=1)]
-
-    def expert_predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return each expert's probability of each genre.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that ``fit`` takes.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_clips, n_experts, n_classes)
-            Probabilities, experts in the order of ``experts_``.
-        """
-        return self._judge(X, with_clips=False)[0]
-
-    def mixture_weights(self, X: Any) -> NDArray[np.float64]:
-        """Return how much each expert counts, clip by clip.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that ``fit`` takes.
-
-        Returns
-        -------
-        weights : ndarray of shape (n_clips, n_experts)
-            Weights, zero or above; rows sum to one. What they mean is up to the mixer: see its
-            documentation.
-        """
-        opinions, clips = self._judge(X)
-        return self.mixer_.weights(opinions, clips)
-
-    def transform(self, X: Any) -> NDArray[np.float64]:
-        """Return the opinions of the experts side by side.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that ``fit`` takes.
-
-        Returns
-        -------
-        opinions : ndarray of shape (n_clips, n_experts * n_classes)
-            The probabilities of the first expert, then those of the second, and so on.
-        """
-        opinions = self.expert_predict_proba(X)
-        return opinions.reshape(len(opinions), -1)
-
-    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray:
-        """Return the names of the columns that ``transform`` gives.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Accepted if equal to ``feature_names_in_``, and otherwise not used.
-
-        Returns
-        -------
-        names : ndarray of str
-            The name of an expert, an underscore and a genre each.
-        """
-        check_is_fitted(self)
-        _check_feature_names_in(self, input_features, generate_names=False)
-        names = [f"{name}_{genre}" for name, _ in self._fitted() for genre in self.classes_]
-        return np.asarray(names, dtype=object)
-
-    # Helpers
-
-    def _fitted(self) -> list[tuple[str, Any]]:
-        return [(name, expert) for name, expert in self.named_experts_.items() if expert != "drop"]
-
     def _assemble(
         self, names: list[str], fitted: list[Any], mixer: BaseMixer, classes: NDArray
     ) -> MixtureOfExpertsClassifier:
@@ -359,25 +237,6 @@ class MixtureOfExpertsClassifier(
         self.classes_ = classes
         self.mixer_ = mixer
         return self
-
-    def _look_at(self, X: Any, experts: list[tuple[str, Any]], with_clips: bool) -> Any:
-        return look_at(
-            X,
-            experts,
-            with_clips=with_clips,
-            mixer_domain=self.mixer_domain,
-            memory=self.memory,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-        )
-
-    def _judge(self, X: Any, with_clips: bool = True) -> tuple[NDArray, NDArray | None]:
-        """Return the opinions of the fitted experts, and the clips if the mixer looks at them."""
-        check_is_fitted(self)
-        experts = self._fitted()
-        X = check_X(self, X, experts, reset=False)
-        views, clips = self._look_at(X, experts, with_clips and self.mixer_.needs_clips)
-        return opinions_of(self.experts_, views, self.classes_), clips
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "mixer_")

@@ -99,6 +99,11 @@ class LogPoolMixer(BalancedMixer):
     temperatures_ : ndarray of shape (n_experts,)
         The temperatures.
 
+    See Also
+    --------
+    BalancedMixer : The arithmetic mean instead.
+    StackingMixer : Learns a weight for every pair of genres.
+
     Notes
     -----
     The weights of the experts are their exponents, made to sum to one.
@@ -152,6 +157,11 @@ class StackingMixer(BaseMixer):
     ----------
     regression_ : LogisticRegression
         The fitted regression from the M x K centred log-probabilities.
+
+    See Also
+    --------
+    LogPoolMixer : The same with fixed weights.
+    sklearn.ensemble.StackingClassifier : The same idea for tables.
 
     Notes
     -----
