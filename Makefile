@@ -7,6 +7,9 @@ SETUP := pyproject.toml constraints.txt
 PYTEST := -m pytest -n logical --maxprocesses 8 --dist worksteal
 SKLEARN_VERSIONS := 1.6 1.7 1.8 1.9
 SKLEARN_TESTS := $(SKLEARN_VERSIONS:%=test-sklearn-%)
+# Of its time: later releases of SciPy make these versions of scikit-learn warn about themselves.
+SCIPY_1.6 := <1.16
+SCIPY_1.7 := <1.16
 
 # Two installers must never work on one environment at the same time, not even under `make -j`.
 .NOTPARALLEL:
@@ -47,9 +50,9 @@ $(SKLEARN_TESTS): test-sklearn-%: .venv-sklearn-%/.ready
 
 $(SKLEARN_VERSIONS:%=.venv-sklearn-%/.ready): .venv-sklearn-%/.ready: $(SETUP) | .venv-sklearn-%/.created
 	@echo "Installing the requirements of 'test' with scikit-learn $* (minutes the first time) ..."
-	@grep -v '^scikit-learn==' constraints.txt > .venv-sklearn-$*/constraints.txt
+	@grep -vE '^(scikit-learn|scipy)==' constraints.txt > .venv-sklearn-$*/constraints.txt
 	@.venv-sklearn-$*/bin/python $(INSTALL) -c .venv-sklearn-$*/constraints.txt \
-		-e '.[test]' 'scikit-learn==$*.*'
+		-e '.[test]' 'scikit-learn==$*.*' 'scipy$(SCIPY_$*)'
 	@touch $@
 
 lint: $(VENV)/.ready-dev
