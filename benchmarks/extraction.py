@@ -183,9 +183,9 @@ def write_files(waveforms, folder):
 
 
 def read_native(path):
-    """Decode without resampling."""
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return samples.mean(axis=1), rate
+    """Decode and mix down without resampling."""
+    rate = soundfile.info(path).samplerate
+    return decode_audio(path, sample_rate=rate, duration=SECONDS), rate
 
 
 def from_files(waveforms, repeats, folder):

@@ -1,6 +1,7 @@
 """DomainBatch: an array of clips and a mapping of domains at once."""
 
 import pickle
+from pathlib import Path
 
 import cloudpickle
 import numpy as np
@@ -20,6 +21,7 @@ from sklearn.utils.validation import _num_samples, indexable
 from sklearn_genremoe import MFCC, LogMelSpectrogram
 from sklearn_genremoe.domains import DomainBatch, _rows
 
+STATUS = Path("/proc/self/status")
 SHAPES = {"a": (3, 4), "b": (5, 2)}
 
 
@@ -168,6 +170,21 @@ def test_release_pages_takes_nothing_away(tmp_path):
             _rows.release_pages(view)
         np.testing.assert_array_equal(mapped, expected)
     _rows.release_pages(array)
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="the system does not say what is resident")
+def test_release_pages_keeps_resident_memory_small(tmp_path):
+    def resident():
+        line = next(x for x in STATUS.read_text().splitlines() if x.startswith("RssFile"))
+        return int(line.split()[1]) * 1024
+
+    np.save(tmp_path / "a.npy", np.ones((64, 256, 1024), dtype=np.float32))  # 64 MiB
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    before = resident()
+    for row in range(64):
+        assert mapped[row].sum() == 256 * 1024
+        _rows.release_pages(mapped)
+    assert resident() - before < 2**23
 
 
 class TestWithScikitLearn:
