@@ -88,6 +88,7 @@ def load_audio_folder(
         DESCR : str
             What was loaded, in words.
     (data, target) : tuple if `return_X_y` is True
+        The clips and their genres.
 
     Raises
     ------

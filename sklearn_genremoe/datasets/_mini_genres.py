@@ -63,6 +63,7 @@ def load_mini_genres(*, return_X_y=False):
         DESCR : str
             A description of the set.
     (data, target) : tuple if `return_X_y` is True
+        The clips and their genres.
 
     Examples
     --------
