@@ -42,7 +42,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     .. math:: \eta_t = \frac{\eta_0}{1 + d\,t}
 
-    for update :math:`t = 0, 1, \dots` A skorch net does the training and stays at hand as
+    for update :math:`t = 0, 1, \ldots` A skorch net does the training and stays at hand as
     ``net_``.
 
     Training is defined on the *multiset* of clips. The order of the clips in `X` doesn't matter,

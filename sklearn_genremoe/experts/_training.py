@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,15 +14,18 @@ import torch
 from numpy.typing import NDArray
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PassthroughScoring
+from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
 from ..domains._rows import release_pages
 
 ADAM_EPS = 1e-7  # Keras' default; torch's is 1e-8
 
-# Clips per call in prediction on a GPU. On the CPU it is one: its activations stay in the cache,
-# and the answer for a clip can't depend on its neighbours.
-_PREDICTION_BATCH = 64
+# Prediction takes this many clips at a time: in one batch on a GPU, by as many threads on the CPU,
+# unless clips are so small that waking threads would cost more than it brings.
+_GPU_BATCH = 64
+_MAX_CLIPS_AT_A_TIME = 16
+_CELLS_WORTH_A_THREAD = 1 << 13
 
 _seeding = threading.Lock()
 
@@ -294,8 +299,8 @@ class GenreNet(NeuralNetClassifier):
         except _EnoughEpochs:
             pass
         finally:
-            self.notify("on_train_end", X=training, y=None)
-            del self.datasets_, self.planned_epochs_
+            del self.datasets_
+        self.notify("on_train_end", X=training, y=None)
         self.module_.eval()
         return self
 
@@ -342,11 +347,14 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
     return nullcontext()
 
 
-@torch.inference_mode()
 def predict_logits(
     module: torch.nn.Module, X: NDArray[Any], device: torch.device
 ) -> NDArray[np.float32]:
-    """Return a module's outputs for many clips, read from their array batch by batch.
+    """Return a module's outputs for many clips, read from their array bit by bit.
+
+    On the CPU each clip is computed alone, by one thread, and several clips at the same time.
+    Its activations stay in the cache, threads never wait for each other, and the answer for a
+    clip can depend neither on its neighbours nor on the number of threads.
 
     Parameters
     ----------
@@ -363,10 +371,28 @@ def predict_logits(
         Outputs, float32.
     """
     module.eval()
-    batch_size = 1 if device.type == "cpu" else _PREDICTION_BATCH
-    outputs = []
-    for start in range(0, len(X), batch_size):
+    batch_size = 1 if device.type == "cpu" else _GPU_BATCH
+
+    @torch.inference_mode()
+    def outputs(start: int) -> NDArray[np.float32]:
         clips = np.array(X[start : start + batch_size], dtype=np.float32)
         release_pages(X)
-        outputs.append(module(torch.from_numpy(clips).to(device)).float().cpu().numpy())
-    return np.concatenate(outputs)
+        return module(torch.from_numpy(clips).to(device)).float().cpu().numpy()
+
+    starts = range(0, len(X), batch_size)
+    n_threads = min(torch.get_num_threads(), len(X), _MAX_CLIPS_AT_A_TIME)
+    if device.type != "cpu" or n_threads == 1 or X[:1].size < _CELLS_WORTH_A_THREAD:
+        return np.concatenate([outputs(start) for start in starts])
+    with ThreadPoolExecutor(n_threads, initializer=_work_alone) as threads:
+        return np.concatenate(list(threads.map(outputs, starts)))
+
+
+def _work_alone() -> None:
+    """Let torch use no other threads from within this one; all others keep their settings."""
+    torch.get_num_threads()  # from now on torch takes its number of threads from OpenMP
+    _thread_pools().limit(limits=1, user_api="openmp")
+
+
+@lru_cache(maxsize=1)
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()

@@ -1,6 +1,8 @@
 """The parts that every network here trains with."""
 
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from sklearn_genremoe.experts import _clips, _training
 from sklearn_genremoe.experts._clips import ClipDataset, merge_duplicates, split_validation
+from sklearn_genremoe.experts._network import K2C2
 from sklearn_genremoe.experts._training import (
     ADAM_EPS,
     Batches,
@@ -253,6 +256,42 @@ def test_prediction_reads_clip_by_clip_and_leaves_evaluation_mode_on() -> None:
     assert logits.dtype == np.float32
     assert sizes == [1] * 5
     assert not module.training
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_prediction_shares_clips_among_threads(three_threads: None) -> None:
+    seen: list[tuple[int, int]] = []
+
+    class Spy(torch.nn.Module):
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            seen.append((threading.get_ident(), torch.get_num_threads()))
+            return X.mean(dim=2)[:, :2]
+
+    X = np.random.default_rng(0).normal(size=(20, 64, 128)).astype(np.float32)
+    logits = predict_logits(Spy(), X, torch.device("cpu"))
+    np.testing.assert_allclose(logits, X.mean(axis=2)[:, :2], rtol=1e-5, atol=1e-7)
+    threads, inner = zip(*seen)
+    assert len(seen) == 20
+    assert threading.get_ident() not in threads
+    assert set(inner) == {1}  # none of them starts further ones
+    assert torch.get_num_threads() == 3
+    other = ThreadPoolExecutor(1).submit(torch.get_num_threads)
+    assert other.result() == 3
+
+
+def test_prediction_does_not_depend_on_the_number_of_threads(three_threads: None) -> None:
+    network = K2C2(3, (96, 100), channels=(16, 16))
+    X = np.random.default_rng(0).normal(size=(8, 96, 100)).astype(np.float32)
+    by_three = predict_logits(network, X, torch.device("cpu"))
+    torch.set_num_threads(1)
+    np.testing.assert_array_equal(predict_logits(network, X, torch.device("cpu")), by_three)
 
 
 def test_equal_clips_merge_and_absent_ones_drop_out() -> None:
