@@ -1,0 +1,17 @@
+"""How inner loops are compiled."""
+
+from numba import njit
+
+
+def compiled(function):
+    """Compile a function, once per machine where there is a folder to keep the code in.
+
+    numba keeps it beside the source, else in the user's cache folder. Processes that start at
+    the same time may each compile; none waits for or disturbs another. The code releases the
+    interpreter lock, so that threads run it in parallel, and divides like numpy does: checks
+    for zero would keep loops from being vectorised.
+    """
+    try:
+        return njit(function, cache=True, nogil=True, error_model="numpy")
+    except RuntimeError:  # neither folder can be written to: compile anew in each process
+        return njit(function, nogil=True, error_model="numpy")
