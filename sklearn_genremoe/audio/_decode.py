@@ -78,8 +78,8 @@ def decode_audio(
     except soundfile.LibsndfileError as error:
         raise BadClipError(
             path,
-            f"could not be decoded (libsndfile says: {error.error_string.strip()}); accepted is what "
-            "it reads (wav, flac, ogg, opus, mp3, ...): convert the file, for example with "
+            f"could not be decoded (libsndfile says: {error.error_string.strip()}); accepted is "
+            "what it reads (wav, flac, ogg, opus, mp3, ...): convert the file, for example with "
             "ffmpeg -i FILE clip.flac, or leave it out",
         ) from None
     if native_rate == sample_rate:
