@@ -396,7 +396,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         callbacks: list[Any] = [InverseTimeDecay(self.lr, self.lr_decay)]
         if self.early_stopping:
             patience = _PATIENCE if self.early_stopping is True else int(self.early_stopping)
-            callbacks.append(ValidationStopping(patience))
+            callbacks.append(ValidationStopping(patience=patience, threshold=0, load_best=True))
         if self.verbose:
             callbacks.append(ProgressBar())
         net = GenreNet(

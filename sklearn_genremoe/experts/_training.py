@@ -125,8 +125,10 @@ class Batches:
         order = np.arange(n_clips) if self.rng is None else self.rng.permutation(n_clips)
         for start in range(0, n_clips, self.batch_size):
             inputs, y = self.dataset[order[start : start + self.batch_size]]
-            if self.augment is not None:
+            if self.augment is not None and isinstance(inputs, dict):
                 inputs = {**inputs, "X": self.augment(inputs["X"], self.rng)}
+            elif self.augment is not None:
+                inputs = self.augment(torch.as_tensor(inputs), self.rng)
             yield inputs, y
 
 
@@ -164,18 +166,7 @@ class InverseTimeDecay(Callback):
 
 
 class ValidationStopping(EarlyStopping):
-    """End a training whose validation loss no longer improves, with the network of its best epoch.
-
-    A training without validation, such as a continued one, goes on to its end.
-
-    Parameters
-    ----------
-    patience : int
-        Epochs without improvement to wait for.
-    """
-
-    def __init__(self, patience: int) -> None:
-        super().__init__(monitor="valid_loss", patience=patience, threshold=0, load_best=True)
+    """Early stopping that sleeps in a training without validation, such as a continued one."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Compare the epoch with the best so far."""
@@ -201,7 +192,7 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(desc="training", unit="epoch", total=net.planned_epochs_)
+        self.bar_ = tqdm(desc="training", unit="epoch", total=net.max_epochs)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Show the losses of the epoch."""
@@ -292,10 +283,10 @@ class GenreNet(NeuralNetClassifier):
             If the user interrupts; skorch's own ``fit`` would return as if nothing had happened.
         """
         self.datasets_ = training, validation
-        self.planned_epochs_ = epochs
+        self.max_epochs = epochs
         self.notify("on_train_begin", X=training, y=None)
         try:
-            self.fit_loop(training, None, epochs=epochs)
+            self.fit_loop(training)
         except _EnoughEpochs:
             pass
         finally:
@@ -311,13 +302,16 @@ class GenreNet(NeuralNetClassifier):
         except KeyboardInterrupt:
             # EarlyStopping asks for the end in the way in which a user interrupts.
             stops = (cb for _, cb in self.callbacks_ if isinstance(cb, EarlyStopping))
-            if method_name == "on_epoch_end" and any(cb.misses_ == cb.patience for cb in stops):
+            enough = any(cb.misses_ == cb.patience for cb in stops)
+            if method_name == "on_epoch_end" and enough and hasattr(self, "datasets_"):
                 raise _EnoughEpochs from None
             raise
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
-        """Return what :meth:`train` was given: nothing is ever held out silently."""
-        return self.datasets_
+        """Return what :meth:`train` was given: nothing is held out silently."""
+        if hasattr(self, "datasets_"):
+            return self.datasets_
+        return super().get_split_datasets(X, y, **fit_params)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Batches:
         """Return batches: shuffled anew in each epoch for training, in order otherwise."""
@@ -334,8 +328,10 @@ class GenreNet(NeuralNetClassifier):
             return super().infer(clips, **fit_params).float()
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
-        """Return the weighted mean loss of a batch."""
+        """Return the mean loss of a batch, weighted if it comes with weights."""
         losses = super().get_loss(y_pred, y_true, X=X, training=training)
+        if not isinstance(X, dict):
+            return losses.mean()
         weight = X["sample_weight"].to(losses.device)
         return (weight * losses).sum() / weight.sum()
 

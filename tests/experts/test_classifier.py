@@ -89,6 +89,23 @@ def test_the_net_answers_too(data: Data, fitted: CNNClassifier) -> None:
     np.testing.assert_array_equal(fitted.net_.predict(X.copy()), fitted.predict(X))
 
 
+def same(clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    return clips
+
+
+def test_the_net_can_be_used_as_any_other(data: Data, tmp_path: Path) -> None:
+    X, y = data[0].copy(), data[1]
+    net = make_clf(validation_fraction=0.2, early_stopping=True, augment=same).fit(X, y).net_
+    net.save_params(f_params=tmp_path / "params.pt")
+    net.partial_fit(X, y)
+    assert len(net.history) == 6
+    again = clone(net).initialize()
+    again.load_params(f_params=tmp_path / "params.pt")
+    assert not np.array_equal(again.predict_proba(X), net.predict_proba(X))
+    net.load_params(f_params=tmp_path / "params.pt")
+    np.testing.assert_array_equal(again.predict_proba(X), net.predict_proba(X))
+
+
 def test_answer_for_a_clip_does_not_depend_on_the_others(data: Data, fitted: CNNClassifier) -> None:
     X, _ = data
     order = np.random.default_rng(0).permutation(len(X))
