@@ -16,18 +16,12 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 
+from ._callbacks import InverseTimeDecay, ProgressBar, ValidationStopping
 from ._checks import check_groups, check_labels, check_parameters, check_spectrograms
 from ._clips import ClipDataset, merge_duplicates, split_validation
 from ._network import K2C2
-from ._training import (
-    ADAM_EPS,
-    GenreNet,
-    InverseTimeDecay,
-    ProgressBar,
-    ValidationStopping,
-    predict_logits,
-    resolve_device,
-)
+from ._prediction import predict_logits
+from ._training import ADAM_EPS, GenreNet, resolve_device
 
 # Epochs without improvement that early_stopping=True waits for.
 _PATIENCE = 10

@@ -1,31 +1,20 @@
-"""What every network here trains with: a skorch net, seeds, devices, batches, learning rate."""
+"""What every network here trains with: a skorch net, its seeds, devices and batches."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PassthroughScoring
-from threadpoolctl import ThreadpoolController
-from tqdm.auto import tqdm
 
-from ..domains._rows import release_pages
+from ._callbacks import DivergenceGuard
 
 ADAM_EPS = 1e-7  # Keras' default; torch's is 1e-8
-
-# Prediction takes this many clips at a time: in one batch on a GPU, by as many threads on the CPU,
-# unless clips are so small that waking threads would cost more than it brings.
-_GPU_BATCH = 64
-_MAX_CLIPS_AT_A_TIME = 16
-_CELLS_WORTH_A_THREAD = 1 << 13
 
 _seeding = threading.Lock()
 
@@ -130,81 +119,6 @@ class Batches:
             elif self.augment is not None:
                 inputs = self.augment(torch.as_tensor(inputs), self.rng)
             yield inputs, y
-
-
-class InverseTimeDecay(Callback):
-    """Lower the learning rate after each update: ``lr_t = lr / (1 + decay * t)``.
-
-    This is the ``decay`` of Keras' optimizers; t counts updates from zero, over all epochs and
-    over continued fits.
-
-    Parameters
-    ----------
-    lr : float
-        Learning rate of the first update.
-    decay : float
-        Decay per update.
-    """
-
-    def __init__(self, lr: float, decay: float) -> None:
-        self.lr = lr
-        self.decay = decay
-
-    def initialize(self) -> InverseTimeDecay:
-        """Start to count again."""
-        self.n_updates_ = 0
-        return self
-
-    def on_batch_begin(
-        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
-    ) -> None:
-        """Set the rate of the coming update."""
-        if training:
-            for group in net.optimizer_.param_groups:
-                group["lr"] = self.lr / (1 + self.decay * self.n_updates_)
-            self.n_updates_ += 1
-
-
-class ValidationStopping(EarlyStopping):
-    """Early stopping that sleeps in a training without validation, such as a continued one."""
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Compare the epoch with the best so far."""
-        if self.monitor in net.history[-1]:
-            super().on_epoch_end(net, **kwargs)
-
-
-class DivergenceGuard(Callback):
-    """Stop a training whose loss is no longer a number."""
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Look at the loss of the epoch."""
-        epoch = net.history[-1]
-        if not np.isfinite(epoch["train_loss"]):
-            raise ValueError(
-                f"The training diverged: the loss of epoch {epoch['epoch']} is "
-                f"{epoch['train_loss']}. Lower lr, or scale X to about mean 0 and deviation 1."
-            )
-
-
-class ProgressBar(Callback):
-    """Show the epochs and their losses as a tqdm bar on standard error."""
-
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Open the bar."""
-        self.bar_ = tqdm(desc="training", unit="epoch", total=net.max_epochs)
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Show the losses of the epoch."""
-        epoch = net.history[-1]
-        losses = {name: epoch[name] for name in ("train_loss", "valid_loss") if name in epoch}
-        self.bar_.set_postfix(losses, refresh=False)
-        self.bar_.update()
-
-    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Close the bar."""
-        self.bar_.close()
-        del self.bar_
 
 
 class _EnoughEpochs(Exception):
@@ -341,54 +255,3 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return nullcontext()
-
-
-def predict_logits(
-    module: torch.nn.Module, X: NDArray[Any], device: torch.device
-) -> NDArray[np.float32]:
-    """Return a module's outputs for many clips, read from their array bit by bit.
-
-    On the CPU each clip is computed alone, by one thread, and several clips at the same time.
-    Its activations stay in the cache, threads never wait for each other, and the answer for a
-    clip can depend neither on its neighbours nor on the number of threads.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Maps (n, n_bins, n_frames) to (n, n_outputs).
-    X : ndarray of shape (n_clips, n_bins, n_frames)
-        Spectrograms.
-    device : torch.device
-        Where the module is.
-
-    Returns
-    -------
-    logits : ndarray of shape (n_clips, n_outputs)
-        Outputs, float32.
-    """
-    module.eval()
-    batch_size = 1 if device.type == "cpu" else _GPU_BATCH
-
-    @torch.inference_mode()
-    def outputs(start: int) -> NDArray[np.float32]:
-        clips = np.array(X[start : start + batch_size], dtype=np.float32)
-        release_pages(X)
-        return module(torch.from_numpy(clips).to(device)).float().cpu().numpy()
-
-    starts = range(0, len(X), batch_size)
-    n_threads = min(torch.get_num_threads(), len(X), _MAX_CLIPS_AT_A_TIME)
-    if device.type != "cpu" or n_threads == 1 or X[:1].size < _CELLS_WORTH_A_THREAD:
-        return np.concatenate([outputs(start) for start in starts])
-    with ThreadPoolExecutor(n_threads, initializer=_work_alone) as threads:
-        return np.concatenate(list(threads.map(outputs, starts)))
-
-
-def _work_alone() -> None:
-    """Let torch use no other threads from within this one; all others keep their settings."""
-    torch.get_num_threads()  # from now on torch takes its number of threads from OpenMP
-    _thread_pools().limit(limits=1, user_api="openmp")
-
-
-@lru_cache(maxsize=1)
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()

@@ -12,16 +12,11 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from ..domains._rows import release_pages
+from ..experts._callbacks import InverseTimeDecay, ProgressBar
 from ..experts._clips import merge_duplicates
 from ..experts._network import K2C2
-from ..experts._training import (
-    ADAM_EPS,
-    GenreNet,
-    InverseTimeDecay,
-    ProgressBar,
-    predict_logits,
-    resolve_device,
-)
+from ..experts._prediction import predict_logits
+from ..experts._training import ADAM_EPS, GenreNet, resolve_device
 from ._base import BaseMixer
 from ._recurrent import RecurrentGate
 

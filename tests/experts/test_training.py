@@ -11,15 +11,16 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 
 from sklearn_genremoe.experts import _clips, _training
+from sklearn_genremoe.experts._callbacks import InverseTimeDecay
 from sklearn_genremoe.experts._clips import ClipDataset, merge_duplicates, split_validation
 from sklearn_genremoe.experts._network import K2C2
+from sklearn_genremoe.experts._prediction import predict_logits
 from sklearn_genremoe.experts._training import (
     ADAM_EPS,
     Batches,
     GenreNet,
     local_seed,
     mixed_precision,
-    predict_logits,
     resolve_device,
 )
 
@@ -67,7 +68,7 @@ def test_learning_rate_decays_with_every_update() -> None:
         def on_grad_computed(self, net: Any, *args: Any, **kwargs: Any) -> None:
             rates.append(net.optimizer_.param_groups[0]["lr"])
 
-    net = make_net(callbacks=[_training.InverseTimeDecay(0.1, 0.5), Recorder()])
+    net = make_net(callbacks=[InverseTimeDecay(0.1, 0.5), Recorder()])
     net.train(make_dataset(), 1)
     net.train(make_dataset(), 1)  # a continued training goes on counting
     assert rates == pytest.approx([0.1 / (1 + 0.5 * t) for t in range(6)])

@@ -1,0 +1,84 @@
+"""What happens between the batches and epochs of a training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from skorch.callbacks import Callback, EarlyStopping
+from tqdm.auto import tqdm
+
+
+class InverseTimeDecay(Callback):
+    """Lower the learning rate after each update: ``lr_t = lr / (1 + decay * t)``.
+
+    This is the ``decay`` of Keras' optimizers; t counts updates from zero, over all epochs and
+    over continued fits.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate of the first update.
+    decay : float
+        Decay per update.
+    """
+
+    def __init__(self, lr: float, decay: float) -> None:
+        self.lr = lr
+        self.decay = decay
+
+    def initialize(self) -> InverseTimeDecay:
+        """Start to count again."""
+        self.n_updates_ = 0
+        return self
+
+    def on_batch_begin(
+        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        """Set the rate of the coming update."""
+        if training:
+            for group in net.optimizer_.param_groups:
+                group["lr"] = self.lr / (1 + self.decay * self.n_updates_)
+            self.n_updates_ += 1
+
+
+class ValidationStopping(EarlyStopping):
+    """Early stopping that sleeps in a training without validation, such as a continued one."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Compare the epoch with the best so far."""
+        if self.monitor in net.history[-1]:
+            super().on_epoch_end(net, **kwargs)
+
+
+class DivergenceGuard(Callback):
+    """Stop a training whose loss is no longer a number."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Look at the loss of the epoch."""
+        epoch = net.history[-1]
+        if not np.isfinite(epoch["train_loss"]):
+            raise ValueError(
+                f"The training diverged: the loss of epoch {epoch['epoch']} is "
+                f"{epoch['train_loss']}. Lower lr, or scale X to about mean 0 and deviation 1."
+            )
+
+
+class ProgressBar(Callback):
+    """Show the epochs and their losses as a tqdm bar on standard error."""
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Open the bar."""
+        self.bar_ = tqdm(desc="training", unit="epoch", total=net.max_epochs)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Show the losses of the epoch."""
+        epoch = net.history[-1]
+        losses = {name: epoch[name] for name in ("train_loss", "valid_loss") if name in epoch}
+        self.bar_.set_postfix(losses, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_

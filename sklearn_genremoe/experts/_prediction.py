@@ -1,0 +1,71 @@
+"""The outputs of a network for many clips."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from ..domains._rows import release_pages
+
+# Prediction takes this many clips at a time: in one batch on a GPU, by as many threads on the CPU,
+# unless clips are so small that waking threads would cost more than it brings.
+_GPU_BATCH = 64
+_MAX_CLIPS_AT_A_TIME = 16
+_CELLS_WORTH_A_THREAD = 1 << 13
+
+
+def predict_logits(
+    module: torch.nn.Module, X: NDArray[Any], device: torch.device
+) -> NDArray[np.float32]:
+    """Return a module's outputs for many clips, read from their array bit by bit.
+
+    On the CPU each clip is computed alone, by one thread, and several clips at the same time.
+    Its activations stay in the cache, threads never wait for each other, and the answer for a
+    clip can depend neither on its neighbours nor on the number of threads.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Maps (n, n_bins, n_frames) to (n, n_outputs).
+    X : ndarray of shape (n_clips, n_bins, n_frames)
+        Spectrograms.
+    device : torch.device
+        Where the module is.
+
+    Returns
+    -------
+    logits : ndarray of shape (n_clips, n_outputs)
+        Outputs, float32.
+    """
+    module.eval()
+    batch_size = 1 if device.type == "cpu" else _GPU_BATCH
+
+    @torch.inference_mode()
+    def outputs(start: int) -> NDArray[np.float32]:
+        clips = np.array(X[start : start + batch_size], dtype=np.float32)
+        release_pages(X)
+        return module(torch.from_numpy(clips).to(device)).float().cpu().numpy()
+
+    starts = range(0, len(X), batch_size)
+    n_threads = min(torch.get_num_threads(), len(X), _MAX_CLIPS_AT_A_TIME)
+    if device.type != "cpu" or n_threads == 1 or X[:1].size < _CELLS_WORTH_A_THREAD:
+        return np.concatenate([outputs(start) for start in starts])
+    with ThreadPoolExecutor(n_threads, initializer=_work_alone) as threads:
+        return np.concatenate(list(threads.map(outputs, starts)))
+
+
+def _work_alone() -> None:
+    """Let torch use no other threads from within this one; all others keep their settings."""
+    torch.get_num_threads()  # from now on torch takes its number of threads from OpenMP
+    _thread_pools().limit(limits=1, user_api="openmp")
+
+
+@lru_cache(maxsize=1)
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
