@@ -7,8 +7,7 @@ it from as many threads as torch may use. Sums are kept per row and added up by 
 that a result doesn't depend on the number of threads.
 
 A *window* is what one output cell of a max-pooling looks at; cells of windows are counted row by
-row, also those outside the edge. Machine code is kept on disk (``cache=True``): it is compiled
-once per machine, on first use.
+row, also those outside the edge.
 """
 
 from __future__ import annotations
@@ -16,23 +15,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
+
+from ..domains._compiled import compiled
 
 # Below this number of floating-point cells, waking a thread costs more than it brings.
 _CELLS_WORTH_A_THREAD = 1 << 16
 
-# "contract": a multiplication and an addition may become one instruction.
-_compile = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-# "reassoc": sums along an axis in memory may be taken in parts; used on float64 sums only.
-_compile_sums = njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"}
-)
+# A multiplication and an addition may become one instruction.
+_compile = partial(compiled, fastmath={"contract"})
+# Sums along an axis in memory may be taken in parts as well; used for sums in float64 only.
+_compile_sums = partial(compiled, fastmath={"contract", "reassoc", "nsz"})
 
 
 def run(kernel: Callable[..., None], n_rows: int, n_cells: int, *args: Any) -> None:
