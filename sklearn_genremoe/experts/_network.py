@@ -149,14 +149,22 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, in_channels, bins, frames) to (n, out_channels, fewer bins, fewer frames)."""
-        if x.device.type == "cpu" and x.dtype == self.conv.weight.dtype == torch.float32:
+        if self._can_fuse(x):
             if self.training:
-                # The first block's data are no parameters: their gradient is not implemented.
-                if not (x.requires_grad and self.conv.in_channels == 1):
-                    return self._train_fused(x)
-            elif not torch.is_grad_enabled():
+                return self._train_fused(x)
+            if not torch.is_grad_enabled():
                 return self._predict_fused(x)
         return F.elu(self._pool(self.norm(self.conv(x))))
+
+    def _can_fuse(self, x: torch.Tensor) -> bool:
+        single_precision = x.dtype == self.conv.weight.dtype == torch.float32
+        return (
+            x.device.type == "cpu"
+            and single_precision
+            and not torch.is_autocast_enabled("cpu")
+            # The first block has no gradient for its data, which are no parameters.
+            and not (x.requires_grad and self.conv.in_channels == 1)
+        )
 
     @property
     def bias(self) -> torch.Tensor:

@@ -55,7 +55,7 @@ def clips_and_labels(shape: tuple[int, int], n: int = 3) -> tuple[torch.Tensor, 
 @pytest.fixture(params=NETWORKS, ids=lambda case: f"{case[0]}-{len(case[1])}")
 def case(request: pytest.FixtureRequest) -> tuple[K2C2, torch.Tensor, torch.Tensor]:
     shape, channels = request.param
-    return random_network(shape, channels), *clips_and_labels(shape)
+    return random_network(shape, channels), *clips_and_labels(shape, 2)
 
 
 def test_prediction_is_the_same_function(case: tuple[K2C2, torch.Tensor, torch.Tensor]) -> None:

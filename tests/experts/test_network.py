@@ -126,6 +126,22 @@ def test_any_shape_trains_and_predicts(shape: tuple[int, int]) -> None:
         assert network.eval()(torch.randn(2, *shape)).isfinite().all()
 
 
+def test_other_devices_go_layer_by_layer() -> None:
+    network = K2C2(8, (96, 1292)).to("meta")
+    assert network(torch.zeros(2, 96, 1292, device="meta")).shape == (2, 8)
+
+
+def test_mixed_precision_goes_layer_by_layer() -> None:
+    torch.manual_seed(0)
+    network, X = K2C2(8, (30, 40), channels=(4, 8)), torch.randn(6, 30, 40)
+    exact = network(X)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = network(X)
+        assert mixed.dtype == torch.bfloat16
+    mixed.float().sum().backward()
+    torch.testing.assert_close(mixed.float(), exact, rtol=0.1, atol=0.1)
+
+
 def test_given_pool_sizes_may_leave_more_than_one_value() -> None:
     network = K2C2(3, (20, 30), channels=(4, 8), pool_sizes=[(2, 2), (2, 3)])
     assert network.head.in_features == 8 * 4 * 4
