@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import Bunch
 
 from ..domains._rows import Rows
@@ -22,7 +22,6 @@ from ._views import check_X
 
 class MixtureOfExpertsClassifier(
     ClassifierMixin,
-    TransformerMixin,
     MetaEstimatorMixin,
     MixturePrediction,
     ExpertComposition,

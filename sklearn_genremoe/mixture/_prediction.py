@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import TransformerMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,7 +18,8 @@ from ._training_clips import TrainingClips
 from ._views import check_X, look_at
 
 
-class MixturePrediction:
+# A TransformerMixin here, where transform is defined: set_output wraps it in the class itself.
+class MixturePrediction(TransformerMixin):
     """Predictions of the mixture, opinions and weights of its experts, and their scores."""
 
     mixer_domain: Any
