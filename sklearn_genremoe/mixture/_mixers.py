@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
-from sklearn.linear_model import LogisticRegression
 
 from ._base import BaseMixer
 
@@ -14,7 +13,7 @@ from ._base import BaseMixer
 # genre must not be able to silence all the others.
 _FLOOR = 1e-6
 # Range in which temperatures are sought.
-_LOG_TEMPERATURE_RANGE = (np.log(0.05), np.log(20.0))
+_LOG_TEMPERATURE_RANGE = np.log([0.05, 20.0])
 
 
 class BalancedMixer(BaseMixer):
@@ -90,9 +89,8 @@ class LogPoolMixer(BalancedMixer):
     Parameters
     ----------
     fit_temperatures : bool, default=False
-        Whether to fit a temperature :math:`T_m` per expert, the one under which
-        :math:`\mathrm{softmax}(\log h_m / T_m)` gives the true genres the largest likelihood.
-        Without, all are 1.
+        Whether to fit a temperature :math:`T_m` per expert, those under which the pool gives
+        the true genres the largest likelihood. Without, all are 1.
 
     Attributes
     ----------
@@ -121,6 +119,11 @@ class LogPoolMixer(BalancedMixer):
     array([[0.75, 0.25]])
     """
 
+    def _fit(self, opinions: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
+        self.temperatures_ = np.ones(opinions.shape[1])
+        if self.fit_temperatures:
+            self.temperatures_ = fit_pool_temperatures(opinions, y, sample_weight)
+
     def _weights(self, opinions: NDArray, clips: Any) -> NDArray:
         weights = super()._weights(opinions, clips)
         if self.fit_temperatures:
@@ -139,24 +142,32 @@ class StackingMixer(BaseMixer):
     r"""Multinomial logistic regression on the log-probabilities of the experts.
 
     .. math::
-        y(x) = \mathrm{softmax}\left(b + \sum_{m=1}^{M} A_m\, \ell_m(x)\right),
+        y(x) = \mathrm{softmax}\Big(b + \sum_{m=1}^{M} (a_m I + D_m)\, \ell_m(x)\Big),
         \qquad \ell_{mk} = \log h_{mk} - \frac{1}{K} \sum_j \log h_{mj}
 
-    It learns which expert to believe about which genre and which confusions to undo, but not
-    from the clip itself. Fitted in its default setting, `A` is pulled towards zero; with
-    :math:`A_m = I/M` and :math:`b = 0` it would be :class:`LogPoolMixer`.
+    It learns how much to believe each expert (:math:`a_m`, the same for all genres) and, from
+    enough clips, about which genres and which confusions to undo (:math:`D_m`, :math:`b`), but
+    not from the clip itself. The coefficients minimise
+
+    .. math:: -\sum_x \log y_{k(x)}(x) + \frac{1}{2C} \Big(\lVert b \rVert^2 +
+        \sum_m \lVert D_m \rVert^2\Big) + \frac{1}{2} \sum_m (a_m - 1/M)^2,
+
+    so that few clips, or a small `C`, lead back to a log pool: a plain logistic regression,
+    which is pulled towards knowing nothing, falls behind the average of the experts there.
 
     Parameters
     ----------
-    C : float, default=1.0
-        Inverse strength of the penalty on the coefficients, above zero.
+    C : float, default=0.02
+        Inverse strength of the penalty on what depends on the genre, above zero.
     max_iter : int, default=1000
-        Most iterations of the solver.
+        Most iterations of the solver (L-BFGS).
 
     Attributes
     ----------
-    regression_ : LogisticRegression
-        The fitted regression from the M x K centred log-probabilities.
+    coef_ : ndarray of shape (n_experts, n_classes, n_classes)
+        The matrices :math:`a_m I + D_m`.
+    intercept_ : ndarray of shape (n_classes,)
+        The offsets :math:`b`.
 
     See Also
     --------
@@ -167,12 +178,12 @@ class StackingMixer(BaseMixer):
     -----
     A stacked opinion isn't a weighted mean, so weights need a definition: the weight of an
     expert on a clip is its share in the logits there,
-    :math:`g_m = c_m / \sum_j c_j` with :math:`c_m = \lVert A_m \ell_m \rVert_1` after centring
-    over the genres (a constant added to all logits changes nothing).
+    :math:`g_m = c_m / \sum_j c_j` with :math:`c_m = \lVert (a_m I + D_m) \ell_m \rVert_1` after
+    centring over the genres (a constant added to all logits changes nothing).
 
     References
     ----------
-    .. [1] Wolpert, D. H., "Stacked generalization", Neural Networks 5(2), 1992.
+    .. [1] D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992.
 
     Examples
     --------
@@ -190,48 +201,70 @@ class StackingMixer(BaseMixer):
 
     needs_fit = True
 
-    def __init__(self, C: float = 1.0, max_iter: int = 1000) -> None:
+    def __init__(self, C: float = 0.02, max_iter: int = 1000) -> None:
         self.C = C
         self.max_iter = max_iter
 
     def _fit(self, opinions: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
-        missing = np.setdiff1d(np.arange(opinions.shape[2]), y)
-        if len(missing):
-            raise ValueError(
-                f"StackingMixer got no opinion on any clip of the genres with the numbers "
-                f"{missing.tolist()}; give it clips of every genre (a cv that holds out clips "
-                "of every genre while others of that genre stay)."
-            )
+        if not self.C > 0:
+            raise ValueError(f"C={self.C!r} is not accepted; expected a number above zero.")
         opinions, y, sample_weight = merge_opinions(opinions, y, sample_weight)
-        self.regression_ = LogisticRegression(C=self.C, max_iter=self.max_iter, tol=1e-6)
-        self.regression_.fit(self._features(opinions), y, sample_weight=sample_weight)
+        logs = centred_logs(opinions)
+        n_clips, n_experts, n_classes = logs.shape
+        # All coefficients but the exponents in one table, the offsets in its last row.
+        features = np.column_stack([logs.reshape(n_clips, -1), np.ones(n_clips)])
+        true = np.eye(n_classes)[y]
 
-    @staticmethod
-    def _features(opinions: NDArray) -> NDArray:
-        logs = log_opinions(opinions)
-        return (logs - logs.mean(axis=2, keepdims=True)).reshape(len(logs), -1)
+        def objective(parameters: NDArray) -> tuple[float, NDArray]:
+            exponents = parameters[:n_experts]
+            table = parameters[n_experts:].reshape(-1, n_classes)
+            log_proba = log_softmax(
+                np.einsum("m,nmk->nk", exponents, logs) + features @ table, axis=1
+            )
+            excess = exponents - 1 / n_experts
+            loss = -sample_weight @ (true * log_proba).sum(axis=1)
+            penalty = (table**2).sum() / (2 * self.C) + (excess @ excess) / 2
+            slope = sample_weight[:, np.newaxis] * (np.exp(log_proba) - true)
+            of_exponents = np.einsum("nk,nmk->m", slope, logs) + excess
+            of_table = features.T @ slope + table / self.C
+            return loss + penalty, np.concatenate([of_exponents, of_table.ravel()])
+
+        start = np.zeros(n_experts + features.shape[1] * n_classes)
+        start[:n_experts] = 1 / n_experts
+        options = {"maxiter": self.max_iter, "ftol": 1e-12, "gtol": 1e-8}
+        found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
+        table = found[n_experts:].reshape(-1, n_classes)
+        by_expert = table[:-1].reshape(n_experts, n_classes, n_classes).transpose(0, 2, 1)
+        self.coef_ = found[:n_experts, None, None] * np.eye(n_classes) + by_expert
+        self.intercept_ = table[-1]
+
+    def _logits(self, opinions: NDArray) -> NDArray:
+        """Return what each expert adds to the logits, (n_clips, n_experts, n_classes)."""
+        # One product per expert and pair of genres, so that clips don't share a matrix product
+        # whose rounding depends on their number.
+        return (self.coef_ * centred_logs(opinions)[:, :, np.newaxis, :]).sum(axis=3)
 
     def _weights(self, opinions: NDArray, clips: Any) -> NDArray:
-        n_clips, n_experts, n_classes = opinions.shape
-        coefficients = self.regression_.coef_
-        if n_classes == 2:  # scikit-learn stores the logit of the second class alone
-            coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
-        shares = coefficients.reshape(n_classes, n_experts, n_classes)
-        features = self._features(opinions).reshape(n_clips, n_experts, n_classes)
-        logits = np.einsum("kmj,nmj->nmk", shares, features)
+        logits = self._logits(opinions)
         logits -= logits.mean(axis=2, keepdims=True)
         size = np.abs(logits).sum(axis=2)
         total = size.sum(axis=1, keepdims=True)
         # Where no expert says anything (all opinions flat), all count alike.
-        return np.where(total > 0, size / np.where(total > 0, total, 1), 1 / n_experts)
+        return np.where(total > 0, size / np.where(total > 0, total, 1), 1 / size.shape[1])
 
     def _predict_proba(self, opinions: NDArray, clips: Any) -> NDArray:
-        return self.regression_.predict_proba(self._features(opinions))
+        return softmax(self._logits(opinions).sum(axis=1) + self.intercept_, axis=1)
 
 
 def log_opinions(opinions: NDArray) -> NDArray:
     """Return the logarithm of opinions, bounded below."""
     return np.log(np.maximum(opinions, _FLOOR))
+
+
+def centred_logs(opinions: NDArray) -> NDArray:
+    """Return the logarithm of opinions with mean zero over the genres of each expert."""
+    logs = log_opinions(opinions)
+    return logs - logs.mean(axis=2, keepdims=True)
 
 
 def merge_opinions(
@@ -249,7 +282,7 @@ def merge_opinions(
 
 
 def fit_temperatures(opinions: NDArray, y: NDArray, sample_weight: NDArray) -> NDArray:
-    """Return for each expert the temperature of the largest likelihood, in 0.05..20."""
+    """Return for each expert its own temperature of the largest likelihood, in 0.05..20."""
     opinions, y, sample_weight = merge_opinions(opinions, y, sample_weight)
     logs = log_opinions(opinions)
     rows = np.arange(len(y))
@@ -269,3 +302,31 @@ def fit_temperatures(opinions: NDArray, y: NDArray, sample_weight: NDArray) -> N
         for expert in range(opinions.shape[1])
     ]
     return np.exp(found)
+
+
+def fit_pool_temperatures(opinions: NDArray, y: NDArray, sample_weight: NDArray) -> NDArray:
+    """Return the temperatures of the largest likelihood of the log pool, in 0.05..20.
+
+    In the exponents 1/(M T) of the experts the problem is convex.
+    """
+    opinions, y, sample_weight = merge_opinions(opinions, y, sample_weight)
+    logs = centred_logs(opinions)
+    true = np.eye(logs.shape[2])[y]
+    n_experts = logs.shape[1]
+
+    def objective(exponents: NDArray) -> tuple[float, NDArray]:
+        log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs), axis=1)
+        slope = sample_weight[:, np.newaxis] * (np.exp(log_proba) - true)
+        loss = -sample_weight @ (true * log_proba).sum(axis=1)
+        return loss, np.einsum("nk,nmk->m", slope, logs)
+
+    low, high = 1 / (n_experts * np.exp(_LOG_TEMPERATURE_RANGE))[::-1]
+    found = minimize(
+        objective,
+        np.full(n_experts, 1 / n_experts),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(low, high)] * n_experts,
+        options={"ftol": 1e-12, "gtol": 1e-8},
+    )
+    return 1 / (n_experts * found.x)

@@ -7,7 +7,6 @@ import pytest
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
 
 from sklearn_genremoe import BalancedMixer, CNNMixer, LogPoolMixer, RNNMixer, StackingMixer
 from sklearn_genremoe.mixture import BaseMixer
@@ -87,38 +86,76 @@ def test_log_pool_survives_an_expert_that_excludes_the_genre():
     assert 0 < proba[0, 1] < 1
 
 
-@pytest.mark.parametrize("mixer", [BalancedMixer, LogPoolMixer])
-def test_temperatures_are_found(mixer):
+def calibrated_opinions(n_clips=4000):
+    """Opinions of three experts who all see the same, of whom two say it too hot or too cold."""
     rng = np.random.default_rng(0)
-    true = np.array([0.5, 1.0, 3.0])
-    logits = 2 * rng.normal(size=(4000, 3, 4))
-    # Each expert is calibrated but for its temperature. Clips are drawn from the first expert,
-    # the others see the same logits.
-    logits[:, 1:] = logits[:, :1]
+    logits = 2 * rng.normal(size=(n_clips, 1, 4))
     y = np.array([rng.choice(4, p=p) for p in softmax(logits[:, 0], axis=1)])
-    opinions = softmax(logits / true[:, None], axis=2)
-    fitted = mixer(fit_temperatures=True).fit(opinions, y)
-    np.testing.assert_allclose(fitted.temperatures_, 1 / true, rtol=0.1)
-    # All three say the same after calibration.
-    np.testing.assert_allclose(
-        fitted.predict_proba(opinions), softmax(logits[:, 0], axis=1), atol=0.05
-    )
+    temperatures = np.array([2.0, 1.0, 1 / 3])
+    return softmax(logits / temperatures[:, None], axis=2), y, temperatures
+
+
+def test_temperatures_are_found():
+    opinions, y, temperatures = calibrated_opinions()
+    mixer = BalancedMixer(fit_temperatures=True).fit(opinions, y)
     # The floor under the opinions keeps this from being exact.
-    expected = (1 / fitted.temperatures_) / (1 / fitted.temperatures_).sum()
-    weights = fitted.weights(opinions)[0]
-    np.testing.assert_allclose(weights, expected if mixer is LogPoolMixer else 1 / 3)
+    np.testing.assert_allclose(mixer.temperatures_, 1 / temperatures, rtol=0.1)
+    np.testing.assert_allclose(mixer.predict_proba(opinions), opinions[:, 1], atol=0.05)
+    np.testing.assert_allclose(mixer.weights(opinions), 1 / 3)
+
+
+def test_temperatures_of_the_log_pool_suit_the_pool():
+    opinions, y, _ = calibrated_opinions()
+    mixer = LogPoolMixer(fit_temperatures=True).fit(opinions, y)
+    np.testing.assert_allclose(mixer.predict_proba(opinions), opinions[:, 1], atol=0.05)
+    expected = (1 / mixer.temperatures_) / (1 / mixer.temperatures_).sum()
+    np.testing.assert_allclose(mixer.weights(opinions)[0], expected)
+    # An expert who guesses is silenced.
+    guesses = softmax(np.random.default_rng(1).normal(size=(4000, 1, 4)), axis=2)
+    mixer.fit(np.concatenate([opinions[:, :1], guesses], axis=1), y)
+    assert mixer.temperatures_[1] > 10 * mixer.temperatures_[0]
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_stacking_is_logistic_regression_on_centred_logs(n_classes):
+def test_stacking_minimises_its_objective(n_classes):
     opinions, y, _ = some_opinions(n_clips=80, n_classes=n_classes)
-    mixer = StackingMixer(C=0.5).fit(opinions, y)
     logs = np.log(opinions)
-    features = (logs - logs.mean(axis=2, keepdims=True)).reshape(80, -1)
-    reference = LogisticRegression(C=0.5, max_iter=1000, tol=1e-8).fit(features, y)
+    logs -= logs.mean(axis=2, keepdims=True)
+    C = 0.5
+    mixer = StackingMixer(C=C).fit(opinions, y)
+
+    def objective(exponents, D, b):
+        proba = softmax(
+            np.einsum("m,nmk->nk", exponents, logs) + np.einsum("mkj,nmj->nk", D, logs) + b, axis=1
+        )
+        penalty = ((D**2).sum() + (b**2).sum()) / (2 * C) + ((exponents - 1 / 3) ** 2).sum() / 2
+        return -np.log(proba[np.arange(80), y]).sum() + penalty
+
+    # The split of the diagonal between exponents and D that costs least.
+    mean_diagonal = np.trace(mixer.coef_, axis1=1, axis2=2) / n_classes
+    exponents = (mean_diagonal * n_classes / C + 1 / 3) / (n_classes / C + 1)
+    D = mixer.coef_ - exponents[:, None, None] * np.eye(n_classes)
+    best = objective(exponents, D, mixer.intercept_)
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        step = [1e-2 * rng.normal(size=a.shape) for a in (exponents, D, mixer.intercept_)]
+        moved = (a + s for a, s in zip((exponents, D, mixer.intercept_), step))
+        assert objective(*moved) > best
+    expected = softmax(np.einsum("mkj,nmj->nk", mixer.coef_, logs) + mixer.intercept_, axis=1)
+    np.testing.assert_allclose(mixer.predict_proba(opinions), expected)
+
+
+def test_stacking_leads_back_to_a_log_pool():
+    opinions, y, _ = some_opinions()
+    few = StackingMixer(C=1e-9).fit(opinions[:1], y[:1], sample_weight=[1e-9])
     np.testing.assert_allclose(
-        mixer.predict_proba(opinions), reference.predict_proba(features), atol=1e-4
+        few.predict_proba(opinions), LogPoolMixer().predict_proba(opinions), atol=1e-6
     )
+    # A genre without clips still gets what the experts say.
+    some = StackingMixer().fit(opinions[y < 3], y[y < 3])
+    assert some.predict_proba(opinions)[y == 3, 3].mean() > 0.1
+    with pytest.raises(ValueError, match="C=0 is not accepted"):
+        StackingMixer(C=0).fit(opinions, y)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
@@ -126,8 +163,7 @@ def test_stacking_weights_are_shares_of_the_logits(n_classes):
     opinions, y, _ = some_opinions(n_clips=80, n_classes=n_classes)
     mixer = StackingMixer().fit(opinions, y)
     opinions[:, 2] = 1 / n_classes  # says nothing
-    weights = mixer.weights(opinions)
-    np.testing.assert_allclose(weights[:, 2], 0, atol=1e-12)
+    np.testing.assert_allclose(mixer.weights(opinions)[:, 2], 0, atol=1e-12)
     flat = np.full((1, 3, n_classes), 1 / n_classes)
     np.testing.assert_allclose(mixer.weights(flat), 1 / 3)
 
@@ -139,12 +175,6 @@ def test_stacking_learns_whom_to_believe():
     idle = softmax(rng.normal(size=(300, 3)), axis=1)
     mixer = StackingMixer().fit(np.stack([idle, good], axis=1), y)
     assert mixer.weights(np.stack([idle, good], axis=1)).mean(axis=0)[1] > 0.9
-
-
-def test_stacking_needs_every_genre():
-    opinions, y, _ = some_opinions()
-    with pytest.raises(ValueError, match=r"no opinion on any clip .* \[3\]"):
-        StackingMixer().fit(opinions[y < 3], y[y < 3])
 
 
 def test_a_mixer_of_ones_own_needs_one_method():
