@@ -110,20 +110,22 @@ class TestDask:
 
     def test_a_killed_worker_costs_time_not_results(self, cluster, paths, tmp_path):
         killed = []
+        done = threading.Event()
 
         def kill_a_worker():
-            while not killed:
+            while not killed and not done.wait(0.01):
                 notes = sorted(tmp_path.iterdir())
                 if len(notes) >= 4:
                     killed.append(int(notes[0].name.partition("-")[0]))
                     os.kill(killed[0], signal.SIGKILL)
-                time.sleep(0.01)
 
-        killer = threading.Thread(target=kill_a_worker)
+        killer = threading.Thread(target=kill_a_worker, daemon=True)
         killer.start()
         with joblib.parallel_config(backend="dask"):
             features = SlowLoudness(tmp_path).transform(paths)
+        done.set()
         killer.join()
+        assert killed
         assert killed[0] != os.getpid()
         expected = LogMelSpectrogram(duration=1.0)  # same frames
         assert features.shape == (len(paths), 2, expected.transform(paths[:1]).shape[2])
