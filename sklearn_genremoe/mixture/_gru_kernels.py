@@ -19,11 +19,15 @@ Each function runs one direction. Arrays are ordered by frame, clip and unit: `g
 takes them. H and n_clips are multiples of 4.
 """
 
-import numpy as np
-from numba import njit
+from functools import partial
 
-# Only contraction to fused multiply-adds: sums keep their order, so results are reproducible.
-_jit = njit(nogil=True, fastmath={"contract"}, cache=True, error_model="numpy")
+import numpy as np
+
+from ..domains._compiled import compiled
+
+# A multiplication and an addition may become one instruction; sums keep their order, so that
+# results are reproducible.
+_jit = partial(compiled, fastmath={"contract"})
 
 _f = np.float32
 _LOG2_E = _f(1.44269504088896341)

@@ -1,0 +1,124 @@
+"""Training steps and prediction of the gates that look at a clip, against plain PyTorch.
+
+The recurrent gate (the paper's MoER) reads the 1292 frames of a clip twice in both directions:
+thousands of tiny steps that wait for each other. The plain network is the same one from
+``torch.nn.GRU``, ``Dropout``, ``Linear`` and ``BatchNorm1d``, with the same weights. Both run by
+turns, on the same clips, in this process; a step is forward, backward and Adam on a batch of 16
+clips of 96 x 1292. The table gives medians over the rounds and the ratio of these medians. The
+gate by a convolutional network (MoEC) is the network of the experts, for which
+``expert_speed.py`` has the figures.
+
+    python benchmarks/mixer_speed.py [--rounds 7] [--threads N]
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sklearn_genremoe.experts._training import ADAM_EPS
+from sklearn_genremoe.mixture._gates import MixtureLoss
+from sklearn_genremoe.mixture._recurrent import RecurrentGate
+
+N_EXPERTS, N_BINS, N_FRAMES, BATCH_SIZE = 4, 96, 1292, 16
+
+
+class PlainGate(nn.Module):
+    """The recurrent gate from torch's own layers."""
+
+    def __init__(self, ours: RecurrentGate) -> None:
+        super().__init__()
+        self.input_dropout, self.between_dropout = nn.Dropout(0.25), nn.Dropout(0.25)
+        self.last_dropout = nn.Dropout(0.5)
+        self.first = nn.GRU(N_BINS, 64, bidirectional=True, batch_first=True)
+        self.second = nn.GRU(128, 64, bidirectional=True, batch_first=True)
+        self.dense = nn.Linear(128, 32)
+        self.norm = nn.BatchNorm1d(32, eps=1e-3, momentum=0.01)
+        self.head = nn.Linear(32, N_EXPERTS)
+        self.load_state_dict(ours.state_dict(), strict=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the experts."""
+        x, _ = self.first(self.input_dropout(x.transpose(1, 2)))
+        _, last = self.second(self.between_dropout(x))
+        x = self.last_dropout(torch.cat([last[0], last[1]], dim=1))
+        return self.head(F.elu(self.norm(self.dense(x))))
+
+
+def training_step(network: nn.Module, clips: torch.Tensor, given: torch.Tensor) -> Callable:
+    """Return a function that makes one update."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-4, eps=ADAM_EPS)
+
+    def step() -> None:
+        network.train()
+        optimizer.zero_grad()
+        MixtureLoss()(network(clips), given).mean().backward()
+        optimizer.step()
+
+    return step
+
+
+def prediction(network: nn.Module, clips: torch.Tensor, batch_size: int) -> Callable:
+    """Return a function that predicts all clips in batches."""
+
+    @torch.inference_mode()
+    def predict() -> None:
+        network.eval()
+        for batch in clips.split(batch_size):
+            network(batch)
+
+    return predict
+
+
+def medians(functions: dict[str, Callable], rounds: int) -> dict[str, float]:
+    """Call the functions by turns and return their median times in seconds."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for number in range(rounds + 1):  # the first round warms up
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if number:
+                times[name].append(time.perf_counter() - start)
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+
+    ours = RecurrentGate(N_EXPERTS, N_BINS)
+    plain = PlainGate(ours)
+    clips = torch.randn(BATCH_SIZE, N_BINS, N_FRAMES)
+    given = torch.rand(BATCH_SIZE, N_EXPERTS)
+    difference = (ours.eval()(clips) - plain.eval()(clips)).abs().max().item()
+    print(
+        f"recurrent gate, {BATCH_SIZE} clips of {N_BINS} x {N_FRAMES}, {options.threads} thread(s)"
+    )
+    print(f"largest difference of the logits in evaluation: {difference:.1e}")
+
+    work = {
+        "training step": [training_step(net, clips, given) for net in (plain, ours)],
+        "prediction": [prediction(plain, clips, BATCH_SIZE), prediction(ours, clips, 1)],
+    }
+    print(f"\n{'':16}{'plain':>10}{'ours':>10}{'ratio':>8}   ms per batch, median of", end=" ")
+    print(options.rounds)
+    for name, (by_plain, by_ours) in work.items():
+        seconds = medians({"plain": by_plain, "ours": by_ours}, options.rounds)
+        print(
+            f"{name:16}{1e3 * seconds['plain']:10.0f}{1e3 * seconds['ours']:10.0f}"
+            f"{seconds['plain'] / seconds['ours']:8.1f}"
+        )
+    print("Ours predicts clip by clip, as RNNMixer does, plain PyTorch the whole batch at once.")
+
+
+if __name__ == "__main__":
+    main()
