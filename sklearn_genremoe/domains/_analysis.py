@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 
-from ._kernels import masked_power, weighted_sums
+from ._kernels import masked_mel_power, mel_power
 from ._median import running_median
 
 _MIN_POWER = 1e-10  # -100 dB, as in librosa.power_to_db
@@ -164,19 +164,19 @@ class ClipAnalysis:
 
     def _mel_power(self, n_fft, hop_length, n_mels, fmin, fmax, part, separation):
         amplitude = self.amplitude(n_fft, hop_length)
-        if part == "original":
-            power = amplitude * amplitude
-        else:
-            harmonic, percussive = self.medians(n_fft, hop_length, separation.kernel_size)
-            pair = (harmonic, percussive) if part == "harmonic" else (percussive, harmonic)
-            power = masked_power(amplitude, *pair, separation.margin, separation.power)
         weights, first, last = mel_filterbank(self.sample_rate, n_fft, n_mels, fmin, fmax)
-        return weighted_sums(weights, first, last, power)
+        if part == "original":
+            return mel_power(amplitude, weights, first, last)
+        wanted, other = self.medians(n_fft, hop_length, separation.kernel_size)
+        if part == "percussive":
+            wanted, other = other, wanted
+        margin, exponent = separation.margin, separation.power
+        return masked_mel_power(amplitude, wanted, other, margin, exponent, weights, first, last)
 
 
 @lru_cache(maxsize=32)
 def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
-    """Return the Slaney mel filterbank, and where each band's weights begin and end.
+    """Return the Slaney mel filterbank, and to which bands each frequency bin belongs.
 
     Parameters
     ----------
@@ -187,8 +187,8 @@ def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
     -------
     weights : ndarray of shape (n_mels, 1 + n_fft // 2), dtype float32
         Slaney's scale and area normalisation.
-    first, last : ndarray of shape (n_mels,), dtype int
-        ``weights[band]`` is zero outside ``first[band] <= bin < last[band]``.
+    first, last : ndarray of shape (1 + n_fft // 2,), dtype int
+        ``weights[:, bin]`` is zero outside ``first[bin] <= band < last[bin]``.
     """
     nyquist = sample_rate / 2
     top = nyquist if fmax is None else fmax
@@ -210,8 +210,8 @@ def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
             "larger n_fft"
         )
     filled = weights > 0
-    first = np.argmax(filled, axis=1)
-    last = first + np.count_nonzero(filled, axis=1)
+    first = np.argmax(filled, axis=0)
+    last = first + np.count_nonzero(filled, axis=0)
     return weights, first, last
 
 

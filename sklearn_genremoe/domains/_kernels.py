@@ -8,41 +8,82 @@ _TINY = np.float32(np.finfo(np.float32).tiny)
 
 
 @compiled
-def masked_power(amplitude, wanted, other, margin, power):
-    """Return the power of what a soft mask lets through.
+def mel_power(amplitude, weights, first, last):
+    """Sum the power of an amplitude spectrogram over mel bands.
 
-    The mask is ``wanted ** power / (wanted ** power + (margin * other) ** power)``; where both
+    Parameters
+    ----------
+    amplitude : ndarray of shape (n_bins, n_frames), dtype float32
+        The spectrogram.
+    weights : ndarray of shape (n_bands, n_bins), dtype float32
+        The bands.
+    first, last : ndarray of shape (n_bins,), dtype int
+        For each bin, the bands ``first[bin] <= band < last[bin]`` that it belongs to.
+
+    Returns
+    -------
+    sums : ndarray of shape (n_bands, n_frames), dtype float32
+        ``weights @ amplitude**2``.
+    """
+    n_bins, n_frames = amplitude.shape
+    sums = np.zeros((len(weights), n_frames), dtype=np.float32)
+    power = np.empty(n_frames, dtype=np.float32)
+    for row in range(n_bins):
+        for i in range(n_frames):
+            power[i] = amplitude[row, i] ** 2
+        _add_to_bands(power, row, weights, first, last, sums)
+    return sums
+
+
+@compiled
+def masked_mel_power(amplitude, wanted, other, margin, exponent, weights, first, last):
+    """Sum the power of what a soft mask lets through over mel bands.
+
+    The mask is ``wanted**exponent / (wanted**exponent + (margin * other)**exponent)``; where both
     are empty it is 0.5 if the margin is 1, so that masks sum to 1, else 0.
 
     Parameters
     ----------
     amplitude, wanted, other : ndarray of shape (n_bins, n_frames), dtype float32
-        The amplitude spectrogram, and what two filters made of it.
-    margin, power : float
+        The spectrogram, and what two filters made of it.
+    margin, exponent : float
         The constants of the mask.
+    weights, first, last : ndarray
+        The bands, as for `mel_power`.
 
     Returns
     -------
-    masked : ndarray of shape (n_bins, n_frames), dtype float32
-        ``(mask * amplitude) ** 2``.
+    sums : ndarray of shape (n_bands, n_frames), dtype float32
+        ``weights @ (mask * amplitude)**2``.
     """
-    masked = np.empty_like(amplitude)
+    n_bins, n_frames = amplitude.shape
+    sums = np.zeros((len(weights), n_frames), dtype=np.float32)
+    power = np.empty(n_frames, dtype=np.float32)
     margin = np.float32(margin)
     both_empty = np.float32(0.5) if margin == 1 else np.float32(0)
-    n_rows, n_frames = amplitude.shape
-    for row in range(n_rows):
-        if power == 2:  # decided outside of the inner loop, which vectorises without powers
+    for row in range(n_bins):
+        if exponent == 2:  # decided outside of the inner loop, which vectorises without powers
             for i in range(n_frames):
                 a, b = wanted[row, i], other[row, i] * margin
                 ratio = _ratio(a, b)
                 mask = _mask(a, b, ratio * ratio, both_empty)
-                masked[row, i] = (mask * amplitude[row, i]) ** 2
+                power[i] = (mask * amplitude[row, i]) ** 2
         else:
             for i in range(n_frames):
                 a, b = wanted[row, i], other[row, i] * margin
-                mask = _mask(a, b, np.float32(_ratio(a, b) ** power), both_empty)
-                masked[row, i] = (mask * amplitude[row, i]) ** 2
-    return masked
+                mask = _mask(a, b, np.float32(_ratio(a, b) ** exponent), both_empty)
+                power[i] = (mask * amplitude[row, i]) ** 2
+        _add_to_bands(power, row, weights, first, last, sums)
+    return sums
+
+
+@compiled
+def _add_to_bands(power, row, weights, first, last, sums):
+    """Add one bin to the few bands that it belongs to."""
+    for band in range(first[row], last[row]):
+        weight = weights[band, row]
+        for i in range(len(power)):
+            sums[band, i] += weight * power[i]
 
 
 @compiled
@@ -59,31 +100,3 @@ def _mask(a, b, odds, both_empty):
     one = np.float32(1)
     share = (one if a >= b else odds) / (one + odds)
     return share if a >= _TINY or b >= _TINY else both_empty
-
-
-@compiled
-def weighted_sums(weights, first, last, power):
-    """Multiply a banded matrix with a matrix.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (n_bands, n_bins), dtype float32
-        The matrix.
-    first, last : ndarray of shape (n_bands,), dtype int
-        Weights are zero outside ``first[band] <= bin < last[band]``.
-    power : ndarray of shape (n_bins, n_frames), dtype float32
-        The other matrix.
-
-    Returns
-    -------
-    sums : ndarray of shape (n_bands, n_frames), dtype float32
-        ``weights @ power``.
-    """
-    n_frames = power.shape[1]
-    sums = np.zeros((len(weights), n_frames), dtype=np.float32)
-    for band in range(len(weights)):
-        for row in range(first[band], last[band]):
-            weight = weights[band, row]
-            for i in range(n_frames):
-                sums[band, i] += weight * power[row, i]
-    return sums

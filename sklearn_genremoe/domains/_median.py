@@ -8,8 +8,8 @@ What nobody asks for is never computed. For 31 neighbours that leaves 34 minima 
 median.
 
 The result is a straight-line program without branches, the same for every window, so it runs on
-128 columns at a time in vector registers and the first-level cache. Its instructions are data:
-one compiled function runs the programs of all window sizes.
+hundreds of columns at a time in vector registers and the nearest caches. Its instructions are
+data: one compiled function runs the programs of all window sizes.
 """
 
 from functools import lru_cache
@@ -19,7 +19,9 @@ import numpy as np
 
 from ._compiled import compiled
 
-_LANES = 128  # columns per pass: 60 lines of them fit into the first-level cache
+# Columns per pass. More of them spread the cost of reading an instruction over more work; 60 lines
+# of so many still fit into the second-level cache.
+_MAX_LANES = 704
 _NOT_NEEDED = -1
 
 
@@ -76,9 +78,15 @@ def running_median(x: np.ndarray, size: int) -> np.ndarray:
     """
     program = median_program(size)
     medians = np.empty(x.shape, dtype=np.float32)
-    lines = np.zeros((program.n_lines, _LANES), dtype=np.float32)
+    lines = np.zeros((program.n_lines, _n_lanes(x.shape[1])), dtype=np.float32)
     _run(x, _window_rows(len(x), size), size, program.instructions, program.medians, lines, medians)
     return medians
+
+
+def _n_lanes(n_columns: int) -> int:
+    """Divide the columns into equal passes, rounded up to whole vector registers."""
+    n_passes = -(-n_columns // _MAX_LANES)
+    return -(-n_columns // (16 * n_passes)) * 16
 
 
 def _window_rows(n_rows: int, size: int) -> np.ndarray:
@@ -91,8 +99,9 @@ def _window_rows(n_rows: int, size: int) -> np.ndarray:
 def _run(x, rows, size, instructions, medians, lines, out):
     n_windows = len(medians)
     n_rows, n_columns = out.shape
-    for column in range(0, n_columns, _LANES):
-        width = min(_LANES, n_columns - column)
+    n_lanes = lines.shape[1]
+    for column in range(0, n_columns, n_lanes):
+        width = min(n_lanes, n_columns - column)
         for row in range(0, n_rows, n_windows):
             for i in range(size + n_windows - 1):
                 source = rows[min(row + i, len(rows) - 1)]
@@ -102,15 +111,15 @@ def _run(x, rows, size, instructions, medians, lines, out):
                 a, b, low, high = instructions[k]
                 # No instruction writes to a line that it reads, so these loops vectorise.
                 if high < 0:
-                    for lane in range(_LANES):
+                    for lane in range(n_lanes):
                         p, q = lines[a, lane], lines[b, lane]
                         lines[low, lane] = p if p < q else q
                 elif low < 0:
-                    for lane in range(_LANES):
+                    for lane in range(n_lanes):
                         p, q = lines[a, lane], lines[b, lane]
                         lines[high, lane] = q if p < q else p
                 else:
-                    for lane in range(_LANES):
+                    for lane in range(n_lanes):
                         p, q = lines[a, lane], lines[b, lane]
                         lines[low, lane] = p if p < q else q
                         lines[high, lane] = q if p < q else p
