@@ -100,6 +100,8 @@ class GateMixer(BaseMixer):
     random_state: Any
     verbose: int
 
+    _n_together = 1  # clips that the network is asked about in one call
+
     def _module(
         self, n_experts: int, clip_shape: tuple[int, int], seed: int
     ) -> tuple[type[nn.Module], dict[str, Any]]:
@@ -141,7 +143,8 @@ class GateMixer(BaseMixer):
                 f"The clips have the shape {clips.shape[1:]}, but {type(self).__name__} was fitted "
                 f"on {self.clip_shape_} (bins, frames)."
             )
-        logits = predict_logits(self.net_.module_, clips, torch.device(self.net_.device))
+        device = torch.device(self.net_.device)
+        logits = predict_logits(self.net_.module_, clips, device, self._n_together)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
         return odds / odds.sum(axis=1, keepdims=True)
 
@@ -323,6 +326,8 @@ class RNNMixer(GateMixer):
     >>> bool(((weights[:, 0] > 0.5) == upper).mean() > 0.9)
     True
     """
+
+    _n_together = 4  # its kernels take clips by fours, and a single one as long as four
 
     def __init__(
         self,
