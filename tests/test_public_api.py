@@ -59,7 +59,12 @@ IN_ROOMS = {
         "PercussiveSpectrogram",
     },
     "experts": {"CNNClassifier"},
-    "inspection": {"MixtureWeightsDisplay"},
+    "inspection": {
+        "DomainDisplay",
+        "ExpertAgreementDisplay",
+        "LearningHistoryDisplay",
+        "MixtureWeightsDisplay",
+    },
     "mixture": {
         "BalancedMixer",
         "BaseMixer",

@@ -1,5 +1,13 @@
-"""Pictures of fitted models."""
+"""Pictures of fitted models and of what they see."""
 
+from ._domain import DomainDisplay
+from ._expert_agreement import ExpertAgreementDisplay
+from ._learning_history import LearningHistoryDisplay
 from ._mixture_weights import MixtureWeightsDisplay
 
-__all__ = ["MixtureWeightsDisplay"]
+__all__ = [
+    "DomainDisplay",
+    "ExpertAgreementDisplay",
+    "LearningHistoryDisplay",
+    "MixtureWeightsDisplay",
+]

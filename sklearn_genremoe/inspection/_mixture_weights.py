@@ -5,14 +5,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from ._plotting import import_pandas, new_axes
+from ._plotting import (
+    COLOURS,
+    check_names,
+    import_pandas,
+    mixture_and_clips,
+    names_of_experts,
+    new_axes,
+    text_colour,
+)
 
-# Okabe and Ito's colours, told apart by colour-blind readers and in print.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 _ALL = "all clips"
 # A narrower part of a bar has no room for its number.
 _LABELLED = 0.045
@@ -104,16 +109,10 @@ class MixtureWeightsDisplay:
             If the estimator has no mixture weights.
         """
         check_is_fitted(estimator)
-        if isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X)
-            estimator = estimator[-1]
-        if not hasattr(estimator, "mixture_weights"):
-            raise TypeError(
-                f"{type(estimator).__name__} has no mixture_weights; pass a fitted "
-                "MixtureOfExpertsClassifier, or weights to from_predictions."
-            )
-        names = [name for name, expert in estimator.named_experts_.items() if expert != "drop"]
-        return cls.from_predictions(estimator.mixture_weights(X), y, expert_names=names, ax=ax)
+        mixture, X = mixture_and_clips(estimator, X, "mixture_weights")
+        return cls.from_predictions(
+            mixture.mixture_weights(X), y, expert_names=names_of_experts(mixture), ax=ax
+        )
 
     @classmethod
     def from_predictions(
@@ -156,20 +155,14 @@ class MixtureWeightsDisplay:
                 "mixture_weights returns."
             )
         n_experts = checked.shape[1]
-        if expert_names is None:
-            expert_names = [f"expert {index}" for index in range(n_experts)]
-        if len(expert_names) != n_experts:
-            raise ValueError(
-                f"{len(expert_names)} expert_names for weights of {n_experts} experts (columns); "
-                "pass one name per expert."
-            )
+        names = check_names(expert_names, n_experts)
         genres, position, n_clips = np.unique(y, return_inverse=True, return_counts=True)
         totals = np.zeros((len(genres), n_experts))
         np.add.at(totals, position, checked)
         display = cls(
             totals / n_clips[:, np.newaxis],
             genres=genres.tolist(),
-            expert_names=list(expert_names),
+            expert_names=names,
             n_clips=n_clips.tolist(),
         )
         return display.plot(ax=ax)
@@ -194,14 +187,14 @@ class MixtureWeightsDisplay:
         """
         rows, labels = self._rows()
         if ax is None:
-            ax = new_axes("MixtureWeightsDisplay", (7.0, 1.6 + 0.45 * len(rows)))
+            [ax] = new_axes("MixtureWeightsDisplay", (7.0, 1.6 + 0.45 * len(rows)))
         # Top to bottom, with some air above the bar of all clips.
         height = np.r_[np.arange(len(rows) - 1), len(rows) - 0.6][: len(rows)]
         n_experts = rows.shape[1]
         self.bars_ = []
         left = np.zeros(len(rows))
         for index, name in enumerate(self.expert_names):
-            colour = _COLOURS[index % len(_COLOURS)]
+            colour = COLOURS[index % len(COLOURS)]
             width = rows[:, index]
             bars = ax.barh(
                 height, width, 0.78, left, color=colour, edgecolor="white", linewidth=1, label=name
@@ -210,7 +203,7 @@ class MixtureWeightsDisplay:
                 bars,
                 [f"{100 * value:.0f}" if value >= _LABELLED else "" for value in width],
                 label_type="center",
-                color=_text_colour(colour),
+                color=text_colour(bars[0].get_facecolor()),
                 fontsize="small",
             )
             self.bars_.append(bars)
@@ -265,9 +258,3 @@ class MixtureWeightsDisplay:
         rows = np.vstack([means, np.average(means, axis=0, weights=self.n_clips)])
         counts = [*self.n_clips, sum(self.n_clips)]
         return rows, [f"{name} ({n})" for name, n in zip([*self.genres, _ALL], counts)]
-
-
-def _text_colour(background: str) -> str:
-    """Return black or white, whichever reads better on a background like "#0072B2"."""
-    red, green, blue = (int(background[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"

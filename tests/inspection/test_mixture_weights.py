@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -19,15 +18,6 @@ from sklearn_genremoe.mixture import BaseMixer
 
 WEIGHTS = np.array([[0.2, 0.8], [0.4, 0.6], [0.9, 0.1], [0.5, 0.5]])
 GENRES = np.array(["folk", "folk", "rock", "folk"])
-
-
-@pytest.fixture(autouse=True)
-def headless():
-    backend = matplotlib.get_backend()
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-    plt.switch_backend(backend)
 
 
 class FirstFeatureMixer(BaseMixer):
@@ -137,7 +127,7 @@ def test_unfitted_estimator(fitted):
         (WEIGHTS * 2, GENRES, None, "rows that sum to one"),
         (WEIGHTS * [2, -1], GENRES, None, "weights must be zero or above"),
         (WEIGHTS, GENRES[:3], None, "inconsistent numbers of samples"),
-        (WEIGHTS, GENRES, ["a"], r"1 expert_names for weights of 2 experts"),
+        (WEIGHTS, GENRES, ["a"], r"1 expert_names for 2 experts"),
         (WEIGHTS[0], GENRES, None, "2D array"),
     ],
 )

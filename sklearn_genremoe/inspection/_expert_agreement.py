@@ -1,0 +1,190 @@
+"""How often two experts say the same."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+from ._plotting import (
+    check_names,
+    import_pandas,
+    mixture_and_clips,
+    names_of_experts,
+    new_axes,
+    text_colour,
+)
+
+
+class ExpertAgreementDisplay:
+    """Share of the clips for which two experts name the same genre.
+
+    Experts that agree everywhere leave a mixer nothing to decide; a mixture gains where good
+    experts differ. Make a display with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    agreement : ndarray of shape (n_experts, n_experts)
+        Shares in [0, 1]; symmetric, with ones on the diagonal.
+    expert_names : sequence of str of length n_experts
+        Names of the experts.
+
+    Attributes
+    ----------
+    image_ : matplotlib.image.AxesImage
+        The shares as colours. Set by :meth:`plot`.
+    ax_ : matplotlib.axes.Axes
+        The axes with the image. Set by :meth:`plot`.
+    figure_ : matplotlib.figure.Figure
+        The figure of the axes. Set by :meth:`plot`.
+
+    See Also
+    --------
+    MixtureWeightsDisplay : Whom a mixture trusts.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe.inspection import ExpertAgreementDisplay
+    >>> opinions = [[[0.9, 0.1], [0.6, 0.4]], [[0.2, 0.8], [0.7, 0.3]]]  # 2 clips, 2 experts
+    >>> display = ExpertAgreementDisplay.from_predictions(opinions, expert_names=["a", "b"])
+    >>> display.frame()
+    expert    a    b
+    expert
+    a       1.0  0.5
+    b       0.5  1.0
+    """
+
+    def __init__(self, agreement: ArrayLike, *, expert_names: Sequence[str]) -> None:
+        self.agreement = agreement
+        self.expert_names = expert_names
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, *, ax: Any = None) -> "ExpertAgreementDisplay":
+        """Plot the agreement of the experts of a fitted mixture.
+
+        Parameters
+        ----------
+        estimator : MixtureOfExpertsClassifier or Pipeline
+            A fitted mixture, or a pipeline that ends with one.
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that the estimator takes; best clips that it wasn't
+            fitted on.
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : ExpertAgreementDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        TypeError
+            If the estimator is no mixture.
+        """
+        check_is_fitted(estimator)
+        mixture, X = mixture_and_clips(estimator, X, "expert_predict_proba")
+        opinions = mixture.expert_predict_proba(X)
+        return cls.from_predictions(opinions, expert_names=names_of_experts(mixture), ax=ax)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        opinions: ArrayLike,
+        *,
+        expert_names: Sequence[str] | None = None,
+        ax: Any = None,
+    ) -> "ExpertAgreementDisplay":
+        """Plot the agreement of given opinions.
+
+        Parameters
+        ----------
+        opinions : array-like of shape (n_clips, n_experts, n_classes)
+            Probabilities as ``expert_predict_proba`` gives them.
+        expert_names : sequence of str of length n_experts, default=None
+            Names of the experts. None numbers them.
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : ExpertAgreementDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ValueError
+            If the opinions don't have three dimensions, or the number of names is wrong.
+        """
+        checked: np.ndarray = check_array(opinions, allow_nd=True, input_name="opinions")
+        if checked.ndim != 3:
+            raise ValueError(
+                f"opinions has the shape {checked.shape}; expected (n_clips, n_experts, n_classes) "
+                "as expert_predict_proba returns."
+            )
+        answers = checked.argmax(axis=2)
+        agreement = (answers[:, :, np.newaxis] == answers[:, np.newaxis]).mean(axis=0)
+        names = check_names(expert_names, checked.shape[1])
+        return cls(agreement, expert_names=names).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> "ExpertAgreementDisplay":
+        """Plot the shares as a matrix.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : ExpertAgreementDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        shares = np.asarray(self.agreement, dtype=np.float64)
+        n_experts = len(shares)
+        if ax is None:
+            side = 2.2 + 0.7 * n_experts
+            [ax] = new_axes("ExpertAgreementDisplay", (side, side))
+        self.image_ = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for row, column in np.ndindex(shares.shape):
+            share = shares[row, column]
+            ax.text(
+                column,
+                row,
+                f"{100 * share:.0f}",
+                ha="center",
+                va="center",
+                color=text_colour(self.image_.cmap(share)),
+            )
+        ax.set_xticks(range(n_experts), self.expert_names, rotation=30, ha="right")
+        ax.set_yticks(range(n_experts), self.expert_names)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        ax.set_title("same genre for % of the clips", fontsize="medium")
+        self.ax_ = ax
+        self.figure_ = ax.figure
+        return self
+
+    def frame(self) -> Any:
+        """Return the plotted numbers.
+
+        Returns
+        -------
+        frame : pandas.DataFrame of shape (n_experts, n_experts)
+            The shares in [0, 1].
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("ExpertAgreementDisplay.frame")
+        names = pandas.Index(list(self.expert_names), name="expert")
+        return pandas.DataFrame(np.asarray(self.agreement), index=names, columns=names)

@@ -1,0 +1,156 @@
+"""How the losses fell."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._plotting import COLOURS, import_pandas, last_step, names_of_experts, new_axes
+
+_LOSSES = {"train_loss": "-", "valid_loss": ":"}
+
+
+class LearningHistoryDisplay:
+    """Loss of networks on their training and validation clips, epoch by epoch.
+
+    Make one with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    histories : dict of str to list of dict
+        By name of a network, one entry per epoch with ``"epoch"``, ``"train_loss"`` and, where
+        clips were held out, ``"valid_loss"``: what ``history_`` holds.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib.lines.Line2D
+        The curves. Set by :meth:`plot`.
+    ax_ : matplotlib.axes.Axes
+        The axes with the curves. Set by :meth:`plot`.
+    figure_ : matplotlib.figure.Figure
+        The figure of the axes. Set by :meth:`plot`.
+
+    See Also
+    --------
+    sklearn_genremoe.CNNClassifier : Keeps its history in ``history_``.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe.inspection import LearningHistoryDisplay
+    >>> history = [{"epoch": 1, "train_loss": 1.5}, {"epoch": 2, "train_loss": 1.0}]
+    >>> LearningHistoryDisplay({"harmonic": history}).plot().frame()
+        network  epoch  train_loss  valid_loss
+    0  harmonic      1         1.5         NaN
+    1  harmonic      2         1.0         NaN
+    """
+
+    def __init__(self, histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        self.histories = histories
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> "LearningHistoryDisplay":
+        """Plot the histories of the networks in a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : CNNClassifier, MixtureOfExpertsClassifier or Pipeline
+            A fitted network, a fitted mixture (each expert that is a network, and the mixer if
+            it is one), or a pipeline that ends with one of them.
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : LearningHistoryDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        TypeError
+            If the estimator holds no network.
+        """
+        check_is_fitted(estimator)
+        estimator = last_step(estimator)
+        if hasattr(estimator, "named_experts_"):
+            parts = {name: estimator.named_experts_[name] for name in names_of_experts(estimator)}
+            parts["mixer"] = estimator.mixer_
+        else:
+            parts = {type(estimator).__name__: estimator}
+        histories = {
+            name: [dict(epoch) for epoch in last_step(part).history_]
+            for name, part in parts.items()
+            if hasattr(last_step(part), "history_")
+        }
+        if not histories:
+            raise TypeError(
+                f"{type(estimator).__name__} holds no network with a history_; pass a fitted "
+                "CNNClassifier, or a mixture with one among its experts."
+            )
+        return cls(histories).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> "LearningHistoryDisplay":
+        """Plot one curve per network: full for training clips, dotted for validation clips.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : LearningHistoryDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        if ax is None:
+            [ax] = new_axes("LearningHistoryDisplay", (8.0, 4.0))
+        self.lines_ = []
+        for index, (name, history) in enumerate(self.histories.items()):
+            for loss, style in _LOSSES.items():
+                epochs = [epoch for epoch in history if loss in epoch]
+                if epochs:
+                    self.lines_ += ax.plot(
+                        [epoch["epoch"] for epoch in epochs],
+                        [epoch[loss] for epoch in epochs],
+                        style,
+                        color=COLOURS[index % len(COLOURS)],
+                        label=name if loss == "train_loss" else f"{name}, held out",
+                        marker="o" if len(epochs) == 1 else None,
+                    )
+        ax.set_xlabel("epoch")
+        ax.set_ylabel("loss")
+        ax.set_ylim(bottom=0)
+        ax.spines[["right", "top"]].set_visible(False)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        self.ax_ = ax
+        self.figure_ = ax.figure
+        return self
+
+    def frame(self) -> Any:
+        """Return the plotted numbers.
+
+        Returns
+        -------
+        frame : pandas.DataFrame with the columns network, epoch, train_loss and valid_loss
+            One row per network and epoch; NaN where nothing was held out.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("LearningHistoryDisplay.frame")
+        return pandas.DataFrame(
+            [
+                {"network": name, "epoch": epoch["epoch"]}
+                | {loss: float(epoch.get(loss, np.nan)) for loss in _LOSSES}
+                for name, history in self.histories.items()
+                for epoch in history
+            ]
+        )
