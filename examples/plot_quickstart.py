@@ -18,6 +18,7 @@ well they can.
 # track is in training and in test data at once.
 
 import time
+from pathlib import Path
 
 import numpy as np
 from sklearn.base import clone
@@ -71,7 +72,7 @@ print(f"{batch}, extracted in {time.perf_counter() - start:.1f} s")
 cnn = CNNClassifier(channels=(16, 32, 32, 48, 64), max_epochs=50, batch_size=4)
 moer = MixtureOfExpertsClassifier(
     experts=[(name, make_pipeline(domain, cnn)) for name, domain in domains],
-    mixer=RNNMixer(max_epochs=30, batch_size=4),
+    mixer=RNNMixer(max_epochs=20, batch_size=4),
     cv=StratifiedGroupKFold(3),
     n_jobs=2,
     random_state=0,
@@ -136,7 +137,7 @@ path = clips.data[test[0]]
 [opinions] = fitted.expert_predict_proba([path])
 [weight] = fitted.mixture_weights([path])
 [proba] = fitted.predict_proba([path])
-print(f"{path}\n")
+print("/".join(Path(path).parts[-2:]))
 print(f"{'':<14}{'weight':>6}  " + "".join(f"{genre:>12}" for genre in fitted.classes_))
 for name, share, row in zip(names, weight, opinions):
     print(f"{name:<14}{share:6.2f}  " + "".join(f"{value:12.2f}" for value in row))

@@ -25,8 +25,8 @@ deviation of 20 MFCC and their deltas with a support vector machine reach an acc
 four folds by track (chance level: 0.25).
 
 Each clip stays under the licence of its track (the package's own BSD licence does not apply to
-them). `artists`, `titles` and `licences` attribute them clip by clip, as does
-{attribution}
+them). `artists`, `titles` and `licences` attribute them clip by clip, as does ATTRIBUTION.md in the
+folder of the clips.
 """
 
 
@@ -94,6 +94,5 @@ def load_mini_genres(*, return_X_y=False):
             n_tracks=len(set(clips.groups)),
             n_artists=len(set(artists)),
             licences=", ".join(f"{name} ({n})" for name, n in sorted(Counter(licences).items())),
-            attribution=_FOLDER / "ATTRIBUTION.md",
         ),
     )
