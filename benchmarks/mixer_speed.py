@@ -96,7 +96,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
 
-    together = RNNMixer._n_together
+    together = RNNMixer()._n_together
     ours = RecurrentGate(N_EXPERTS, N_BINS)
     plain = PlainGate(ours)
     clips = torch.randn(BATCH_SIZE, N_BINS, N_FRAMES)

@@ -18,6 +18,7 @@ from ..experts._network import K2C2
 from ..experts._prediction import predict_logits
 from ..experts._training import ADAM_EPS, GenreNet, resolve_device
 from ._base import BaseMixer
+from ._gru import _BLOCK
 from ._recurrent import RecurrentGate
 
 # An expert that excludes the right genre altogether still leaves the loss finite.
@@ -327,8 +328,6 @@ class RNNMixer(GateMixer):
     True
     """
 
-    _n_together = 4  # its kernels take clips by fours, and a single one as long as four
-
     def __init__(
         self,
         hidden_size: int = 64,
@@ -351,6 +350,11 @@ class RNNMixer(GateMixer):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+
+    @property
+    def _n_together(self) -> int:  # type: ignore[override]
+        # The compiled layers take clips by fours, and spend as long on a single one.
+        return 1 if self.hidden_size % _BLOCK else _BLOCK
 
     def _module(
         self, n_experts: int, clip_shape: tuple[int, int], seed: int
