@@ -21,7 +21,7 @@ _CELLS_WORTH_A_THREAD = 1 << 13
 
 
 def predict_logits(
-    module: torch.nn.Module, X: NDArray[Any], device: torch.device, n_together: int = 1
+    module: torch.nn.Module, X: NDArray[Any], device: torch.device
 ) -> NDArray[np.float32]:
     """Return a module's outputs for many clips, read from their array bit by bit.
 
@@ -37,9 +37,6 @@ def predict_logits(
         Spectrograms.
     device : torch.device
         Where the module is.
-    n_together : int, default=1
-        Clips per call on the CPU, for modules that answer to several as fast as to one. The last
-        call is filled up with silence, so that a clip is always computed in the same way.
 
     Returns
     -------
@@ -47,21 +44,17 @@ def predict_logits(
         Outputs, float32.
     """
     module.eval()
-    on_cpu = device.type == "cpu"
-    batch_size = n_together if on_cpu else _GPU_BATCH
+    batch_size = 1 if device.type == "cpu" else _GPU_BATCH
 
     @torch.inference_mode()
     def outputs(start: int) -> NDArray[np.float32]:
-        given = X[start : start + batch_size]
-        clips = np.zeros((batch_size if on_cpu else len(given), *X.shape[1:]), dtype=np.float32)
-        clips[: len(given)] = given
+        clips = np.array(X[start : start + batch_size], dtype=np.float32)
         release_pages(X)
-        answers = module(torch.from_numpy(clips).to(device)).float().cpu().numpy()
-        return answers[: len(given)]
+        return module(torch.from_numpy(clips).to(device)).float().cpu().numpy()
 
     starts = range(0, len(X), batch_size)
-    n_threads = min(torch.get_num_threads(), len(starts), _MAX_CLIPS_AT_A_TIME)
-    if not on_cpu or n_threads == 1 or X[:1].size < _CELLS_WORTH_A_THREAD:
+    n_threads = min(torch.get_num_threads(), len(X), _MAX_CLIPS_AT_A_TIME)
+    if device.type != "cpu" or n_threads == 1 or X[:1].size < _CELLS_WORTH_A_THREAD:
         return np.concatenate([outputs(start) for start in starts])
     with ThreadPoolExecutor(n_threads, initializer=_work_alone) as threads:
         return np.concatenate(list(threads.map(outputs, starts)))

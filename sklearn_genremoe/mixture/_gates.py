@@ -18,7 +18,6 @@ from ..experts._network import K2C2
 from ..experts._prediction import predict_logits
 from ..experts._training import ADAM_EPS, GenreNet, resolve_device
 from ._base import BaseMixer
-from ._gru import _BLOCK
 from ._recurrent import RecurrentGate
 
 # An expert that excludes the right genre altogether still leaves the loss finite.
@@ -101,8 +100,6 @@ class GateMixer(BaseMixer):
     random_state: Any
     verbose: int
 
-    _n_together = 1  # clips that the network is asked about in one call
-
     def _module(
         self, n_experts: int, clip_shape: tuple[int, int], seed: int
     ) -> tuple[type[nn.Module], dict[str, Any]]:
@@ -144,8 +141,7 @@ class GateMixer(BaseMixer):
                 f"The clips have the shape {clips.shape[1:]}, but {type(self).__name__} was fitted "
                 f"on {self.clip_shape_} (bins, frames)."
             )
-        device = torch.device(self.net_.device)
-        logits = predict_logits(self.net_.module_, clips, device, self._n_together)
+        logits = predict_logits(self.net_.module_, clips, torch.device(self.net_.device))
         odds = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
         return odds / odds.sum(axis=1, keepdims=True)
 
@@ -350,11 +346,6 @@ class RNNMixer(GateMixer):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
-
-    @property
-    def _n_together(self) -> int:  # type: ignore[override]
-        # The compiled layers take clips by fours, and spend as long on a single one.
-        return 1 if self.hidden_size % _BLOCK else _BLOCK
 
     def _module(
         self, n_experts: int, clip_shape: tuple[int, int], seed: int

@@ -19,7 +19,6 @@ ALL = [
     StackingMixer(),
     CNNMixer(channels=(2,), max_epochs=1, device="cpu", random_state=0),
     RNNMixer(hidden_size=2, max_epochs=1, device="cpu", random_state=0),
-    RNNMixer(hidden_size=4, max_epochs=1, device="cpu", random_state=0),
 ]
 
 
