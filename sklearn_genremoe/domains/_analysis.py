@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 
-from ._kernels import mel_power, separated_mel_power
+from ._kernels import masked_mel_power, mel_power
 from ._median import running_median
 
 _MIN_POWER = 1e-10  # -100 dB, as in librosa.power_to_db
@@ -163,44 +163,20 @@ class ClipAnalysis:
         return harmonic, running_median(self.amplitude(n_fft, hop_length), kernel_size)
 
     def _mel_power(self, n_fft, hop_length, n_mels, fmin, fmax, part, separation):
-        if part != "original":
-            args = (n_fft, hop_length, n_mels, fmin, fmax, separation)
-            return self._once(self._separated_mel_power, *args)[int(part == "percussive")]
-        bands = mel_filterbank(self.sample_rate, n_fft, n_mels, fmin, fmax)
-        return mel_power(self.amplitude(n_fft, hop_length), bands.weights, bands.first, bands.last)
-
-    def _separated_mel_power(self, n_fft, hop_length, n_mels, fmin, fmax, separation):
-        bands = mel_filterbank(self.sample_rate, n_fft, n_mels, fmin, fmax)
-        return separated_mel_power(
-            self.amplitude(n_fft, hop_length),
-            self.medians(n_fft, hop_length, separation.kernel_size),
-            separation.margin,
-            separation.power,
-            bands.weights,
-            bands.first,
-            bands.last,
-        )
-
-
-class MelBands(NamedTuple):
-    """Triangular bands on Slaney's mel scale.
-
-    Attributes
-    ----------
-    weights : ndarray of shape (n_mels, 1 + n_fft // 2), dtype float32
-        The bands, with Slaney's area normalisation.
-    first, last : ndarray of shape (1 + n_fft // 2,), dtype int
-        ``weights[:, bin]`` is zero outside ``first[bin] <= band < last[bin]``.
-    """
-
-    weights: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
+        amplitude = self.amplitude(n_fft, hop_length)
+        weights, first, last = mel_filterbank(self.sample_rate, n_fft, n_mels, fmin, fmax)
+        if part == "original":
+            return mel_power(amplitude, weights, first, last)
+        wanted, other = self.medians(n_fft, hop_length, separation.kernel_size)
+        if part == "percussive":
+            wanted, other = other, wanted
+        margin, exponent = separation.margin, separation.power
+        return masked_mel_power(amplitude, wanted, other, margin, exponent, weights, first, last)
 
 
 @lru_cache(maxsize=32)
 def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
-    """Return mel bands, made once per set of parameters.
+    """Return the Slaney mel filterbank, and to which bands each frequency bin belongs.
 
     Parameters
     ----------
@@ -209,13 +185,10 @@ def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
 
     Returns
     -------
-    bands : MelBands
-        The bands.
-
-    Raises
-    ------
-    ValueError
-        There are no such bands, or some would be empty.
+    weights : ndarray of shape (n_mels, 1 + n_fft // 2), dtype float32
+        Slaney's scale and area normalisation.
+    first, last : ndarray of shape (1 + n_fft // 2,), dtype int
+        ``weights[:, bin]`` is zero outside ``first[bin] <= band < last[bin]``.
     """
     nyquist = sample_rate / 2
     top = nyquist if fmax is None else fmax
@@ -239,7 +212,7 @@ def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
     filled = weights > 0
     first = np.argmax(filled, axis=0)
     last = first + np.count_nonzero(filled, axis=0)
-    return MelBands(weights, first, last)
+    return weights, first, last
 
 
 def power_to_db(power, top_db):

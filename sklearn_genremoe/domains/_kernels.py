@@ -36,49 +36,44 @@ def mel_power(amplitude, weights, first, last):
 
 
 @compiled
-def separated_mel_power(amplitude, medians, margin, exponent, weights, first, last):
-    """Sum the power of the harmonic and of the percussive part over mel bands.
+def masked_mel_power(amplitude, wanted, other, margin, exponent, weights, first, last):
+    """Sum the power of what a soft mask lets through over mel bands.
 
-    Each part is what a soft mask lets through, ``own**exponent / (own**exponent + (margin *
-    other)**exponent)`` of its own median and the other; where both are empty the mask is 0.5 if
-    the margin is 1, so that masks sum to 1, else 0.
+    The mask is ``wanted**exponent / (wanted**exponent + (margin * other)**exponent)``; where both
+    are empty it is 0.5 if the margin is 1, so that masks sum to 1, else 0.
 
     Parameters
     ----------
-    amplitude : ndarray of shape (n_bins, n_frames), dtype float32
-        The spectrogram.
-    medians : tuple of two ndarray of shape (n_bins, n_frames), dtype float32
-        Its medians along time and along frequency.
+    amplitude, wanted, other : ndarray of shape (n_bins, n_frames), dtype float32
+        The spectrogram, and what two filters made of it.
     margin, exponent : float
-        The constants of the masks.
+        The constants of the mask.
     weights, first, last : ndarray
         The bands, as for `mel_power`.
 
     Returns
     -------
-    sums : ndarray of shape (2, n_bands, n_frames), dtype float32
-        ``weights @ (mask * amplitude)**2`` of both parts.
+    sums : ndarray of shape (n_bands, n_frames), dtype float32
+        ``weights @ (mask * amplitude)**2``.
     """
     n_bins, n_frames = amplitude.shape
-    sums = np.zeros((2, len(weights), n_frames), dtype=np.float32)
+    sums = np.zeros((len(weights), n_frames), dtype=np.float32)
     power = np.empty(n_frames, dtype=np.float32)
     margin = np.float32(margin)
     both_empty = np.float32(0.5) if margin == 1 else np.float32(0)
     for row in range(n_bins):
-        for part in range(2):
-            own, other = medians[part][row], medians[1 - part][row]
-            if exponent == 2:  # decided out here: the inner loop vectorises without powers
-                for i in range(n_frames):
-                    a, b = own[i], other[i] * margin
-                    ratio = _ratio(a, b)
-                    mask = _mask(a, b, ratio * ratio, both_empty)
-                    power[i] = (mask * amplitude[row, i]) ** 2
-            else:
-                for i in range(n_frames):
-                    a, b = own[i], other[i] * margin
-                    mask = _mask(a, b, np.float32(_ratio(a, b) ** exponent), both_empty)
-                    power[i] = (mask * amplitude[row, i]) ** 2
-            _add_to_bands(power, row, weights, first, last, sums[part])
+        if exponent == 2:  # decided outside of the inner loop, which vectorises without powers
+            for i in range(n_frames):
+                a, b = wanted[row, i], other[row, i] * margin
+                ratio = _ratio(a, b)
+                mask = _mask(a, b, ratio * ratio, both_empty)
+                power[i] = (mask * amplitude[row, i]) ** 2
+        else:
+            for i in range(n_frames):
+                a, b = wanted[row, i], other[row, i] * margin
+                mask = _mask(a, b, np.float32(_ratio(a, b) ** exponent), both_empty)
+                power[i] = (mask * amplitude[row, i]) ** 2
+        _add_to_bands(power, row, weights, first, last, sums)
     return sums
 
 
