@@ -25,6 +25,7 @@ def resolve_pool_sizes(
     input_shape: tuple[int, int],
     n_blocks: int = 5,
     pool_sizes: str | Sequence[tuple[int, int]] = "auto",
+    padding: str = "valid",
 ) -> tuple[tuple[int, int], ...]:
     """Choose how far each block pools, so that one value per channel is left at the end.
 
@@ -38,6 +39,8 @@ def resolve_pool_sizes(
         "auto" gives the paper's pools for the paper's three shapes, and for any other shape
         spreads the reduction evenly over the blocks: along each axis, a block with ``k``
         blocks left to go divides the size ``s`` by the ``k``-th root of ``s``.
+    padding : {"valid", "same"}, default="valid"
+        Padding of the convolutions. The paper's pools are for "valid".
 
     Returns
     -------
@@ -62,9 +65,9 @@ def resolve_pool_sizes(
                 f"pool_sizes={pool_sizes!r} is not known. Give 'auto' or one pair (bins, frames) "
                 f"per block."
             )
-        if n_blocks == 5 and input_shape in _PAPER_POOL_SIZES:
+        if n_blocks == 5 and padding == "valid" and input_shape in _PAPER_POOL_SIZES:
             return _PAPER_POOL_SIZES[input_shape]
-        bins, frames = (_spread(size, n_blocks) for size in input_shape)
+        bins, frames = (_spread(size, n_blocks, padding) for size in input_shape)
         return tuple(zip(bins, frames))
     given = tuple(tuple(int(size) for size in pair) for pair in pool_sizes)
     if len(given) != n_blocks or any(len(pair) != 2 or min(pair) < 1 for pair in given):
@@ -75,19 +78,19 @@ def resolve_pool_sizes(
     return given  # type: ignore[return-value]
 
 
-def _spread(size: int, n_blocks: int) -> list[int]:
+def _spread(size: int, n_blocks: int, padding: str) -> list[int]:
     """Return pools along one axis that leave a single value after the last block."""
     pools = []
     for blocks_left in range(n_blocks, 0, -1):
-        size = size_after_conv(size)
+        size = size_after_conv(size, padding)
         pools.append(size if blocks_left == 1 else max(1, round(size ** (1 / blocks_left))))
         size = size_after_pool(size, pools[-1])
     return pools
 
 
-def size_after_conv(size: int) -> int:
-    """Return the length of an axis after the convolution, which pads only what is too short."""
-    return size - KERNEL_SIZE + 1 if size >= KERNEL_SIZE else size
+def size_after_conv(size: int, padding: str = "valid") -> int:
+    """Return the length of an axis after the convolution."""
+    return size - KERNEL_SIZE + 1 + 2 * conv_padding(size, padding)
 
 
 def size_after_pool(size: int, pool: int) -> int:
@@ -95,10 +98,9 @@ def size_after_pool(size: int, pool: int) -> int:
     return -(-size // pool)
 
 
-def conv_padding(shape: tuple[int, int]) -> tuple[int, int]:
-    """Return the zeros that the convolution needs on each side of an axis below its kernel."""
-    bins, frames = (0 if size >= KERNEL_SIZE else KERNEL_SIZE // 2 for size in shape)
-    return bins, frames
+def conv_padding(size: int, padding: str = "valid") -> int:
+    """Return the zeros on each side of an axis; without any it has to be as long as the kernel."""
+    return KERNEL_SIZE // 2 if padding == "same" or size < KERNEL_SIZE else 0
 
 
 def pool_padding(shape: tuple[int, int], pool: tuple[int, int]) -> tuple[int, int]:
@@ -126,6 +128,10 @@ class ConvBlock(nn.Module):
         Bins and frames before.
     pool_size : tuple of (int, int)
         Pooling window and stride over bins and frames.
+    padding : {"valid", "same"}, default="valid"
+        Padding of the convolution.
+    norm_momentum : float, default=0.01
+        Weight of the newest batch in the running statistics.
     """
 
     def __init__(
@@ -134,18 +140,19 @@ class ConvBlock(nn.Module):
         out_channels: int,
         input_shape: tuple[int, int],
         pool_size: tuple[int, int],
+        padding: str = "valid",
+        norm_momentum: float = 0.01,
     ) -> None:
         super().__init__()
-        bins, frames = (size_after_conv(size) for size in input_shape)
+        bins, frames = (size_after_conv(size, padding) for size in input_shape)
         self.pooling = Pooling(
             pool_size,
             pool_padding((bins, frames), pool_size),
             (size_after_pool(bins, pool_size[0]), size_after_pool(frames, pool_size[1])),
         )
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, KERNEL_SIZE, padding=conv_padding(input_shape)
-        )
-        self.norm = BatchNorm(out_channels)
+        zeros_at_edges = tuple(conv_padding(size, padding) for size in input_shape)
+        self.conv = nn.Conv2d(in_channels, out_channels, KERNEL_SIZE, padding=zeros_at_edges)
+        self.norm = BatchNorm(out_channels, momentum=norm_momentum)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, in_channels, bins, frames) to (n, out_channels, fewer bins, fewer frames)."""
@@ -202,7 +209,7 @@ class ConvBlock(nn.Module):
         return F.elu_(self._pool(F.conv2d(x, weight, bias, padding=conv.padding)))
 
     def _single_channel(self, x: torch.Tensor) -> torch.Tensor:
-        bins, frames = conv_padding((x.shape[2], x.shape[3]))
+        bins, frames = self.conv.padding
         return F.pad(x, (frames, frames, bins, bins)).squeeze(1).contiguous()
 
 
