@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from skorch.callbacks import Callback, EarlyStopping
 from tqdm.auto import tqdm
 
@@ -40,6 +41,37 @@ class InverseTimeDecay(Callback):
             for group in net.optimizer_.param_groups:
                 group["lr"] = self.lr / (1 + self.decay * self.n_updates_)
             self.n_updates_ += 1
+
+
+class OneCycle(Callback):
+    """Raise the learning rate to its peak, then let it fall to nothing, once per training.
+
+    The schedule of :class:`torch.optim.lr_scheduler.OneCycleLR` with its defaults: from lr/25 up
+    to lr during the first 30 % of the updates, then down along a cosine. What Adam remembers is
+    shortest at the peak.
+
+    Parameters
+    ----------
+    lr : float
+        The peak.
+    """
+
+    def __init__(self, lr: float) -> None:
+        self.lr = lr
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Lay out the cycle over all updates of this training."""
+        n_updates = net.max_epochs * len(net.get_iterator(X, training=True))
+        self.schedule_ = torch.optim.lr_scheduler.OneCycleLR(
+            net.optimizer_, self.lr, total_steps=n_updates + 1
+        )
+
+    def on_batch_end(
+        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        """Go on to the rate of the next update."""
+        if training:
+            self.schedule_.step()
 
 
 class ValidationStopping(EarlyStopping):

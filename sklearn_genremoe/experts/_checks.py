@@ -16,6 +16,13 @@ from sklearn.utils.validation import validate_data
 from .._sklearn_compat import _check_sample_weight
 from ..domains import DomainBatch
 from ..domains._rows import release_pages
+from ._augment import as_sequence
+
+_CHOICES = {
+    "padding": ("valid", "same"),
+    "pooling": ("flatten", "statistics"),
+    "schedule": ("inverse_time", "one_cycle"),
+}
 
 # The search for NaN looks at about this many bytes at a time.
 _CHUNK_BYTES = 1 << 24
@@ -35,6 +42,37 @@ def check_parameters(estimator: Any) -> None:
     check_scalar(estimator.lr, "lr", Real, min_val=0, include_boundaries="neither")
     check_scalar(estimator.lr_decay, "lr_decay", Real, min_val=0)
     check_scalar(estimator.early_stopping, "early_stopping", Integral, min_val=0)
+    check_scalar(
+        estimator.norm_momentum,
+        "norm_momentum",
+        Real,
+        min_val=0,
+        max_val=1,
+        include_boundaries="right",
+    )
+    check_scalar(estimator.weight_decay, "weight_decay", Real, min_val=0)
+    check_scalar(
+        estimator.label_smoothing,
+        "label_smoothing",
+        Real,
+        min_val=0,
+        max_val=1,
+        include_boundaries="left",
+    )
+    if estimator.crop_frames is not None:
+        check_scalar(estimator.crop_frames, "crop_frames", Integral, min_val=1)
+    for name, accepted in _CHOICES.items():
+        if getattr(estimator, name) not in accepted:
+            raise ValueError(
+                f"{name}={getattr(estimator, name)!r} is not known; use one of "
+                f"{', '.join(map(repr, accepted))}."
+            )
+    for augmentation in as_sequence(estimator.augment):
+        if not callable(augmentation) and not hasattr(augmentation, "blend"):
+            raise TypeError(
+                f"augment holds {augmentation!r}, which is neither a function of clips and a "
+                "random generator nor a Mixup."
+            )
     if estimator.validation_fraction is not None:
         check_scalar(
             estimator.validation_fraction,

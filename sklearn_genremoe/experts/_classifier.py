@@ -16,7 +16,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 
-from ._callbacks import InverseTimeDecay, ProgressBar, ValidationStopping
+from ._augment import Mixup, RandomCrop, as_sequence
+from ._callbacks import InverseTimeDecay, OneCycle, ProgressBar, ValidationStopping
 from ._checks import check_groups, check_labels, check_parameters, check_spectrograms
 from ._clips import ClipDataset, merge_duplicates, split_validation
 from ._network import K2C2
@@ -26,11 +27,13 @@ from ._training import ADAM_EPS, GenreNet, resolve_device
 # Epochs without improvement that early_stopping=True waits for.
 _PATIENCE = 10
 
+Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor] | Mixup
+
 
 class CNNClassifier(ClassifierMixin, BaseEstimator):
     r"""Convolutional network that tells genres apart in one kind of spectrogram.
 
-    The paper's expert, "k2c2": blocks of convolution 3 x 3, batch normalisation, ELU and
+    The paper's expert [1]_, "k2c2": blocks of convolution 3 x 3, batch normalisation, ELU and
     max-pooling, then one dense layer with softmax, :math:`h(x) \in [0, 1]^K`. It is trained to
     minimise :math:`-\log h_y(x)` by Adam (epsilon 1e-7) with the learning rate
 
@@ -38,6 +41,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     for update :math:`t = 0, 1, \ldots` A skorch net does the training and stays at hand as
     ``net_``.
+
+    That is the paper's recipe. The parameters from `padding` on are those of another one, for a
+    few hundred clips, which :func:`~sklearn_genremoe.default_experts` puts together.
 
     Training is defined on the *multiset* of clips. The order of the clips in `X` doesn't matter,
     a clip that is there twice counts as one with weight two, and one with weight zero as absent.
@@ -60,10 +66,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         Learning rate of the first update.
     lr_decay : float, default=1e-2
         Decay per update.
-    augment : callable or None, default=None
-        Applied to each training batch: ``augment(clips, rng)`` takes a float32 tensor of shape
-        (n_clips, n_bins, n_frames) and a :class:`numpy.random.Generator` and returns a tensor
-        of the same shape.
+    augment : callable, sequence of callable or None, default=None
+        Applied to each training batch, one after the other: :class:`~experts.TimeMask`,
+        :class:`~experts.FrequencyMask`, :class:`~experts.Mixup`, or a function of your own,
+        ``augment(clips, rng)``, which takes a float32 tensor of shape (n_clips, n_bins,
+        n_frames) and a :class:`numpy.random.Generator` and returns a tensor of the same shape.
     validation_fraction : float or None, default=None
         Share of the clips, between 0 and 1, that is held out to watch the loss on: stratified by
         class, and by whole groups where `fit` is given `groups`. None trains on everything.
@@ -87,6 +94,31 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         held-out clips. The same value gives the same network, in other processes too.
     verbose : int, default=0
         Above zero, show a progress bar.
+    padding : {"valid", "same"}, default="valid"
+        Padding of the convolutions: none, or zeros so that they keep the size.
+    pooling : {"flatten", "statistics"}, default="flatten"
+        What of the last block the dense layer sees: all of it, or mean, maximum and deviation
+        over time of each filter.
+    norm_momentum : float, default=0.01
+        Weight of the newest batch in the running statistics of batch normalisation, in (0, 1].
+        The paper's value needs some hundred updates to settle.
+    scale_bins : bool, default=False
+        Whether to shift and scale each bin to mean 0 and deviation 1 over the training clips.
+    center_bins : bool, default=False
+        Whether to take the mean over time off each bin of a clip, and with it the colour of the
+        recording.
+    crop_frames : int or None, default=None
+        Train on random stretches of that many frames, drawn anew in every epoch, and average the
+        probabilities of windows of that length, overlapping by half, in prediction. None, or
+        more than there are, takes whole clips.
+    schedule : {"inverse_time", "one_cycle"}, default="inverse_time"
+        Learning rate over the updates: as above, or up to `lr` and down to nothing once per
+        fit [2]_, and `lr_decay` is not used.
+    weight_decay : float, default=0.0
+        Decoupled weight decay (AdamW) of kernels and dense weights, as a factor of the learning
+        rate.
+    label_smoothing : float, default=0.0
+        Share of the target that is spread over all classes, in [0, 1).
 
     Attributes
     ----------
@@ -112,8 +144,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     References
     ----------
-    Yi, Chen, Gu, "Mixture of CNN Experts from Multiple Acoustic Feature Domain for Music Genre
-    Classification", APSIPA 2019.
+    .. [1] Yi, Chen, Gu, "Mixture of CNN Experts from Multiple Acoustic Feature Domain for Music
+       Genre Classification", APSIPA 2019.
+    .. [2] Smith, Topin, "Super-convergence: Very fast training of neural networks using large
+       learning rates", 2018.
 
     Examples
     --------
@@ -147,7 +181,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         batch_size: int = 16,
         lr: float = 5e-3,
         lr_decay: float = 1e-2,
-        augment: Callable[[torch.Tensor, np.random.Generator], torch.Tensor] | None = None,
+        augment: Augmentation | Sequence[Augmentation] | None = None,
         validation_fraction: float | None = None,
         early_stopping: bool | int = False,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -156,6 +190,16 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
+        *,
+        padding: str = "valid",
+        pooling: str = "flatten",
+        norm_momentum: float = 0.01,
+        scale_bins: bool = False,
+        center_bins: bool = False,
+        crop_frames: int | None = None,
+        schedule: str = "inverse_time",
+        weight_decay: float = 0.0,
+        label_smoothing: float = 0.0,
     ) -> None:
         self.channels = channels
         self.pool_sizes = pool_sizes
@@ -173,6 +217,15 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
+        self.padding = padding
+        self.pooling = pooling
+        self.norm_momentum = norm_momentum
+        self.scale_bins = scale_bins
+        self.center_bins = center_bins
+        self.crop_frames = crop_frames
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -387,7 +440,16 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def _make_net(self) -> GenreNet:
         """Return a new net for `classes_` and `input_shape_`."""
-        callbacks: list[Any] = [InverseTimeDecay(self.lr, self.lr_decay)]
+        n_bins, n_frames = self.input_shape_
+        augment = as_sequence(self.augment)
+        length = min(n_frames, self.crop_frames or n_frames)
+        if length < n_frames:
+            augment = [RandomCrop(length), *augment]
+        callbacks: list[Any] = [
+            OneCycle(self.lr)
+            if self.schedule == "one_cycle"
+            else InverseTimeDecay(self.lr, self.lr_decay)
+        ]
         if self.early_stopping:
             patience = _PATIENCE if self.early_stopping is True else int(self.early_stopping)
             callbacks.append(ValidationStopping(patience=patience, threshold=0, load_best=True))
@@ -396,14 +458,26 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         net = GenreNet(
             K2C2,
             module__n_classes=len(self.classes_),
-            module__input_shape=self.input_shape_,
+            module__input_shape=(n_bins, length),
             module__channels=tuple(self.channels),
             module__pool_sizes=self.pool_sizes,
             module__dropout=self.dropout,
+            module__padding=self.padding,
+            module__pooling=self.pooling,
+            module__norm_momentum=self.norm_momentum,
+            module__scale_bins=self.scale_bins,
+            module__center_bins=self.center_bins,
             criterion=torch.nn.CrossEntropyLoss,
             criterion__reduction="none",
-            optimizer=torch.optim.Adam,
+            criterion__label_smoothing=self.label_smoothing,
+            # Without weight decay this is Adam.
+            optimizer=torch.optim.AdamW,
             optimizer__eps=ADAM_EPS,
+            optimizer__weight_decay=0.0,
+            optimizer__param_groups=[
+                (name, {"weight_decay": self.weight_decay})
+                for name in ("blocks.*.conv.weight", "head.weight")
+            ],
             lr=self.lr,
             batch_size=self.batch_size,
             train_split=None,
@@ -411,7 +485,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             classes=list(range(len(self.classes_))),
             device=str(resolve_device(self.device)),
             seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
-            augment=self.augment,
+            augment=augment,
             verbose=0,
         )
         return net.initialize()
@@ -419,6 +493,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     def _train(
         self, net: GenreNet, dataset: ClipDataset, epochs: int, validation: Any = None
     ) -> None:
+        scaling = net.module_.scaling
+        if scaling is not None and not len(net.history):
+            scaling.set_statistics(*dataset.bin_statistics())
         net.train(dataset.on(net.device), epochs, validation)
         self.net_ = net
         self.history_ = net.history

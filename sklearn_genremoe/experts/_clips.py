@@ -163,6 +163,28 @@ class ClipDataset(torch.utils.data.Dataset):
         weights = torch.from_numpy(self.weights[batch])
         return {"X": clips, "sample_weight": weights}, torch.from_numpy(self.y[batch])
 
+    def bin_statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mean and deviation of each bin over all clips, weighted, (n_bins,) each.
+
+        The deviation of a bin is zero where it is within rounding of that.
+        """
+        n_bins, n_frames = self.X.shape[1:]
+        total, square = np.zeros(n_bins), np.zeros(n_bins)
+        for batch in self._pieces():
+            clips = self[batch][0]["X"].numpy().astype(np.float64)
+            total += np.einsum("n,nbt->b", self.weights[batch], clips)
+            square += np.einsum("n,nbt,nbt->b", self.weights[batch], clips, clips)
+        n_cells = self.weights.sum(dtype=np.float64) * n_frames
+        mean, power = total / n_cells, square / n_cells
+        variance = power - mean**2
+        variance[variance < 1e-12 * power] = 0
+        return torch.from_numpy(mean), torch.from_numpy(np.sqrt(variance))
+
+    def _pieces(self) -> list[NDArray[np.intp]]:
+        """Return the positions of all clips, in pieces that are small in memory."""
+        step = max(1, _CHUNK_BYTES // (4 * int(np.prod(self.X.shape[1:]))))
+        return np.split(np.arange(len(self)), range(step, len(self), step))
+
     def take(self, which: NDArray[np.intp]) -> ClipDataset:
         """Return the dataset of some of the clips; their spectrograms are not copied."""
         return ClipDataset(self.X, self.y[which], self.rows[which], self.weights[which])
@@ -193,7 +215,6 @@ class ClipDataset(torch.utils.data.Dataset):
             Where to put them.
         """
         clips = torch.empty(len(self), *self.X.shape[1:], device=device)
-        step = max(1, _CHUNK_BYTES // (4 * clips[0].numel()))
-        for batch in np.split(np.arange(len(self)), range(step, len(self), step)):
+        for batch in self._pieces():
             clips[batch[0] : batch[-1] + 1] = self[batch][0]["X"]
         return ClipDataset(clips, self.y, np.arange(len(self)), self.weights)

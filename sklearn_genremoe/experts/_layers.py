@@ -63,6 +63,33 @@ class BatchNorm(nn.Module):
             self.running_var.lerp_((variance * n_values / (n_values - 1)).float(), self.momentum)
 
 
+class BinScaling(nn.Module):
+    """Shift and scale each bin by fixed numbers, so that bins of different loudness count alike.
+
+    Parameters
+    ----------
+    n_bins : int
+        Number of bins.
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    def __init__(self, n_bins: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_bins))
+        self.register_buffer("deviation", torch.ones(n_bins))
+
+    def set_statistics(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:
+        """Take over mean and deviation of each bin; one that never varies is only shifted."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ``x`` of shape (n, n_bins, n_frames) with its bins shifted and scaled."""
+        return (x - self.mean[:, None]) / self.deviation[:, None]
+
+
 class Dropout(nn.Module):
     """Dropout that draws from a generator of its own.
 

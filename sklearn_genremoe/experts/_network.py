@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ._fused import FirstBlock, NormPoolELU, Pooling, conv_pool_elu
-from ._layers import BatchNorm, Dropout
+from ._layers import BatchNorm, BinScaling, Dropout
 
 KERNEL_SIZE = 3
 
@@ -216,8 +217,8 @@ class ConvBlock(nn.Module):
 class K2C2(nn.Module):
     """The paper's expert network: convolutional blocks, then one dense layer.
 
-    Each block is a 3 x 3 convolution without padding, batch normalisation, ELU and max-pooling
-    with TensorFlow's 'same' padding. Kernels start Glorot-uniform, biases at zero.
+    Each block is a 3 x 3 convolution, batch normalisation, ELU and max-pooling with TensorFlow's
+    'same' padding. Kernels start Glorot-uniform, biases at zero. The defaults are the paper's.
 
     Parameters
     ----------
@@ -225,13 +226,26 @@ class K2C2(nn.Module):
         Number of outputs.
     input_shape : tuple of (int, int)
         Bins and frames of the spectrograms. Any size works: an axis that is shorter than the
-        kernel is padded by one zero on each side.
+        kernel is padded by one zero on each side. Longer spectrograms are looked at in windows
+        of that many frames, see :meth:`forward`.
     channels : sequence of int, default=(64, 128, 128, 192, 256)
         Filters of each block.
     pool_sizes : "auto" or sequence of (int, int), default="auto"
         Pooling over bins and frames in each block. "auto": see :func:`resolve_pool_sizes`.
     dropout : float, default=0.0
-        Share of the flattened features that is set to zero before the dense layer in training.
+        Share of the features that is set to zero before the dense layer in training.
+    padding : {"valid", "same"}, default="valid"
+        Whether the convolutions see zeros beyond the edges, so that sizes stay what they are.
+    pooling : {"flatten", "statistics"}, default="flatten"
+        What of the last block the dense layer sees: all of it, or mean, maximum and deviation
+        over time, after the mean over bins.
+    norm_momentum : float, default=0.01
+        Weight of the newest batch in the running statistics of batch normalisation.
+    scale_bins : bool, default=False
+        Whether each bin is shifted and scaled to mean 0 and deviation 1 over the training clips,
+        whose statistics are set by :meth:`BinScaling.set_statistics`.
+    center_bins : bool, default=False
+        Whether the mean over its frames is taken off each bin of each window.
 
     References
     ----------
@@ -256,27 +270,88 @@ class K2C2(nn.Module):
         channels: Sequence[int] = (64, 128, 128, 192, 256),
         pool_sizes: str | Sequence[tuple[int, int]] = "auto",
         dropout: float = 0.0,
+        padding: str = "valid",
+        pooling: str = "flatten",
+        norm_momentum: float = 0.01,
+        scale_bins: bool = False,
+        center_bins: bool = False,
     ) -> None:
         super().__init__()
         self.input_shape = shape = (int(input_shape[0]), int(input_shape[1]))
+        self.pooling = pooling
+        self.center_bins = center_bins
+        self.scaling = BinScaling(shape[0]) if scale_bins else None
         in_channels = 1
         self.blocks = nn.ModuleList()
         for out_channels, pool_size in zip(
-            channels, resolve_pool_sizes(shape, len(channels), pool_sizes)
+            channels, resolve_pool_sizes(shape, len(channels), pool_sizes, padding)
         ):
-            block = ConvBlock(in_channels, out_channels, shape, pool_size)
+            block = ConvBlock(in_channels, out_channels, shape, pool_size, padding, norm_momentum)
             self.blocks.append(block)
             in_channels, shape = out_channels, block.pooling.output_shape
         self.dropout = Dropout(dropout)
-        self.head = nn.Linear(in_channels * shape[0] * shape[1], n_classes)
+        n_values = 3 if pooling == "statistics" else shape[0] * shape[1]
+        self.head = nn.Linear(in_channels * n_values, n_classes)
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
-        """Return logits of shape (n, n_classes) for spectrograms of shape (n, bins, frames)."""
-        x = X.unsqueeze(1)
+        """Return logits of shape (n, n_classes) for spectrograms of shape (n, bins, frames).
+
+        A spectrogram with more frames than `input_shape` says is looked at in windows that
+        overlap by half; its logits are then the logarithms of the mean of their probabilities.
+        """
+        length = self.input_shape[1]
+        if X.shape[2] <= length:
+            return self._logits(X)
+        starts = window_starts(X.shape[2], length)
+        windows = torch.stack([X[:, :, start : start + length] for start in starts], dim=1)
+        log_proba = self._logits(windows.flatten(0, 1)).float().log_softmax(dim=1)
+        return log_proba.unflatten(0, windows.shape[:2]).logsumexp(dim=1) - math.log(len(starts))
+
+    def _logits(self, x: torch.Tensor) -> torch.Tensor:
+        if self.scaling is not None:
+            x = self.scaling(x)
+        if self.center_bins:
+            x = x - x.mean(dim=2, keepdim=True)
+        x = x.unsqueeze(1)
         for block in self.blocks:
             x = block(x)
-        return self.head(self.dropout(x.flatten(1)))
+        return self.head(self.dropout(self._features(x)))
+
+    def _features(self, x: torch.Tensor) -> torch.Tensor:
+        if self.pooling == "flatten":
+            return x.flatten(1)
+        x = x.mean(dim=2)
+        mean = x.mean(dim=2)
+        # The constant keeps the slope of the root finite where nothing varies.
+        deviation = ((x - mean.unsqueeze(2)).square().mean(dim=2) + 1e-5).sqrt()
+        return torch.cat([mean, x.amax(dim=2), deviation], dim=1)
+
+
+def window_starts(n_frames: int, length: int) -> list[int]:
+    """Return where windows begin that overlap by half and together cover all frames.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames to cover, at least `length`.
+    length : int
+        Frames of a window.
+
+    Returns
+    -------
+    starts : list of int
+        Ascending; the last window ends with the last frame.
+
+    Examples
+    --------
+    >>> window_starts(10, 4)
+    [0, 2, 4, 6]
+    >>> window_starts(9, 4)
+    [0, 2, 4, 5]
+    """
+    last = n_frames - length
+    return [*range(0, last, max(1, length // 2)), last]

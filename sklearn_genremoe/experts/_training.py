@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -90,8 +90,10 @@ class Batches:
         Clips per batch; the last one may have fewer.
     rng : numpy.random.Generator or None, default=None
         Draws a new order at each pass; None keeps the order.
-    augment : callable or None, default=None
-        Called with the clips of a batch, a tensor, and ``rng``; returns a tensor like it.
+    augment : sequence of callable, default=()
+        What changes each batch, one after the other: called with its clips, a tensor, and
+        ``rng``, returns a tensor. Those with a method ``blend``, such as
+        :class:`~sklearn_genremoe.experts.Mixup`, blend clips and labels instead.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class Batches:
         dataset: Any,
         batch_size: int,
         rng: np.random.Generator | None = None,
-        augment: Callable[[torch.Tensor, np.random.Generator | None], torch.Tensor] | None = None,
+        augment: Sequence[Any] = (),
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
@@ -114,11 +116,26 @@ class Batches:
         order = np.arange(n_clips) if self.rng is None else self.rng.permutation(n_clips)
         for start in range(0, n_clips, self.batch_size):
             inputs, y = self.dataset[order[start : start + self.batch_size]]
-            if self.augment is not None and isinstance(inputs, dict):
-                inputs = {**inputs, "X": self.augment(inputs["X"], self.rng)}
-            elif self.augment is not None:
-                inputs = self.augment(torch.as_tensor(inputs), self.rng)
+            if self.augment and not isinstance(inputs, dict):
+                inputs = {"X": torch.as_tensor(inputs), "sample_weight": torch.ones(len(inputs))}
+            for augmentation in self.augment:
+                if hasattr(augmentation, "blend"):
+                    inputs = self._blend(inputs, y, augmentation)
+                else:
+                    inputs = {**inputs, "X": augmentation(inputs["X"], self.rng)}
             yield inputs, y
+
+    def _blend(self, inputs: dict[str, Any], y: torch.Tensor, augmentation: Any) -> dict[str, Any]:
+        """Blend clips with partners, of whom the loss has to know label, weight and share."""
+        X, weight = inputs["X"], inputs["sample_weight"]
+        partner, share = augmentation.blend(len(X), self.rng)
+        partner = torch.from_numpy(partner)
+        return {
+            "X": torch.lerp(X[partner.to(X.device)], X, share),
+            "sample_weight": share * weight,
+            "partner": y[partner],
+            "partner_weight": (1 - share) * weight[partner],
+        }
 
 
 class _EnoughEpochs(Exception):
@@ -139,16 +156,17 @@ class GenreNet(NeuralNetClassifier):
         Class of the network.
     seed : int, default=0
         Determines the initial network and the order of the clips.
-    augment : callable or None, default=None
-        Called with the clips of a training batch, a tensor on the network's device, and a
-        :class:`numpy.random.Generator`; returns a tensor of the same shape.
+    augment : sequence of callable, default=()
+        What changes the training batches, see :class:`Batches`.
     **kwargs
         Everything else that :class:`skorch.NeuralNetClassifier` takes.
     """
 
     module_: torch.nn.Module
 
-    def __init__(self, module: Any, seed: int = 0, augment: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self, module: Any, seed: int = 0, augment: Sequence[Any] = (), **kwargs: Any
+    ) -> None:
         super().__init__(module, **kwargs)
         self.seed = seed
         self.augment = augment
@@ -247,7 +265,12 @@ class GenreNet(NeuralNetClassifier):
         if not isinstance(X, dict):
             return losses.mean()
         weight = X["sample_weight"].to(losses.device)
-        return (weight * losses).sum() / weight.sum()
+        total, weights = (weight * losses).sum(), weight.sum()
+        if "partner" in X:
+            of_partners = super().get_loss(y_pred, X["partner"], X=X, training=training)
+            weight = X["partner_weight"].to(losses.device)
+            total, weights = total + (weight * of_partners).sum(), weights + weight.sum()
+        return total / weights
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:

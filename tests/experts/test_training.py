@@ -131,11 +131,11 @@ def test_augmentation_sees_training_batches_only() -> None:
         seen.append(tuple(clips.shape))
         return clips * float(rng.integers(1))
 
-    net = make_net(augment=silence)
+    net = make_net(augment=[silence])
     net.train(make_dataset(), 1, validation=make_dataset(6))
     assert seen == [(4, 2, 3), (4, 2, 3), (2, 2, 3)]
     assert (
-        next(iter(Batches(make_dataset(), 4, np.random.default_rng(0), silence)))[0]["X"]
+        next(iter(Batches(make_dataset(), 4, np.random.default_rng(0), [silence])))[0]["X"]
         .abs()
         .max()
         == 0
