@@ -19,15 +19,15 @@ class Separation(NamedTuple):
 
     Attributes
     ----------
-    kernel_size : int
-        Frames, or bins, per running median.
+    kernel_size : tuple of (int, int)
+        Frames per running median along time, and bins per running median along frequency.
     power : float
         Exponent of the soft masks.
     margin : float
         How many times louder one part must be than the other; 1 splits everything.
     """
 
-    kernel_size: int
+    kernel_size: tuple[int, int]
     power: float
     margin: float
 
@@ -104,8 +104,8 @@ class ClipAnalysis:
         ----------
         n_fft, hop_length : int
             The spectrogram.
-        kernel_size : int
-            Frames, or bins, per running median.
+        kernel_size : tuple of (int, int)
+            Frames per running median along time, and bins per one along frequency.
 
         Returns
         -------
@@ -158,9 +158,10 @@ class ClipAnalysis:
         return amplitude
 
     def _medians(self, n_fft, hop_length, kernel_size):
+        frames, bins = kernel_size
         by_frames = self._once(self._amplitude_by_frames, n_fft, hop_length)
-        harmonic = np.ascontiguousarray(running_median(by_frames, kernel_size).T)
-        return harmonic, running_median(self.amplitude(n_fft, hop_length), kernel_size)
+        harmonic = np.ascontiguousarray(running_median(by_frames, frames).T)
+        return harmonic, running_median(self.amplitude(n_fft, hop_length), bins)
 
     def _mel_power(self, n_fft, hop_length, n_mels, fmin, fmax, part, separation):
         amplitude = self.amplitude(n_fft, hop_length)

@@ -2,6 +2,8 @@
 
 from numbers import Integral, Real
 
+import numpy as np
+
 from .._sklearn_compat import Interval
 from ._analysis import Separation
 from ._base import BaseDomain
@@ -12,13 +14,24 @@ class _SeparatedSpectrogram(BaseDomain):
 
     _parameter_constraints: dict = {
         **BaseDomain._parameter_constraints,
-        "kernel_size": [Interval(Integral, 1, None, closed="left")],
+        "kernel_size": [Interval(Integral, 1, None, closed="left"), tuple],
         "power": [Interval(Real, 0, None, closed="neither")],
         "margin": [Interval(Real, 1, None, closed="left")],
     }
 
+    def _check_params(self):
+        super()._check_params()
+        if isinstance(self.kernel_size, tuple):
+            sizes = np.asarray(self.kernel_size)
+            if sizes.shape != (2,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
+                raise ValueError(
+                    f"kernel_size={self.kernel_size!r} is not accepted; expected one positive "
+                    "integer, or a tuple of two: frames and frequency bins."
+                )
+
     def _separated(self, analysis, part):
-        separation = Separation(self.kernel_size, self.power, self.margin)
+        frames, bins = np.broadcast_to(self.kernel_size, 2).tolist()
+        separation = Separation((frames, bins), self.power, self.margin)
         return self._log_mel(analysis, part, separation)
 
 
@@ -47,8 +60,9 @@ class HarmonicSpectrogram(_SeparatedSpectrogram):
         Samples from one frame to the next (23 ms at 22,050 Hz).
     n_mels : int, default=96
         Number of mel bands.
-    kernel_size : int, default=31
-        Frames, or frequency bins, per running median.
+    kernel_size : int or tuple of (int, int), default=31
+        Frames per running median along time and frequency bins per one along frequency; one
+        number stands for both.
     power : float, default=2.0
         Exponent of the soft masks.
     margin : float, default=1.0
@@ -177,8 +191,9 @@ class PercussiveSpectrogram(_SeparatedSpectrogram):
         Samples from one frame to the next (23 ms at 22,050 Hz).
     n_mels : int, default=96
         Number of mel bands.
-    kernel_size : int, default=31
-        Frames, or frequency bins, per running median.
+    kernel_size : int or tuple of (int, int), default=31
+        Frames per running median along time and frequency bins per one along frequency; one
+        number stands for both.
     power : float, default=2.0
         Exponent of the soft masks.
     margin : float, default=1.0

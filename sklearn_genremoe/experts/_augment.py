@@ -203,4 +203,4 @@ def _random_stretches(
     lengths = rng.integers(0, min(longest, size) + 1, (n_masks, n_clips, 1))
     starts = rng.integers(0, size - lengths + 1)
     cells = np.arange(size)
-    return ((starts <= cells) & (cells < starts + lengths)).any(axis=0)
+    return np.any((starts <= cells) & (cells < starts + lengths), axis=0)

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 
-from ._augment import Mixup, RandomCrop, as_sequence
-from ._callbacks import InverseTimeDecay, OneCycle, ProgressBar, ValidationStopping
+from ._augment import Mixup
 from ._checks import check_groups, check_labels, check_parameters, check_spectrograms
 from ._clips import ClipDataset, merge_duplicates, split_validation
 from ._network import K2C2
 from ._prediction import predict_logits
-from ._training import ADAM_EPS, GenreNet, resolve_device
-
-# Epochs without improvement that early_stopping=True waits for.
-_PATIENCE = 10
+from ._recipe import make_net
+from ._training import GenreNet
 
 Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor] | Mixup
 
@@ -289,7 +286,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 )
             self.input_shape_ = clips.shape[1:]
             dataset, position = self._distinct(clips, y, weight)
-            net = previous[0] if previous else self._make_net()
+            net = previous[0] if previous else make_net(self, len(self.classes_))
             validation = None
             if self.validation_fraction is not None:
                 codes = None if groups is None else check_groups(groups, position)
@@ -349,7 +346,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         with self._unfitted_on_error():
             self.classes_, self.input_shape_ = known, clips.shape[1:]
             dataset, _ = self._distinct(clips, y, weight)
-            self._train(self._make_net() if first else self.net_, dataset, 1)
+            net = make_net(self, len(known)) if first else self.net_
+            self._train(net, dataset, 1)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -438,64 +436,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError("class_weight leaves no clip with a weight above zero.")
         return ClipDataset(clips, encoded[rows], rows, weights), position
 
-    def _make_net(self) -> GenreNet:
-        """Return a new net for `classes_` and `input_shape_`."""
-        n_bins, n_frames = self.input_shape_
-        augment = as_sequence(self.augment)
-        length = min(n_frames, self.crop_frames or n_frames)
-        if length < n_frames:
-            augment = [RandomCrop(length), *augment]
-        callbacks: list[Any] = [
-            OneCycle(self.lr)
-            if self.schedule == "one_cycle"
-            else InverseTimeDecay(self.lr, self.lr_decay)
-        ]
-        if self.early_stopping:
-            patience = _PATIENCE if self.early_stopping is True else int(self.early_stopping)
-            callbacks.append(ValidationStopping(patience=patience, threshold=0, load_best=True))
-        if self.verbose:
-            callbacks.append(ProgressBar())
-        net = GenreNet(
-            K2C2,
-            module__n_classes=len(self.classes_),
-            module__input_shape=(n_bins, length),
-            module__channels=tuple(self.channels),
-            module__pool_sizes=self.pool_sizes,
-            module__dropout=self.dropout,
-            module__padding=self.padding,
-            module__pooling=self.pooling,
-            module__norm_momentum=self.norm_momentum,
-            module__scale_bins=self.scale_bins,
-            module__center_bins=self.center_bins,
-            criterion=torch.nn.CrossEntropyLoss,
-            criterion__reduction="none",
-            criterion__label_smoothing=self.label_smoothing,
-            # Without weight decay this is Adam.
-            optimizer=torch.optim.AdamW,
-            optimizer__eps=ADAM_EPS,
-            optimizer__weight_decay=0.0,
-            optimizer__param_groups=[
-                (name, {"weight_decay": self.weight_decay})
-                for name in ("blocks.*.conv.weight", "head.weight")
-            ],
-            lr=self.lr,
-            batch_size=self.batch_size,
-            train_split=None,
-            callbacks=[*callbacks, *(self.callbacks or [])],
-            classes=list(range(len(self.classes_))),
-            device=str(resolve_device(self.device)),
-            seed=int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
-            augment=augment,
-            verbose=0,
-        )
-        return net.initialize()
-
     def _train(
         self, net: GenreNet, dataset: ClipDataset, epochs: int, validation: Any = None
     ) -> None:
-        scaling = net.module_.scaling
-        if scaling is not None and not len(net.history):
-            scaling.set_statistics(*dataset.bin_statistics())
+        if self.scale_bins and not len(net.history):
+            cast(K2C2, net.module_).set_bin_statistics(*dataset.bin_statistics())
         net.train(dataset.on(net.device), epochs, validation)
         self.net_ = net
         self.history_ = net.history

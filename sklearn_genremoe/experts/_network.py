@@ -151,8 +151,8 @@ class ConvBlock(nn.Module):
             pool_padding((bins, frames), pool_size),
             (size_after_pool(bins, pool_size[0]), size_after_pool(frames, pool_size[1])),
         )
-        zeros_at_edges = tuple(conv_padding(size, padding) for size in input_shape)
-        self.conv = nn.Conv2d(in_channels, out_channels, KERNEL_SIZE, padding=zeros_at_edges)
+        self.zeros = (conv_padding(input_shape[0], padding), conv_padding(input_shape[1], padding))
+        self.conv = nn.Conv2d(in_channels, out_channels, KERNEL_SIZE, padding=self.zeros)
         self.norm = BatchNorm(out_channels, momentum=norm_momentum)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -210,7 +210,7 @@ class ConvBlock(nn.Module):
         return F.elu_(self._pool(F.conv2d(x, weight, bias, padding=conv.padding)))
 
     def _single_channel(self, x: torch.Tensor) -> torch.Tensor:
-        bins, frames = self.conv.padding
+        bins, frames = self.zeros
         return F.pad(x, (frames, frames, bins, bins)).squeeze(1).contiguous()
 
 
@@ -243,7 +243,7 @@ class K2C2(nn.Module):
         Weight of the newest batch in the running statistics of batch normalisation.
     scale_bins : bool, default=False
         Whether each bin is shifted and scaled to mean 0 and deviation 1 over the training clips,
-        whose statistics are set by :meth:`BinScaling.set_statistics`.
+        whose statistics are set by :meth:`set_bin_statistics`.
     center_bins : bool, default=False
         Whether the mean over its frames is taken off each bin of each window.
 
@@ -310,6 +310,11 @@ class K2C2(nn.Module):
         windows = torch.stack([X[:, :, start : start + length] for start in starts], dim=1)
         log_proba = self._logits(windows.flatten(0, 1)).float().log_softmax(dim=1)
         return log_proba.unflatten(0, windows.shape[:2]).logsumexp(dim=1) - math.log(len(starts))
+
+    def set_bin_statistics(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:
+        """Take over mean and deviation of each bin in the training clips, for `scale_bins`."""
+        assert self.scaling is not None
+        self.scaling.set_statistics(mean, deviation)
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         if self.scaling is not None:

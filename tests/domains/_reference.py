@@ -23,7 +23,7 @@ def decibels(waveform, n_fft=1024, kernel_size=31, power=2.0, margin=1.0):
     spectrum = librosa.stft(
         waveform, n_fft=n_fft, hop_length=512, window="hann", center=True, pad_mode="reflect"
     )
-    if min(spectrum.shape) > kernel_size // 2:
+    if min(spectrum.shape) > np.max(kernel_size) // 2:
         harmonic, percussive = librosa.decompose.hpss(
             spectrum, kernel_size=kernel_size, power=power, margin=margin
         )

@@ -334,6 +334,12 @@ class TestBadInput:
         with pytest.raises(ValueError, match=f"The '{name}' parameter of HarmonicSpectrogram must"):
             HarmonicSpectrogram(**params).fit(waveforms)
 
+    @pytest.mark.parametrize("kernel_size", [(9,), (9, 0), (9, 9, 9), (9, 1.5)])
+    def test_wrong_pair_of_kernel_sizes(self, kernel_size, waveforms):
+        for method in ("fit", "transform"):
+            with pytest.raises(ValueError, match="a tuple of two: frames and frequency bins"):
+                getattr(PercussiveSpectrogram(kernel_size=kernel_size), method)(waveforms)
+
     @every_domain
     def test_mel_bands_that_cannot_be(self, cls, waveforms):
         for method in ("fit", "transform"):

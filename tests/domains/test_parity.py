@@ -130,7 +130,14 @@ def test_short_waveforms_are_filled_up_to_one_frame(n_samples):
 
 @pytest.mark.parametrize(
     ("kernel_size", "power", "margin"),
-    [(31, 1.0, 1.0), (17, 2.0, 3.0), (30, 3.5, 1.0), (1, 2.0, 1.0), (101, 4.0, 1.5)],
+    [
+        (31, 1.0, 1.0),
+        (17, 2.0, 3.0),
+        (30, 3.5, 1.0),
+        (1, 2.0, 1.0),
+        (101, 4.0, 1.5),
+        ((9, 63), 2.0, 1.0),
+    ],
 )
 def test_other_separations(kernel_size, power, margin):
     waveform = reference.load(real_clips()[3], duration=3.0)
