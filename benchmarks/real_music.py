@@ -9,7 +9,7 @@ names: clips of one group are never in training and in test data at once. The fo
 The baseline is a support vector machine (C=10, RBF kernel) on mean and deviation over time of 20
 MFCC and their deltas, of as much of each clip as the experts get and of 30 s. The experts are the
 paper's four. The mixers learn from the experts' opinions on inner folds, which respect the groups
-too; all of them learn from one and the same training of the experts, which ``EveryMixer`` below
+too; all of them learn from one and the same training of the experts, which ``EveryMixer``
 arranges.
 
 The paper's setting is ``--duration 30 --width 1 --epochs 50 --mixer-epochs 50 --batch-size 16
@@ -28,6 +28,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 import torch
+from every_mixer import EveryMixer
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
@@ -50,33 +51,11 @@ from sklearn_genremoe import (
 )
 from sklearn_genremoe.audio import decode_audio
 from sklearn_genremoe.datasets import load_audio_folder
-from sklearn_genremoe.mixture import BaseMixer
 
 PAPER_CHANNELS = (64, 128, 128, 192, 256)
 # The clips of a set are at most so long, in s.
 WHOLE = 30.0
 ORACLE = "any expert right"
-
-
-class EveryMixer(BaseMixer):
-    """Several mixers that learn from the same opinions; the first one answers."""
-
-    needs_fit = True
-    needs_clips = True
-
-    def __init__(self, mixers):
-        self.mixers = mixers
-
-    def _fit(self, opinions, y, clips, sample_weight):
-        self.fitted_ = {}
-        self.seconds_ = {}
-        for name, mixer in self.mixers.items():
-            start = time.perf_counter()
-            self.fitted_[name] = clone(mixer).fit(opinions, y, clips, sample_weight=sample_weight)
-            self.seconds_[name] = time.perf_counter() - start
-
-    def _weights(self, opinions, clips):
-        return next(iter(self.fitted_.values())).weights(opinions, clips)
 
 
 class Stopwatch(dict[str, float]):

@@ -17,6 +17,7 @@ from .mixture import (
     MixtureOfExpertsClassifier,
     RNNMixer,
     StackingMixer,
+    default_experts,
     paper_experts,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "StackingMixer",
     "audio",
     "datasets",
+    "default_experts",
     "domains",
     "experts",
     "inspection",

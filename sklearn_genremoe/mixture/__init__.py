@@ -2,9 +2,9 @@
 
 from ._base import BaseMixer
 from ._classifier import MixtureOfExpertsClassifier
+from ._expert_sets import default_experts, paper_experts
 from ._gates import CNNMixer, RNNMixer
 from ._mixers import BalancedMixer, LogPoolMixer, StackingMixer
-from ._paper import paper_experts
 
 __all__ = [
     "BalancedMixer",
@@ -14,5 +14,6 @@ __all__ = [
     "MixtureOfExpertsClassifier",
     "RNNMixer",
     "StackingMixer",
+    "default_experts",
     "paper_experts",
 ]

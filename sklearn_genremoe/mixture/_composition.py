@@ -13,7 +13,7 @@ from .._sklearn_compat import _BaseComposition, _routing_enabled, _VisualBlock
 from ._base import BaseMixer
 from ._checks import MIXERS, make_mixer
 from ._cross_fitting import seed_missing, weight_params
-from ._paper import paper_experts
+from ._expert_sets import default_experts
 
 
 class ExpertComposition(_BaseComposition):
@@ -59,7 +59,7 @@ class ExpertComposition(_BaseComposition):
         """
         heads = {name.partition("__")[0] for name in params}
         if params.get("experts", self.experts) is None and heads - {*self.get_params(deep=False)}:
-            params["experts"] = paper_experts()
+            params["experts"] = default_experts()
         mixer = params.get("mixer", self.mixer)
         nested = any(name.startswith("mixer__") for name in params)
         if nested and isinstance(mixer, str) and mixer in MIXERS:
@@ -68,7 +68,7 @@ class ExpertComposition(_BaseComposition):
         return self
 
     def _experts(self) -> Any:
-        return paper_experts() if self.experts is None else self.experts
+        return default_experts() if self.experts is None else self.experts
 
     def _seed(self, experts: list[tuple[str, Any]], mixer: BaseMixer) -> int | None:
         """Hand `random_state` on to experts and mixer; return the seed of the hold-out."""
