@@ -41,6 +41,7 @@ TOP_LEVEL = {
     "PercussiveSpectrogram",
     "RNNMixer",
     "StackingMixer",
+    "default_experts",
     "paper_experts",
 }
 SUBMODULES = {"audio", "datasets", "domains", "experts", "inspection", "mixture", "pretrained"}
@@ -58,7 +59,7 @@ IN_ROOMS = {
         "ModulationSpectrogram",
         "PercussiveSpectrogram",
     },
-    "experts": {"CNNClassifier"},
+    "experts": {"CNNClassifier", "FrequencyMask", "Mixup", "TimeMask"},
     "inspection": {
         "DomainDisplay",
         "ExpertAgreementDisplay",
@@ -73,6 +74,7 @@ IN_ROOMS = {
         "MixtureOfExpertsClassifier",
         "RNNMixer",
         "StackingMixer",
+        "default_experts",
         "paper_experts",
     },
     "pretrained": {"load_published_experts"},

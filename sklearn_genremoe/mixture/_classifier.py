@@ -39,8 +39,9 @@ class MixtureOfExpertsClassifier(
     experts : list of (str, estimator), default=None
         Names and classifiers with ``predict_proba``, usually pipelines that begin with a
         feature domain. ``"drop"`` in place of a classifier leaves it out. None means
-        :func:`~sklearn_genremoe.paper_experts`: original, harmonic, percussive, modulation.
-    mixer : {"balanced", "cnn", "rnn", "log_pool", "stacking"} or mixer, default="rnn"
+        :func:`~sklearn_genremoe.default_experts`: original, harmonic, percussive, modulation,
+        mfcc; :func:`~sklearn_genremoe.paper_experts` are those of the paper.
+    mixer : {"balanced", "cnn", "rnn", "log_pool", "stacking"} or mixer, default="stacking"
         How the opinions become one: the plain average (the paper's MoEB), a gate that looks
         at the clip (MoEC, MoER), the geometric mean, or logistic regression.
     mixer_domain : BaseDomain, str or None, default=None
@@ -100,6 +101,9 @@ class MixtureOfExpertsClassifier(
     -----
     Sample weights go to every expert and to the mixer; a clip of weight zero counts as absent.
 
+    Experts and mixer are by default what was best on real clips, see the reproduction report. The
+    paper's system is ``MixtureOfExpertsClassifier(paper_experts(), "rnn", cv="train")``.
+
     References
     ----------
     .. [1] Yi, Chen, Gu, "Mixture of CNN Experts from Multiple Acoustic Feature Domain for
@@ -129,7 +133,7 @@ class MixtureOfExpertsClassifier(
     def __init__(
         self,
         experts: Any = None,
-        mixer: Any = "rnn",
+        mixer: Any = "stacking",
         *,
         mixer_domain: Any = None,
         cv: Any = 5,

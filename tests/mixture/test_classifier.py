@@ -31,6 +31,7 @@ from sklearn_genremoe import (
     MixtureOfExpertsClassifier,
     RNNMixer,
     StackingMixer,
+    default_experts,
     paper_experts,
 )
 from sklearn_genremoe.domains import DomainBatch
@@ -308,15 +309,11 @@ def test_nested_parameters():
 
 def test_setting_something_inside_a_default_makes_it_explicit():
     clf = MixtureOfExpertsClassifier()
-    clf.set_params(harmonic__cnnclassifier__lr=0.1, mixer__max_epochs=3)
-    assert [name for name, _ in clf.experts] == [
-        "original",
-        "harmonic",
-        "percussive",
-        "modulation",
-    ]
-    assert isinstance(clf.mixer, RNNMixer)
-    assert clf.mixer.max_epochs == 3
+    clf.set_params(harmonic__cnnclassifier__lr=0.1, mixer__C=3.0)
+    assert [name for name, _ in clf.experts] == [name for name, _ in default_experts()]
+    assert dict(clf.experts)["harmonic"][-1].lr == 0.1
+    assert isinstance(clf.mixer, StackingMixer)
+    assert clf.mixer.C == 3.0
     untouched = MixtureOfExpertsClassifier().set_params(cv=3, mixer="cnn")
     assert untouched.experts is None
     assert untouched.mixer == "cnn"

@@ -20,8 +20,10 @@ from sklearn_genremoe import (
     LogMelSpectrogram,
     MixtureOfExpertsClassifier,
     PercussiveSpectrogram,
+    default_experts,
     paper_experts,
 )
+from sklearn_genremoe.datasets import make_genre_clips
 from sklearn_genremoe.domains import DomainBatch, _extraction
 from sklearn_genremoe.mixture._views import domain_of_mixer, leading_domain, look_at
 from tests.mixture._clips import CNN, flatten, quick_expert, two_cues
@@ -229,3 +231,30 @@ def test_paper_experts():
         "ModulationSpectrogram",
     ]
     assert [pipe[1].max_epochs for _, pipe in named] == [3] * 4
+
+
+def test_default_experts():
+    named = default_experts(max_epochs=1, random_state=0)
+    assert [name for name, _ in named] == [
+        "original",
+        "harmonic",
+        "percussive",
+        "modulation",
+        "mfcc",
+    ]
+    assert [pipe[1].max_epochs for _, pipe in named] == [1] * 5
+    # Clips of four seconds: shorter than the crops, and of twelve: longer.
+    for seconds in (4, 12):
+        clips = make_genre_clips(6, duration=seconds, random_state=0, return_X_y=False)
+        clf = MixtureOfExpertsClassifier(named, "log_pool", random_state=0)
+        opinions = clf.fit(clips.data, clips.target).expert_predict_proba(clips.data)
+        assert opinions.shape == (len(clips.data), 5, len(clips.target_names))
+        np.testing.assert_allclose(opinions.sum(axis=2), 1, atol=1e-6)
+
+
+def test_default_experts_take_spectrograms_by_name():
+    rng = np.random.default_rng(0)
+    y = np.arange(12) % 3
+    batch = DomainBatch({name: rng.normal(size=(12, 60, 40)) for name, _ in default_experts()})
+    clf = MixtureOfExpertsClassifier(default_experts(max_epochs=1), "balanced", random_state=0)
+    assert clf.fit(batch, y).predict_proba(batch[:5]).shape == (5, 3)
