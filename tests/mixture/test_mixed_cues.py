@@ -1,0 +1,67 @@
+"""Where each clip gives its genre away in one domain only, mixers find out which."""
+
+import numpy as np
+import pytest
+from sklearn.pipeline import make_pipeline
+
+from sklearn_genremoe import (
+    CNNClassifier,
+    CNNMixer,
+    DomainUnion,
+    HarmonicSpectrogram,
+    LogMelSpectrogram,
+    MixtureOfExpertsClassifier,
+    ModulationSpectrogram,
+    PercussiveSpectrogram,
+)
+from sklearn_genremoe.datasets import make_genre_clips
+
+DOMAINS = {
+    "harmonic": HarmonicSpectrogram(n_mels=32),
+    "percussive": PercussiveSpectrogram(n_mels=32),
+    "modulation": ModulationSpectrogram(n_mels=32, drop_dc=True, scale="log"),
+}
+N_TEST = 60
+CHANCE = 1 / len(DOMAINS)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    union = DomainUnion([*DOMAINS.items(), ("original", LogMelSpectrogram(n_mels=32))])
+    train = make_genre_clips(90, cue="mixed", random_state=0, return_X_y=False)
+    test = make_genre_clips(N_TEST, cue="mixed", random_state=1, return_X_y=False)
+    return union.transform(train.data), train.target, union.transform(test.data), test
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "mixer",
+    [
+        "stacking",
+        CNNMixer((8, 16), shrinkage=0.1, max_epochs=20, batch_size=8, lr=5e-3, device="cpu"),
+    ],
+    ids=["stacking", "gate"],
+)
+def test_the_expert_of_the_cue_gets_the_largest_weight(clips, mixer):
+    batch, y, test_batch, test = clips
+    cnn = CNNClassifier(
+        channels=(8, 16, 16),
+        max_epochs=12,
+        batch_size=8,
+        padding="same",
+        pooling="statistics",
+        norm_momentum=0.1,
+        schedule="one_cycle",
+        device="cpu",
+    )
+    experts = [(name, make_pipeline(domain, cnn)) for name, domain in DOMAINS.items()]
+    moe = MixtureOfExpertsClassifier(experts, mixer, cv=3, random_state=0).fit(batch, y)
+    largest = np.array(list(DOMAINS))[moe.mixture_weights(test_batch).argmax(axis=1)]
+    # Three standard deviations of guessing; shuffled cues stay below it.
+    bound = CHANCE + 3 * np.sqrt(CHANCE * (1 - CHANCE) / N_TEST)
+    shuffled = np.random.default_rng(0).permutation(test.cue)
+    assert (largest == shuffled).mean() < bound
+    assert (largest == test.cue).mean() > bound
+    scores = moe.score_experts(test_batch, test.target).table
+    accuracy = dict(zip(scores["name"], scores["accuracy"]))
+    assert accuracy["mixture"] > max(accuracy[name] for name in DOMAINS)
