@@ -1,20 +1,19 @@
 """Experts and mixtures on a folder of real music, against a support vector machine on MFCC.
 
-    python benchmarks/real_music.py --data ../shared/music [--groups artist] [--clips 120] ...
+    python benchmarks/real_music.py --data FOLDER [--groups artist] [--recipe paper] ...
 
 The folder needs a ``manifest.csv`` with the columns path and genre, and the one that ``--groups``
 names: clips of one group are never in training and in test data at once. The folds are those of
 ``StratifiedGroupKFold(n_splits)`` without shuffling, the same for every model.
 
 The baseline is a support vector machine (C=10, RBF kernel) on mean and deviation over time of 20
-MFCC and their deltas, of as much of each clip as the experts get and of 30 s. The experts are the
-paper's four. The mixers learn from the experts' opinions on inner folds, which respect the groups
-too; all of them learn from one and the same training of the experts, which ``EveryMixer``
-arranges.
+MFCC and their deltas, of as much of each clip as the experts get and of 30 s. The experts are
+``default_experts()``, or with ``--recipe paper`` the paper's four. The mixers learn from the
+experts' opinions on inner folds, which respect the groups too; all of them learn from one and the
+same training of the experts, which ``EveryMixer`` arranges.
 
-The paper's setting is ``--duration 30 --width 1 --epochs 50 --mixer-epochs 50 --batch-size 16
---inner 5``: days on two cores. The defaults are cut down to minutes, and the setting is printed
-above every table.
+The paper's setting is ``--recipe paper --gate-epochs 50 --inner 5``: days on two cores;
+``--width``, ``--epochs`` and ``--duration`` cut it down. The setting is printed above every table.
 """
 
 import argparse
@@ -37,22 +36,18 @@ from sklearn.svm import SVC
 
 from sklearn_genremoe import (
     BalancedMixer,
-    CNNClassifier,
     CNNMixer,
     DomainUnion,
-    HarmonicSpectrogram,
-    LogMelSpectrogram,
     LogPoolMixer,
     MixtureOfExpertsClassifier,
-    ModulationSpectrogram,
-    PercussiveSpectrogram,
     RNNMixer,
     StackingMixer,
+    default_experts,
+    paper_experts,
 )
 from sklearn_genremoe.audio import decode_audio
 from sklearn_genremoe.datasets import load_audio_folder
 
-PAPER_CHANNELS = (64, 128, 128, 192, 256)
 # The clips of a set are at most so long, in s.
 WHOLE = 30.0
 ORACLE = "any expert right"
@@ -76,15 +71,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, type=Path, help="folder with manifest.csv")
     parser.add_argument("--groups", default="auto", help="column of the manifest, e.g. artist")
     parser.add_argument("--clips", type=int, help="at most so many clips (default: all)")
-    parser.add_argument("--duration", type=float, default=10.0, help="seconds of each clip")
-    parser.add_argument("--width", type=float, default=0.25, help="share of the paper's filters")
-    parser.add_argument("--epochs", type=int, default=20, help="of the experts")
-    parser.add_argument("--mixer-epochs", type=int, default=20)
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--recipe", choices=("ours", "paper"), default="ours")
+    parser.add_argument("--duration", type=float, default=30.0, help="seconds of each clip")
+    parser.add_argument("--width", type=float, default=1.0, help="share of the recipe's filters")
+    parser.add_argument("--epochs", type=int, help="of the experts, if not the recipe's")
+    parser.add_argument("--gate-epochs", type=int, default=0, help="of the gates; 0 for none")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--inner", type=int, default=3, help="folds for the mixers' training")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="cores to use")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     return parser.parse_args()
 
 
@@ -121,17 +116,18 @@ def table(right: dict[str, np.ndarray], fold_of: np.ndarray) -> str:
 
 def main() -> None:
     args = arguments()
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)
     clips = load_audio_folder(args.data, manifest="manifest.csv", group_by=args.groups)
     if clips.groups is None:
         raise SystemExit(f"{args.data}: no column of tracks or artists; name one by --groups")
     rows = choose(args.clips, clips.target, args.seed)
     paths, y, groups = clips.data[rows], clips.target[rows], clips.groups[rows]
-    channels = tuple(max(4, round(args.width * n)) for n in PAPER_CHANNELS)
     sizes = ", ".join(f"{name} {n}" for name, n in zip(*np.unique(y, return_counts=True)))
     print(f"{len(paths)} clips of {len(set(groups))} groups: {sizes}")
     print(", ".join(f"{name} {value}" for name, value in vars(args).items() if name != "data"))
-    print(f"channels {channels}, torch {version('torch')}, {os.cpu_count()} cores\n", flush=True)
+    print(
+        f"torch {version('torch')}, {os.cpu_count()} cores, one thread per training\n", flush=True
+    )
 
     watch = Stopwatch()
     statistics = {}
@@ -140,34 +136,29 @@ def main() -> None:
             statistics[f"MFCC + SVC, {length:g} s"] = np.stack(
                 [mfcc_statistics(path, length) for path in paths]
             )
-    domains = {
-        "original": LogMelSpectrogram(duration=args.duration),
-        "harmonic": HarmonicSpectrogram(duration=args.duration),
-        "percussive": PercussiveSpectrogram(duration=args.duration),
-        "modulation": ModulationSpectrogram(duration=args.duration),
-    }
-    with watch("four domains"):
+    experts = default_experts() if args.recipe == "ours" else paper_experts()
+    for _, (domain, cnn) in experts:
+        domain.set_params(duration=args.duration)
+        channels = tuple(max(4, round(args.width * n)) for n in cnn.channels)
+        cnn.set_params(channels=channels, max_epochs=args.epochs or cnn.max_epochs)
+    domains = {name: domain for name, (domain, _) in experts}
+    with watch("domains"):
         batch = DomainUnion(list(domains.items())).transform(paths)
 
     baseline = make_pipeline(StandardScaler(), SVC(C=10))
-    expert = CNNClassifier(channels, max_epochs=args.epochs, batch_size=args.batch_size)
-    gate = {
-        "max_epochs": args.mixer_epochs,
-        "batch_size": args.batch_size,
-        "random_state": args.seed,
-    }
+    gate = {"max_epochs": args.gate_epochs, "random_state": args.seed}
     mixers = {
         "MoEB, balanced": BalancedMixer(),
-        "MoEC, CNN gate": CNNMixer(channels, **gate),
-        "MoER, RNN gate": RNNMixer(**gate),
         "log pool": LogPoolMixer(),
         "stacking": StackingMixer(),
     }
+    if args.gate_epochs:
+        mixers |= {"MoEC, CNN gate": CNNMixer(**gate), "MoER, RNN gate": RNNMixer(**gate)}
     moe = MixtureOfExpertsClassifier(
-        experts=[(name, make_pipeline(domain, expert)) for name, domain in domains.items()],
+        experts,
         mixer=EveryMixer(mixers),
         cv=StratifiedGroupKFold(args.inner),
-        n_jobs=args.threads,
+        n_jobs=args.jobs,
         random_state=args.seed,
     )
 
