@@ -84,7 +84,7 @@ class FirstBlock(torch.autograd.Function):
 
     ``apply(x, weight, gamma, beta, eps, pooling)`` returns the output of the block, and the mean
     and variance of the convolution (without its bias), which carry no gradient. Shapes as in
-    :func:`conv_pool_elu`.
+    :func:`conv_pool_elu`. The backward pass runs only once: it uses up what forward kept.
     """
 
     @staticmethod
@@ -107,9 +107,8 @@ class FirstBlock(torch.autograd.Function):
         variance = (exact * (covariance @ exact)).sum(0).clamp_(min=0)
         std = (variance + eps).sqrt()
         y = _normalise(best, gamma, beta, mean, std)
-        ctx.save_for_backward(
-            x, taps, gamma, sign, best, cell, y, mean, std, mean_patch, second_moment
-        )
+        ctx.save_for_backward(x, taps, gamma, sign, cell, y, mean, std, mean_patch, second_moment)
+        ctx.used_up = best
         ctx.pooling = pooling
         ctx.mark_non_differentiable(mean, variance)
         return y.permute(0, 3, 1, 2), mean, variance
@@ -117,9 +116,10 @@ class FirstBlock(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, taps, gamma, sign, best, cell, y, mean, std, mean_patch, moment = ctx.saved_tensors
+        x, taps, gamma, sign, cell, y, mean, std, mean_patch, moment = ctx.saved_tensors
+        best = _take(ctx)
         grad_u, grad_beta, grad_gamma = _elu_norm_grad(grad_outputs[0], y, best, sign, mean, std)
-        n, rows, _, channels = best.shape
+        n, rows, _, channels = grad_u.shape
         total = torch.empty(n * rows, 9, channels)
         _kernels.run(
             _kernels.conv_max_weight_grad, n * rows, x.numel() * channels,
@@ -153,19 +153,18 @@ def patch_moments(x: torch.Tensor) -> _Tensors:
     n, height, width = x.shape
     rows, columns = height - 2, width - 2
     n_patches = n * rows * columns
-    image = x.sum(0, dtype=torch.float64)
-    mean = torch.stack(
-        [image[j : j + rows, k : k + columns].sum() for j in range(3) for k in range(3)]
-    )
-    products = np.zeros((n, height, 3, 3, 3))
-    _kernels.run(_kernels.row_products, n * height, 24 * x.numel(), x, products)
+    sums, products = np.empty((n, height, 3)), np.zeros((n, height, 3, 3, 3))
+    _kernels.run(_kernels.row_moments, n * height, 24 * x.numel(), x, sums, products)
+    row_sums = sums.sum(axis=0)
+    mean = np.stack([row_sums[j : j + rows].sum(axis=0) for j in range(3)])
     per_row = products.sum(axis=0)
     moment = np.empty((3, 3, 3, 3))
     for j in range(3):
         for d in range(3 - j):
             moment[j, :, j + d, :] = per_row[j : j + rows, d].sum(axis=0)
             moment[j + d, :, j, :] = moment[j, :, j + d, :].T
-    return mean / n_patches, torch.from_numpy(moment.reshape(9, 9)) / n_patches
+    mean, moment = mean.reshape(9) / n_patches, moment.reshape(9, 9) / n_patches
+    return torch.from_numpy(mean), torch.from_numpy(moment)
 
 
 class NormPoolELU(torch.autograd.Function):
@@ -173,7 +172,7 @@ class NormPoolELU(torch.autograd.Function):
 
     ``apply(z, gamma, beta, eps, pooling)`` with ``z`` (n, channels, height, width), channels last
     in memory, returns the output (n, channels, rows, columns) likewise, and the mean and variance
-    of ``z``, which carry no gradient. The backward pass uses ``z`` up, so it runs only once.
+    of ``z``, which carry no gradient. The backward pass uses up ``z`` as well, so it runs once.
     """
 
     @staticmethod
@@ -203,8 +202,8 @@ class NormPoolELU(torch.autograd.Function):
         variance = (square - offset**2).clamp_(min=0)
         std = (variance + eps).sqrt()
         y = _normalise(best, gamma, beta, mean, std)
-        ctx.save_for_backward(gamma, sign, best, cell, y, mean, std)
-        ctx.z = z
+        ctx.save_for_backward(gamma, sign, cell, y, mean, std)
+        ctx.used_up = z, best
         ctx.pooling = pooling
         ctx.mark_non_differentiable(mean, variance)
         return y.permute(0, 3, 1, 2), mean, variance
@@ -212,23 +211,27 @@ class NormPoolELU(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        gamma, sign, best, cell, y, mean, std = ctx.saved_tensors
-        z, ctx.z = ctx.z, None
-        if z is None:
-            raise RuntimeError(
-                "The backward pass of this block has run before; call forward again."
-            )
+        gamma, sign, cell, y, mean, std = ctx.saved_tensors
+        z, best = _take(ctx)
         grad_u, grad_beta, grad_gamma = _elu_norm_grad(grad_outputs[0], y, best, sign, mean, std)
         n_values = z.numel() // z.shape[-1]
         a = gamma / std
         d = -a * grad_gamma / (std * n_values)
         b = -a * grad_beta / n_values - d * mean
         _kernels.run(
-            _kernels.norm_max_grad, best.shape[0] * best.shape[1], z.numel(),
+            _kernels.norm_max_grad, cell.shape[0] * cell.shape[1], z.numel(),
             z, grad_u, cell, a.float(), b.float(), d.float(),
             *ctx.pooling.size, *ctx.pooling.padding,
         )  # fmt: skip
         return z.permute(0, 3, 1, 2), grad_gamma.float(), grad_beta.float(), None, None
+
+
+def _take(ctx: Any) -> Any:
+    """Return what a backward pass overwrites, which is there only once."""
+    used_up, ctx.used_up = ctx.used_up, None
+    if used_up is None:
+        raise RuntimeError("The backward pass of this block has run before; call forward again.")
+    return used_up
 
 
 def _normalise(
@@ -252,15 +255,17 @@ def _elu_norm_grad(
     mean: torch.Tensor,
     std: torch.Tensor,
 ) -> _Tensors:
-    """Return the gradients of what :func:`_normalise` does: before ELU, of beta and of gamma."""
+    """Return the gradients of what :func:`_normalise` does: before ELU, of beta and of gamma.
+
+    The first of them takes the memory of ``best``: fresh memory costs as much as the sums.
+    """
     n, rows, columns, channels = y.shape
-    grad_u = torch.empty_like(y)
     sums = torch.empty(2, n * rows, channels, dtype=torch.float64)
     shape = (n * rows, columns, channels)
     _kernels.run(
         _kernels.elu_grad, n * rows, y.numel(),
         grad_y.permute(0, 2, 3, 1).contiguous().view(shape), y.view(shape), best.view(shape),
-        grad_u.view(shape), sums[0], sums[1],
+        sums[0], sums[1],
     )  # fmt: skip
     grad_beta, product = sums.sum(1)
-    return grad_u, grad_beta, (sign * product - mean * grad_beta) / std
+    return best, grad_beta, (sign * product - mean * grad_beta) / std

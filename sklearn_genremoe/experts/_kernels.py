@@ -29,7 +29,7 @@ _CELLS_WORTH_A_THREAD = 1 << 16
 
 # A multiplication and an addition may become one instruction.
 _compile = partial(compiled, fastmath={"contract"})
-# Sums along an axis in memory may be taken in parts as well; used for sums in float64 only.
+# Sums along an axis in memory may be taken in parts as well.
 _compile_sums = partial(compiled, fastmath={"contract", "reassoc", "nsz"})
 
 
@@ -161,15 +161,21 @@ def conv_max_weight_grad(x, grad, cell, pool_h, pool_w, pad_h, pad_w, total, sta
 
 
 @_compile_sums
-def row_products(x, products, start, stop):
-    """Multiply each row of a clip with itself and the next two, shifted by 0, 1 or 2 cells.
+def row_moments(x, sums, products, start, stop):
+    """Sum each row of a clip, and its products with itself and the next two, shifted by 0 to 2.
 
-    ``x`` (n, height, width); out: ``products`` (n, height, 3, 3, 3) float64, whose entry
-    ``[i, r, d, j, k]`` is the sum over s of ``x[i, r, s + j] * x[i, r + d, s + k]``.
+    ``x`` (n, height, width); out: ``sums`` (n, height, 3) and ``products`` (n, height, 3, 3, 3)
+    float64, whose entries ``[i, r, j]`` and ``[i, r, d, j, k]`` are the sums over s of
+    ``x[i, r, s + j]`` and of ``x[i, r, s + j] * x[i, r + d, s + k]``.
     """
     height, n_columns = x.shape[1], x.shape[2] - 2
     for row in range(start, stop):
         i, r = row // height, row % height
+        for j in range(3):
+            total = 0.0
+            for s in range(n_columns):
+                total += np.float64(x[i, r, s + j])
+            sums[i, r, j] = total
         for d in range(min(3, height - r)):
             for j in range(3):
                 for k in range(3):
@@ -241,12 +247,12 @@ def norm_max_grad(z, grad, cell, a, b, d, pool_h, pool_w, pad_h, pad_w, start, s
 
 
 @_compile
-def elu_grad(grad_y, y, best, grad_u, sums, products, start, stop):
+def elu_grad(grad_y, y, best, sums, products, start, stop):
     """Take a gradient back through ``y = elu(u)`` and sum what the normalisation needs.
 
-    ``grad_y``, ``y`` and ``best`` (rows, columns, channels); out: ``grad_u`` of that shape,
-    ``sums`` and ``products`` (rows, channels) float64, the sums over a row of ``grad_u`` and of
-    ``grad_u * best``.
+    ``grad_y``, ``y`` and ``best`` (rows, columns, channels), of which ``best`` is replaced by the
+    gradient; out: ``sums`` and ``products`` (rows, channels) float64, the sums over a row of the
+    gradient and of its product with ``best``.
     """
     n_columns, n_channels = y.shape[1:]
     for row in range(start, stop):
@@ -257,6 +263,6 @@ def elu_grad(grad_y, y, best, grad_u, sums, products, start, stop):
             for c in range(n_channels):
                 slope = np.float32(1) if y[row, q, c] > 0 else y[row, q, c] + np.float32(1)
                 g = grad_y[row, q, c] * slope
-                grad_u[row, q, c] = g
                 row_sum[c] += g
                 row_product[c] += np.float64(g) * best[row, q, c]
+                best[row, q, c] = g

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from sklearn_genremoe.experts._fused import patch_moments
-from sklearn_genremoe.experts._network import K2C2
+from sklearn_genremoe.experts._network import K2C2, ConvBlock
 
 # (bins, frames), filters: the paper's networks, and small ones with padded axes, a single
 # channel in the middle, and windows of more than 256 cells.
@@ -114,6 +114,69 @@ def test_gradients_of_a_block_are_exact_up_to_rounding(shape: tuple[int, int], n
         assert (ours - reference).norm() < 1e-5 * reference.norm(), name
 
 
+@pytest.mark.parametrize("in_channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 3, 16, 17])
+@pytest.mark.parametrize("pool", [(1, 1), (1, 2), (4, 2), (3, 5), (8, 1), (30, 40)], ids=str)
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_few_channels(in_channels: int, channels: int, pool: tuple[int, int], padding: str) -> None:
+    # Neither axis is a multiple of any pool but 1: windows are cut off on both sides.
+    shape = (23, 31)
+    torch.manual_seed(channels)
+    block = ConvBlock(in_channels, channels, shape, pool, padding, norm_momentum=0.1)
+    with torch.no_grad():
+        block.norm.weight.uniform_(-1.5, 1.5)
+        block.norm.bias.normal_()
+        block.conv.weight.copy_(torch.randint(-3, 4, block.conv.weight.shape) / 4)
+    exact = copy.deepcopy(block).double()
+    x = torch.randint(-4, 5, (3, in_channels, *shape)).float()
+    size, before, _ = block.pooling
+    expected = F.elu(exact.norm(exact.conv(x.double())))
+    expected = F.max_pool2d(expected, size, padding=before, ceil_mode=True)
+    output = block(x)
+    torch.testing.assert_close(output.double(), expected, rtol=0, atol=1e-5)
+    towards = torch.randn(output.shape)
+    output.backward(towards)
+    expected.backward(towards.double())
+    for part in ("conv.weight", "norm.weight", "norm.bias"):
+        ours, reference = block.get_parameter(part).grad, exact.get_parameter(part).grad
+        assert ours is not None
+        assert reference is not None
+        assert (ours - reference).norm() < 1e-5 * reference.norm() + 1e-5, part
+    for ours, reference in zip(block.buffers(), exact.buffers()):
+        torch.testing.assert_close(ours.double(), reference, rtol=1e-5, atol=1e-5)
+    with torch.inference_mode():
+        expected = F.elu(exact.eval().norm(exact.conv(x.double())))
+        expected = F.max_pool2d(expected, size, padding=before, ceil_mode=True)
+        torch.testing.assert_close(block.eval()(x).double(), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [3, 16])
+def test_first_block_does_not_depend_on_the_number_of_threads(
+    channels: int, four_threads: None
+) -> None:
+    torch.manual_seed(0)
+    block, x = ConvBlock(1, channels, (128, 96), (4, 2), "same"), torch.randn(16, 1, 128, 96)
+    alone = copy.deepcopy(block)
+    outputs = [block(x)]
+    outputs[0].backward(outputs[0].detach())
+    torch.set_num_threads(1)
+    outputs.append(alone(x))
+    outputs[1].backward(outputs[1].detach())
+    assert torch.equal(*outputs)
+    for ours, reference in zip(block.buffers(), alone.buffers()):
+        assert torch.equal(ours, reference)
+    for ours, reference in zip(block.parameters(), alone.parameters()):
+        if reference.grad is not None:
+            assert torch.equal(ours.grad, reference.grad)
+
+
+def test_clips_that_are_no_numbers_do_no_harm() -> None:
+    block, x = ConvBlock(1, 16, (20, 30), (4, 2)), torch.full((2, 1, 20, 30), torch.nan)
+    block(x).sum().backward()
+    assert block.conv.weight.grad is not None
+    assert block.conv.weight.grad.isnan().all()
+
+
 @pytest.mark.parametrize(
     ("shape", "channels"), [case for case in NETWORKS if len(case[1]) < 5], ids=str
 )
@@ -195,8 +258,9 @@ def test_threads_share_the_rows(four_threads: None) -> None:
         torch.testing.assert_close(network.eval()(X), alone.eval()(X))
 
 
-def test_a_second_backward_pass_is_refused() -> None:
-    network, (X, _) = random_network((20, 30), (4, 4)), clips_and_labels((20, 30))
+@pytest.mark.parametrize("channels", [(4,), (4, 4)])
+def test_a_second_backward_pass_is_refused(channels: tuple[int, ...]) -> None:
+    network, (X, _) = random_network((20, 30), channels), clips_and_labels((20, 30))
     loss = network(X).sum()
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="call forward again"):
