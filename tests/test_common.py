@@ -19,11 +19,18 @@ from sklearn_genremoe import (
     CNNClassifier,
     CNNMixer,
     RNNMixer,
+    default_experts,
     paper_experts,
 )
 
 # Clips of a few samples need no bigger network to show how an estimator behaves.
 CNN: dict[str, Any] = {"channels": (4, 4), "max_epochs": 2, "random_state": 0}
+# The parameters of a default expert, but for the size of its network.
+RECIPE: dict[str, Any] = {
+    **default_experts()[0][1][-1].get_params(),
+    **CNN,
+    "pool_sizes": "auto",
+}
 
 
 def two_experts() -> list[tuple[str, BaseEstimator]]:
@@ -41,7 +48,7 @@ def mixture(mixer: Any, experts: Any = None, **params: Any) -> dict[str, Any]:
 
 
 CHEAP: dict[str, dict[str, dict[str, Any]]] = {
-    "CNNClassifier": {"": CNN},
+    "CNNClassifier": {"": CNN, "recipe of the default experts": RECIPE},
     "MixtureOfExpertsClassifier": {
         "balanced": mixture("balanced"),
         "log_pool": mixture("log_pool"),
