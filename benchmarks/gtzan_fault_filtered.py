@@ -112,7 +112,7 @@ MEL_DOMAINS = {
         FunctionTransformer(part, kw_args={"wanted": "percussive"}), FunctionTransformer(zscore)
     ),
     "modulation": make_pipeline(FunctionTransformer(modulation), FunctionTransformer(zscore)),
-    "mfcc": make_pipeline(FunctionTransformer(mfcc), FunctionTransformer(zscore)),
+    "mfcc": FunctionTransformer(mfcc),
 }
 
 

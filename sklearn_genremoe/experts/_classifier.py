@@ -99,6 +99,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     norm_momentum : float, default=0.01
         Weight of the newest batch in the running statistics of batch normalisation, in (0, 1].
         The paper's value needs some hundred updates to settle.
+    pool_before_norm : bool, default=False
+        Whether each block pools before it normalises, so that what ELU sees has mean zero. The
+        maximum of normalised values lies mostly above, where ELU changes nothing.
     scale_bins : bool, default=False
         Whether to shift and scale each bin to mean 0 and deviation 1 over the training clips.
     center_bins : bool, default=False
@@ -191,6 +194,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         padding: str = "valid",
         pooling: str = "flatten",
         norm_momentum: float = 0.01,
+        pool_before_norm: bool = False,
         scale_bins: bool = False,
         center_bins: bool = False,
         crop_frames: int | None = None,
@@ -217,6 +221,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.padding = padding
         self.pooling = pooling
         self.norm_momentum = norm_momentum
+        self.pool_before_norm = pool_before_norm
         self.scale_bins = scale_bins
         self.center_bins = center_bins
         self.crop_frames = crop_frames

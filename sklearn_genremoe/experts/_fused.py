@@ -79,6 +79,42 @@ def _cell_dtype(pooling: Pooling) -> torch.dtype:
     return torch.uint8 if pooling.size[0] * pooling.size[1] <= 256 else torch.int32
 
 
+class ConvMax(torch.autograd.Function):
+    """Convolution of one input channel, which needs no gradient, and pooling.
+
+    ``apply(x, weight, pooling)`` returns the largest convolution of each window, (n, channels,
+    rows, columns), channels last in memory. Shapes as in :func:`conv_pool_elu`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+        best, cell = _conv_max(x, weight.flatten(1).t().contiguous(), pooling)
+        ctx.save_for_backward(x, cell)
+        ctx.pooling = pooling
+        return best.permute(0, 3, 1, 2)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, cell = ctx.saved_tensors
+        grad = grad_outputs[0].permute(0, 2, 3, 1).contiguous()
+        total = _taps_grad(x, grad, cell, ctx.pooling)
+        return None, total.sum(0).t().reshape(-1, 1, 3, 3), None
+
+
+def _taps_grad(
+    x: torch.Tensor, grad: torch.Tensor, cell: torch.Tensor, pooling: Pooling
+) -> torch.Tensor:
+    """Return what each row of windows adds to the gradient of the kernels, (rows, 9, channels)."""
+    n, rows, _, channels = grad.shape
+    total = torch.empty(n * rows, 9, channels)
+    _kernels.run(
+        _kernels.conv_max_weight_grad, n * rows, x.numel() * channels,
+        x, grad, cell, *pooling.size, *pooling.padding, total,
+    )  # fmt: skip
+    return total
+
+
 class FirstBlock(torch.autograd.Function):
     """The first block in training: one input channel, which needs no gradient.
 
@@ -119,19 +155,14 @@ class FirstBlock(torch.autograd.Function):
         x, taps, gamma, sign, cell, y, mean, std, mean_patch, moment = ctx.saved_tensors
         best = _take(ctx)
         grad_u, grad_beta, grad_gamma = _elu_norm_grad(grad_outputs[0], y, best, sign, mean, std)
-        n, rows, _, channels = grad_u.shape
-        total = torch.empty(n * rows, 9, channels)
-        _kernels.run(
-            _kernels.conv_max_weight_grad, n * rows, x.numel() * channels,
-            x, grad_u, cell, *ctx.pooling.size, *ctx.pooling.padding, total,
-        )  # fmt: skip
+        total = _taps_grad(x, grad_u, cell, ctx.pooling)
         # d z = gamma / std * (g - mean(g) - z_hat * mean(g * z_hat)); its product with the
         # patches needs, besides the maxima, only the moments of the patches again.
         patch = mean_patch[:, None]
         z_hat_patch = (moment @ taps.double() - mean * patch) / std
         grad_taps = total.sum(0, dtype=torch.float64) - grad_beta * patch - grad_gamma * z_hat_patch
         grad_taps *= gamma / std
-        grad_weight = grad_taps.t().reshape(channels, 1, 3, 3).float()
+        grad_weight = grad_taps.t().reshape(-1, 1, 3, 3).float()
         return None, grad_weight, grad_gamma.float(), grad_beta.float(), None, None
 
 

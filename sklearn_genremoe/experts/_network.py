@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ._fused import FirstBlock, NormPoolELU, Pooling, conv_pool_elu
+from ._fused import ConvMax, FirstBlock, NormPoolELU, Pooling, conv_pool_elu
 from ._layers import BatchNorm, BinScaling, Dropout
 
 KERNEL_SIZE = 3
@@ -133,6 +133,9 @@ class ConvBlock(nn.Module):
         Padding of the convolution.
     norm_momentum : float, default=0.01
         Weight of the newest batch in the running statistics.
+    pool_before_norm : bool, default=False
+        Whether the maxima are normalised, in place of what they are taken of. The convolution
+        then has no bias: the normalisation has one.
     """
 
     def __init__(
@@ -143,8 +146,10 @@ class ConvBlock(nn.Module):
         pool_size: tuple[int, int],
         padding: str = "valid",
         norm_momentum: float = 0.01,
+        pool_before_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.pool_before_norm = pool_before_norm
         bins, frames = (size_after_conv(size, padding) for size in input_shape)
         self.pooling = Pooling(
             pool_size,
@@ -152,11 +157,19 @@ class ConvBlock(nn.Module):
             (size_after_pool(bins, pool_size[0]), size_after_pool(frames, pool_size[1])),
         )
         self.zeros = (conv_padding(input_shape[0], padding), conv_padding(input_shape[1], padding))
-        self.conv = nn.Conv2d(in_channels, out_channels, KERNEL_SIZE, padding=self.zeros)
+        self.conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            KERNEL_SIZE,
+            padding=self.zeros,
+            bias=not pool_before_norm,
+        )
         self.norm = BatchNorm(out_channels, momentum=norm_momentum)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, in_channels, bins, frames) to (n, out_channels, fewer bins, fewer frames)."""
+        if self.pool_before_norm:
+            return F.elu(self.norm(self._conv_pool(x)))
         if self._can_fuse(x):
             if self.training:
                 return self._train_fused(x)
@@ -183,6 +196,14 @@ class ConvBlock(nn.Module):
     def _pool(self, x: torch.Tensor) -> torch.Tensor:
         size, padding, _ = self.pooling
         return F.max_pool2d(x, size, padding=padding, ceil_mode=True)
+
+    def _conv_pool(self, x: torch.Tensor) -> torch.Tensor:
+        if not self._can_fuse(x):
+            return self._pool(self.conv(x))
+        if self.conv.in_channels == 1:
+            return ConvMax.apply(self._single_channel(x), self.conv.weight, self.pooling)
+        weight = self.conv.weight.contiguous(memory_format=torch.channels_last)
+        return self._pool(F.conv2d(x, weight, padding=self.zeros))
 
     def _train_fused(self, x: torch.Tensor) -> torch.Tensor:
         conv, norm = self.conv, self.norm
@@ -241,6 +262,8 @@ class K2C2(nn.Module):
         over time, after the mean over bins.
     norm_momentum : float, default=0.01
         Weight of the newest batch in the running statistics of batch normalisation.
+    pool_before_norm : bool, default=False
+        Whether each block pools before it normalises.
     scale_bins : bool, default=False
         Whether each bin is shifted and scaled to mean 0 and deviation 1 over the training clips,
         whose statistics are set by :meth:`set_bin_statistics`.
@@ -273,6 +296,7 @@ class K2C2(nn.Module):
         padding: str = "valid",
         pooling: str = "flatten",
         norm_momentum: float = 0.01,
+        pool_before_norm: bool = False,
         scale_bins: bool = False,
         center_bins: bool = False,
     ) -> None:
@@ -286,7 +310,15 @@ class K2C2(nn.Module):
         for out_channels, pool_size in zip(
             channels, resolve_pool_sizes(shape, len(channels), pool_sizes, padding)
         ):
-            block = ConvBlock(in_channels, out_channels, shape, pool_size, padding, norm_momentum)
+            block = ConvBlock(
+                in_channels,
+                out_channels,
+                shape,
+                pool_size,
+                padding,
+                norm_momentum,
+                pool_before_norm,
+            )
             self.blocks.append(block)
             in_channels, shape = out_channels, block.pooling.output_shape
         self.dropout = Dropout(dropout)
@@ -295,7 +327,8 @@ class K2C2(nn.Module):
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 nn.init.xavier_uniform_(layer.weight)
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Return logits of shape (n, n_classes) for spectrograms of shape (n, bins, frames).

@@ -57,6 +57,7 @@ def make_net(estimator: Any, n_classes: int) -> GenreNet:
         module__padding=estimator.padding,
         module__pooling=estimator.pooling,
         module__norm_momentum=estimator.norm_momentum,
+        module__pool_before_norm=estimator.pool_before_norm,
         module__scale_bins=estimator.scale_bins,
         module__center_bins=estimator.center_bins,
         criterion=torch.nn.CrossEntropyLoss,

@@ -64,6 +64,7 @@ def default_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
         "padding": "same",
         "pooling": "statistics",
         "norm_momentum": 0.1,
+        "pool_before_norm": True,
         "dropout": 0.4,
         "max_epochs": 80,
         "batch_size": 32,
@@ -90,7 +91,7 @@ def default_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
             "percussive", PercussiveSpectrogram(**signal, kernel_size=kernel), recipe | cnn_params
         ),
         _expert("modulation", ModulationSpectrogram(**signal), recipe | of_modulation | cnn_params),
-        _expert("mfcc", MFCC(**signal), recipe | of_mfcc | cnn_params),
+        _expert("mfcc", MFCC(**signal, normalize=None), recipe | of_mfcc | cnn_params),
     ]
 
 
