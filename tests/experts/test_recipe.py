@@ -1,5 +1,6 @@
 """What CNNClassifier can train with beyond the paper's recipe."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from sklearn_genremoe import CNNClassifier
 from sklearn_genremoe.experts import FrequencyMask, Mixup, TimeMask
 from sklearn_genremoe.experts._clips import ClipDataset
-from sklearn_genremoe.experts._network import K2C2, window_starts
+from sklearn_genremoe.experts._network import K2C2, ConvBlock, window_starts
 from sklearn_genremoe.experts._training import Batches, GenreNet
 
 Data = tuple[np.ndarray, np.ndarray]
@@ -45,6 +46,7 @@ RECIPE: dict[str, Any] = {
     "padding": "same",
     "pooling": "statistics",
     "norm_momentum": 0.1,
+    "pool_before_norm": True,
     "scale_bins": True,
     "center_bins": True,
     "crop_frames": 16,
@@ -307,6 +309,36 @@ def test_same_padding_and_statistics_in_plain_torch(shape: tuple[int, int]) -> N
     expected = network.head(torch.cat([x.mean(dim=2), x.amax(dim=2), deviation], dim=1))
     with torch.inference_mode():
         np.testing.assert_allclose(network(X), expected.detach(), atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_pooling_before_the_norm_in_plain_torch(in_channels: int, padding: str) -> None:
+    torch.manual_seed(0)
+    block = ConvBlock(in_channels, 5, (11, 14), (2, 3), padding, pool_before_norm=True)
+    torch.nn.init.normal_(block.norm.weight)  # of both signs
+    exact = copy.deepcopy(block).double()
+    x = torch.randn(4, in_channels, 11, 14, requires_grad=in_channels > 1)
+    x_exact = x.detach().double().requires_grad_()
+    for training in (True, False):
+        y = block.train(training)(x)
+        z = F.conv2d(x_exact, exact.conv.weight, padding=exact.conv.padding)
+        z = F.max_pool2d(z, (2, 3), padding=block.pooling.padding, ceil_mode=True)
+        norm = exact.norm
+        z = F.batch_norm(
+            z, norm.running_mean, norm.running_var, norm.weight, norm.bias, training, 0.01, 1e-3
+        )
+        expected = F.elu(z)
+        np.testing.assert_allclose(y.detach(), expected.detach(), atol=1e-5)
+        np.testing.assert_allclose(block.norm.running_var, norm.running_var, rtol=1e-5)
+        if training:
+            target = torch.randn(y.shape)
+            (y * target).sum().backward()
+            (expected * target).sum().backward()
+            for ours, theirs in zip(block.parameters(), exact.parameters()):
+                torch.testing.assert_close(ours.grad, theirs.grad.float(), rtol=1e-4, atol=1e-4)
+            if in_channels > 1:
+                torch.testing.assert_close(x.grad, x_exact.grad.float(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
