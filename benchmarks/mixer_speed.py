@@ -4,9 +4,10 @@ The recurrent gate (the paper's MoER) reads the 1292 frames of a clip twice in b
 thousands of tiny steps that wait for each other. The plain network is the same one from
 ``torch.nn.GRU``, ``Dropout``, ``Linear`` and ``BatchNorm1d``, with the same weights. Both run by
 turns, on the same clips, in this process; a step is forward, backward and Adam on a batch of 16
-clips of 96 x 1292. The table gives medians over the rounds and the ratio of these medians. The
-gate by a convolutional network (MoEC) is the network of the experts, for which
-``expert_speed.py`` has the figures.
+clips of 96 x 1292. Ours predicts through ``RNNMixer.weights``, the plain network by one batch. The
+table gives medians over the rounds, the ratio of these medians, and the processor time of all
+threads, which other work on the machine disturbs less. The gate by a convolutional network (MoEC)
+is the network of the experts, for which ``expert_speed.py`` has the figures.
 
     python benchmarks/mixer_speed.py [--rounds 7] [--threads N]
 """
@@ -20,6 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sklearn_genremoe import RNNMixer
 from sklearn_genremoe.experts._training import ADAM_EPS
 from sklearn_genremoe.mixture._gates import MixtureLoss
 from sklearn_genremoe.mixture._recurrent import RecurrentGate
@@ -62,28 +64,23 @@ def training_step(network: nn.Module, clips: torch.Tensor, given: torch.Tensor) 
     return step
 
 
-def prediction(network: nn.Module, clips: torch.Tensor, batch_size: int) -> Callable:
-    """Return a function that predicts all clips in batches."""
-
-    @torch.inference_mode()
-    def predict() -> None:
-        network.eval()
-        for batch in clips.split(batch_size):
-            network(batch)
-
-    return predict
+def plain_weights(network: nn.Module, clips: torch.Tensor) -> np.ndarray:
+    """Return the weights that a plain network gives, by one batch."""
+    network.eval()
+    with torch.inference_mode():
+        return torch.softmax(network(clips), dim=1).numpy()
 
 
-def medians(functions: dict[str, Callable], rounds: int) -> dict[str, float]:
-    """Call the functions by turns and return their median times in seconds."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
+def medians(functions: dict[str, Callable], rounds: int) -> dict[str, tuple[float, float]]:
+    """Call the functions by turns; return their median times, elapsed and of the processor."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in functions}
     for number in range(rounds + 1):  # the first round warms up
         for name, function in functions.items():
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             function()
             if number:
-                times[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values)) for name, values in times.items()}
+                times[name].append((time.perf_counter() - start, time.process_time() - cpu_start))
+    return {name: tuple(np.median(values, axis=0)) for name, values in times.items()}
 
 
 def main() -> None:
@@ -95,29 +92,37 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
 
-    ours = RecurrentGate(N_EXPERTS, N_BINS)
-    plain = PlainGate(ours)
     clips = torch.randn(BATCH_SIZE, N_BINS, N_FRAMES)
     given = torch.rand(BATCH_SIZE, N_EXPERTS)
-    difference = (ours.eval()(clips) - plain.eval()(clips)).abs().max().item()
+    opinions = np.stack([given.numpy(), 1 - given.numpy()], axis=2)
+    mixer = RNNMixer(max_epochs=1, device="cpu", random_state=0)
+    mixer.fit(opinions, np.zeros(BATCH_SIZE, dtype=int), clips.numpy())
+    ours = mixer.net_.module_
+    plain = PlainGate(ours)
+    difference = np.abs(mixer.weights(opinions, clips.numpy()) - plain_weights(plain, clips)).max()
     print(
         f"recurrent gate, {BATCH_SIZE} clips of {N_BINS} x {N_FRAMES}, {options.threads} thread(s)"
     )
-    print(f"largest difference of the logits in evaluation: {difference:.1e}")
+    print(f"largest difference of the weights in evaluation: {difference:.1e}")
 
     work = {
         "training step": [training_step(net, clips, given) for net in (plain, ours)],
-        "prediction": [prediction(plain, clips, BATCH_SIZE), prediction(ours, clips, 1)],
+        "prediction": [
+            lambda: plain_weights(plain, clips),
+            lambda: mixer.weights(opinions, clips.numpy()),
+        ],
     }
-    print(f"\n{'':16}{'plain':>10}{'ours':>10}{'ratio':>8}   ms per batch, median of", end=" ")
-    print(options.rounds)
+    print(f"\nms per batch, medians of {options.rounds}")
+    print(
+        f"{'':16}{'plain':>8}{'ours':>8}{'ratio':>7}{'plain CPU':>12}{'ours CPU':>10}{'ratio':>7}"
+    )
     for name, (by_plain, by_ours) in work.items():
-        seconds = medians({"plain": by_plain, "ours": by_ours}, options.rounds)
+        measured = medians({"plain": by_plain, "ours": by_ours}, options.rounds)
+        (plain_s, plain_cpu), (ours_s, ours_cpu) = measured["plain"], measured["ours"]
         print(
-            f"{name:16}{1e3 * seconds['plain']:10.0f}{1e3 * seconds['ours']:10.0f}"
-            f"{seconds['plain'] / seconds['ours']:8.1f}"
+            f"{name:16}{1e3 * plain_s:8.0f}{1e3 * ours_s:8.0f}{plain_s / ours_s:7.1f}"
+            f"{1e3 * plain_cpu:12.0f}{1e3 * ours_cpu:10.0f}{plain_cpu / ours_cpu:7.1f}"
         )
-    print("Ours predicts clip by clip, as RNNMixer does, plain PyTorch the whole batch at once.")
 
 
 if __name__ == "__main__":

@@ -21,13 +21,13 @@ _CELLS_WORTH_A_THREAD = 1 << 13
 
 
 def predict_logits(
-    module: torch.nn.Module, X: NDArray[Any], device: torch.device
+    module: torch.nn.Module, X: NDArray[Any], device: torch.device, block: int = 1
 ) -> NDArray[np.float32]:
     """Return a module's outputs for many clips, read from their array bit by bit.
 
-    On the CPU each clip is computed alone, by one thread, and several clips at the same time.
-    Its activations stay in the cache, threads never wait for each other, and the answer for a
-    clip can depend neither on its neighbours nor on the number of threads.
+    On the CPU each clip, or small block of them, is computed by one thread, and several at the
+    same time. Activations stay in the cache, threads never wait for each other, and the answer for
+    a clip can depend neither on its neighbours nor on the number of threads.
 
     Parameters
     ----------
@@ -37,6 +37,9 @@ def predict_logits(
         Spectrograms.
     device : torch.device
         Where the module is.
+    block : int, default=1
+        Clips that the module is given at a time on the CPU, at most. Above one it has to treat
+        them independently of each other and of their number.
 
     Returns
     -------
@@ -44,7 +47,10 @@ def predict_logits(
         Outputs, float32.
     """
     module.eval()
-    batch_size = 1 if device.type == "cpu" else _GPU_BATCH
+    if device.type == "cpu":  # blocks so small that each thread gets one
+        batch_size = max(1, min(block, -(-len(X) // torch.get_num_threads())))
+    else:
+        batch_size = _GPU_BATCH
 
     @torch.inference_mode()
     def outputs(start: int) -> NDArray[np.float32]:
@@ -53,7 +59,7 @@ def predict_logits(
         return module(torch.from_numpy(clips).to(device)).float().cpu().numpy()
 
     starts = range(0, len(X), batch_size)
-    n_threads = min(torch.get_num_threads(), len(X), _MAX_CLIPS_AT_A_TIME)
+    n_threads = min(torch.get_num_threads(), len(starts), _MAX_CLIPS_AT_A_TIME)
     if device.type != "cpu" or n_threads == 1 or X[:1].size < _CELLS_WORTH_A_THREAD:
         return np.concatenate([outputs(start) for start in starts])
     with ThreadPoolExecutor(n_threads, initializer=_work_alone) as threads:

@@ -90,6 +90,8 @@ class GateMixer(BaseMixer):
 
     needs_fit = True
     needs_clips = True
+    # Clips that the network is given at a time for prediction on the CPU.
+    _block = 1
 
     shrinkage: float
     lr: float
@@ -141,7 +143,8 @@ class GateMixer(BaseMixer):
                 f"The clips have the shape {clips.shape[1:]}, but {type(self).__name__} was fitted "
                 f"on {self.clip_shape_} (bins, frames)."
             )
-        logits = predict_logits(self.net_.module_, clips, torch.device(self.net_.device))
+        device = torch.device(self.net_.device)
+        logits = predict_logits(self.net_.module_, clips, device, self._block)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
         return odds / odds.sum(axis=1, keepdims=True)
 
@@ -323,6 +326,9 @@ class RNNMixer(GateMixer):
     >>> bool(((weights[:, 0] > 0.5) == upper).mean() > 0.9)
     True
     """
+
+    # Steps of several clips side by side read the weights once; more than 8 bring no more.
+    _block = 8
 
     def __init__(
         self,

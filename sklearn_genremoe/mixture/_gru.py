@@ -11,7 +11,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from ._gru_kernels import run_backward, run_forward
+from ._gru_kernels import run_backward, run_forward, run_prediction
 
 # The compiled kernels take clips and units by fours.
 _BLOCK = 4
@@ -20,8 +20,10 @@ _BLOCK = 4
 class BidirectionalGRU(nn.GRU):
     """One bidirectional GRU layer, the same function and parameters as torch's.
 
-    On the CPU, steps run in compiled kernels and both directions at the same time; elsewhere,
-    and for a number of units that isn't a multiple of 4, torch's own layer runs.
+    On the CPU, steps run in compiled kernels. Where gradients are recorded, both directions run at
+    the same time; where they aren't, the states of a clip depend neither on its neighbours nor on
+    the number of clips. Elsewhere, and for gradients by a number of units that isn't a multiple
+    of 4, torch's own layer runs.
 
     Parameters
     ----------
@@ -56,7 +58,10 @@ class BidirectionalGRU(nn.GRU):
             The state of each direction after its last frame.
         """
         n_clips = x.shape[1]
-        if x.device.type != "cpu" or x.dtype != torch.float32 or self.hidden_size % _BLOCK:
+        compiled = x.device.type == "cpu" and x.dtype == torch.float32
+        if compiled and not torch.is_grad_enabled():
+            return self._predict(x)
+        if not compiled or self.hidden_size % _BLOCK:
             states, last = super().forward(x)
             return states, torch.cat([last[0], last[1]], dim=1)
         if n_clips % _BLOCK:
@@ -66,6 +71,44 @@ class BidirectionalGRU(nn.GRU):
             *(self._stacked(name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
         )
         return states[:, :n_clips], last[:n_clips]
+
+    def _predict(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        n_frames, n_clips, n_inputs = x.shape
+        n_units = self.hidden_size
+        # Clips, inputs and units of zeros fill the blocks; such a unit stays at zero.
+        more_inputs, more_units = -n_inputs % _BLOCK, -n_units % _BLOCK
+        if more_inputs or n_clips % _BLOCK:
+            x = F.pad(x, (0, more_inputs, 0, -n_clips % _BLOCK))
+        x = x.contiguous()
+        weights = [
+            F.pad(self._stacked(name), (0, more, 0, more_units))
+            .view(2, -1, size + more)
+            .transpose(1, 2)
+            .contiguous()
+            .numpy()
+            for name, size, more in (
+                ("weight_ih", n_inputs, more_inputs),
+                ("weight_hh", n_units, more_units),
+            )
+        ]
+        bias_ih, bias_hh = (
+            F.pad(self._stacked(name), (0, more_units)).view(2, 3, -1)
+            for name in ("bias_ih", "bias_hh")
+        )
+        bias = (bias_ih + bias_hh * torch.tensor([1.0, 1.0, 0.0])[:, None]).view(2, -1)
+        states = torch.empty(n_frames, x.shape[1], 2 * (n_units + more_units))
+        for d in (0, 1):
+            run_prediction(
+                x.numpy(),
+                *(weight[d] for weight in weights),
+                bias[d].numpy(),
+                bias_hh[d, 2].numpy(),
+                states.numpy(),
+                d,
+            )
+        states = states.view(n_frames, -1, 2, n_units + more_units)[:, :n_clips, :, :n_units]
+        last = torch.cat([states[-1, :, 0], states[0, :, 1]], dim=1)
+        return states.flatten(2), last
 
     def _stacked(self, name: str) -> torch.Tensor:
         """Return a parameter of both directions and the gates r, z, n of each: (6, H, ...)."""

@@ -55,6 +55,9 @@ class RecurrentGate(nn.Module):
     states are kept, dropout .5, dense 32, batch normalisation, ELU, dense with one output per
     expert. Kernels start Glorot-uniform, recurrent ones orthogonal, biases at zero.
 
+    In evaluation without gradients on the CPU, the answer for a clip depends neither on its
+    neighbours nor on the number of clips.
+
     Parameters
     ----------
     n_outputs : int
@@ -98,7 +101,13 @@ class RecurrentGate(nn.Module):
         """Return logits (n, n_outputs) for spectrograms (n, bins, frames)."""
         x, _ = self.first(self.input_dropout(X.permute(2, 0, 1)))
         _, last = self.second(self.between_dropout(x))
-        return self.head(F.elu(self.norm(self.dense(self.last_dropout(last)))))
+        if last.device.type == "cpu" and not (self.training or torch.is_grad_enabled()):
+            # Clip by clip: a product of other shape or alignment may add up in another order.
+            return torch.cat([self._weigh(row.clone()) for row in last.split(1)])
+        return self._weigh(self.last_dropout(last))
+
+    def _weigh(self, last: torch.Tensor) -> torch.Tensor:
+        return self.head(F.elu(self.norm(self.dense(last))))
 
 
 def _initialise_gru(layer: nn.GRU) -> None:

@@ -8,7 +8,9 @@ from torch.nn import functional as F
 
 from sklearn_genremoe import CNNMixer, RNNMixer
 from sklearn_genremoe.experts._network import K2C2
+from sklearn_genremoe.experts._prediction import predict_logits
 from sklearn_genremoe.mixture._gates import MixtureLoss
+from sklearn_genremoe.mixture._gru_kernels import _sigmoid, _tanh
 from sklearn_genremoe.mixture._recurrent import RecurrentGate, SeededDropout
 
 GATES = [
@@ -91,6 +93,52 @@ def test_recurrent_gate_equals_torch_layers(n_frames):
             dict(gate.named_parameters())[name].grad, parameter.grad, atol=1e-4, rtol=1e-4
         )
     torch.testing.assert_close(gate.norm.running_var, plain.norm.running_var)
+
+
+@pytest.mark.parametrize("hidden_size", [1, 4, 7, 64])
+@pytest.mark.parametrize(("n_bins", "n_frames"), [(96, 1), (6, 40), (5, 33)])
+def test_prediction_equals_torch_layers_at_any_size(hidden_size, n_bins, n_frames):
+    torch.manual_seed(0)
+    gate = RecurrentGate(3, n_bins, hidden_size).eval()
+    with torch.no_grad():
+        for parameter in gate.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    clips = torch.randn(5, n_bins, n_frames)
+    with torch.inference_mode():
+        predicted = gate(clips)
+    # In double precision the layers are torch's own.
+    exact = gate.double()(clips.double())
+    torch.testing.assert_close(predicted.double(), exact, atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("hidden_size", [3, 4, 64])
+def test_answers_depend_on_no_neighbours_numbers_or_threads(hidden_size, monkeypatch):
+    torch.manual_seed(0)
+    gate = RecurrentGate(4, 9, hidden_size)
+    rng = np.random.default_rng(0)
+    clips = rng.normal(size=(21, 9, 50)).astype(np.float32)
+    whole = predict_logits(gate, clips, torch.device("cpu"), 8)
+    assert len(np.unique(whole, axis=0)) == 21
+    monkeypatch.setattr("sklearn_genremoe.experts._prediction._CELLS_WORTH_A_THREAD", 0)
+    try:
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            for n_clips in range(1, 22):
+                some = rng.permutation(21)[:n_clips]
+                predicted = predict_logits(gate, clips[some], torch.device("cpu"), 8)
+                np.testing.assert_array_equal(predicted, whole[some])
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_activations_of_a_gate_are_those_of_the_library():
+    x = np.concatenate([np.linspace(-100, 100, 20_001), np.linspace(-1e-3, 1e-3, 201)])
+    x = x.astype(np.float32)
+    exact = np.tanh(x.astype(np.float64))
+    np.testing.assert_allclose([_tanh(value) for value in x], exact, rtol=5e-7)
+    np.testing.assert_allclose(
+        [_sigmoid(value) for value in x], 0.5 + 0.5 * np.tanh(x.astype(np.float64) / 2), atol=2e-7
+    )
 
 
 def test_dropout_is_seeded_scaled_and_off_in_evaluation():
