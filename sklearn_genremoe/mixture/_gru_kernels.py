@@ -30,6 +30,8 @@ from ..domains._compiled import compiled
 _jit = partial(compiled, fastmath={"contract"})
 
 _f = np.float32
+# Gradients below it count as none.
+_NEGLIGIBLE = _f(1e-25)
 # Frames whose input is projected at a time in prediction: few enough to stay in the cache.
 _CHUNK = 32
 
@@ -179,6 +181,9 @@ def run_backward(gates, recurrent, hidden, weight, grad_hidden, grad_last, direc
                     row[j] += more[j]
         r, z, n, q = gates[0, t], gates[1, t], gates[2, t], recurrent[t]
         for i in range(size):
+            # Gradients fade over the frames. Below the least normal number, arithmetic would take
+            # many times as long, for contributions that no sum would notice.
+            d[i] = d[i] if abs(d[i]) > _NEGLIGIBLE else _f(0.0)
             d_n = d[i] * (_f(1.0) - z[i]) * (_f(1.0) - n[i] * n[i])
             d_z = d[i] * (h[i] - n[i]) * z[i] * (_f(1.0) - z[i])
             d_r = d_n * q[i] * r[i] * (_f(1.0) - r[i])
