@@ -78,10 +78,9 @@ def default_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
         "augment": [TimeMask(16), FrequencyMask(16), Mixup(0.3)],
     }
     # The bins of these are no frequencies whose mean is the colour of a recording.
-    of_modulation = {"max_epochs": 50, "crop_frames": 96, "center_bins": False}
+    of_modulation = {"crop_frames": 96, "center_bins": False}
     of_mfcc = {
         "pool_sizes": ((2, 2), (2, 2), (2, 2), (2, 2), (4, 2)),
-        "max_epochs": 60,
         "center_bins": False,
     }
     return [
