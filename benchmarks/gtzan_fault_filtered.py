@@ -17,6 +17,7 @@ the same call gives a user the same networks. All mixers learn from one cross-fi
 experts (``--cv``: folds over the train clips in the order of their names, so that an artist's
 clips mostly stay together; "train" is the paper's way). What each seed gave is kept under
 ``--out`` and is not computed again; ``--jobs`` experts are trained at a time, with one thread each.
+``--set`` changes parameters of the networks, so that an ingredient of a recipe can be left out.
 
 ``--test`` names the part that is judged. Nothing is tuned on the way, so where that is "test" the
 experts are trained on train and valid clips, unless ``--train`` says otherwise.
@@ -157,7 +158,7 @@ PARTS = ("train", "valid", "test")
 
 def experts_of(args: argparse.Namespace) -> list[tuple[str, object]]:
     """Return the experts of a recipe, pipelines of a domain and a network."""
-    changes = {} if args.epochs is None else {"max_epochs": args.epochs}
+    changes = dict(args.set)
     if args.recipe == "ours":
         experts = default_experts(**changes)
     else:
@@ -192,11 +193,12 @@ def run(args: argparse.Namespace, seed: int) -> dict[str, np.ndarray]:
         for name, value in sorted(vars(args).items())
         if name not in ("seeds", "out", "jobs")
     }
-    folder = args.out / f"{args.recipe}-{args.test}-seed{seed}"
-    described = folder.with_suffix(".json")
+    changed = "".join(f"-{name}={json.dumps(value)}" for name, value in args.set)
+    folder = args.out / f"{args.recipe}{changed}-{args.test}-seed{seed}"
+    described = Path(f"{folder}.json")
     if described.exists() and json.loads(described.read_text()) == settings:
         print(f"seed {seed}: kept from an earlier run in {folder}.npz", flush=True)
-        with np.load(folder.with_suffix(".npz"), allow_pickle=False) as kept:
+        with np.load(f"{folder}.npz", allow_pickle=False) as kept:
             return dict(kept)
     experts = experts_of(args)
     batch, y, split = load(args, {name: expert[0] for name, expert in experts})
@@ -229,7 +231,7 @@ def run(args: argparse.Namespace, seed: int) -> dict[str, np.ndarray]:
         "seconds": np.array([*seconds.values(), *moe.mixer_.seconds_.values()]),
     }
     args.out.mkdir(parents=True, exist_ok=True)
-    np.savez(folder.with_suffix(".npz"), **result)
+    np.savez(f"{folder}.npz", **result)
     described.write_text(json.dumps(settings, indent=1))
     accuracy = (result["proba"].argmax(axis=2) == result["y"]).mean(axis=1)
     scores = ", ".join(f"{name} {a:.3f}" for name, a in zip(result["mixers"], accuracy))
@@ -291,6 +293,12 @@ def table(results: list[dict[str, np.ndarray]]) -> str:
     return "\n".join(lines)
 
 
+def parameter(text: str) -> tuple[str, object]:
+    """Return name and value of a parameter that is written as name=value, the value in JSON."""
+    name, _, value = text.partition("=")
+    return name, json.loads(value)
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -304,7 +312,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--cv", type=lambda v: v if v == "train" else int(v), default=5)
     parser.add_argument("--keep-folds", action="store_true", help="average the folds' experts")
-    parser.add_argument("--epochs", type=int, help="of the experts, if not the recipe's")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        type=parameter,
+        metavar="NAME=VALUE",
+        help="parameters of the networks to change, values in JSON: center_bins=false",
+    )
     parser.add_argument("--gate-epochs", type=int, default=0, help="of the gates; 0 for none")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--out", type=Path, default=Path("gtzan_runs"), help="folder of results")

@@ -1,0 +1,62 @@
+"""The benchmark on the fault-filtered split runs, keeps what it computed, and fails clearly."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "benchmarks/gtzan_fault_filtered.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def mel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Spectrograms in the form that the program reads: two genres, two parts."""
+    rng = np.random.default_rng(0)
+    n = 24
+    file = tmp_path_factory.mktemp("mel") / "mel.npz"
+    np.savez(
+        file,
+        X=rng.integers(0, 256, (n, 128, 40), dtype=np.uint8),
+        vmin_db=np.full(n, -80.0),
+        genre=np.array(["blues", "rock"] * (n // 2)),
+        split=np.array(["train"] * 16 + ["valid"] * 8),
+        names=np.array([f"{number:05}" for number in range(n)]),
+    )
+    return file
+
+
+@pytest.mark.slow
+def test_runs_and_resumes(mel: Path, tmp_path: Path) -> None:
+    arguments = [
+        f"--data={mel}", f"--out={tmp_path}", "--jobs=1", "--cv=2", "--seeds", "0",
+        "--experts", "original", "mfcc", "--set", "max_epochs=1", "channels=[4,4,4,4,4]",
+    ]  # fmt: skip
+    first = run(*arguments)
+    assert first.returncode == 0, first.stderr
+    assert "8 clips of valid, trained on train" in first.stdout
+    for name in ("original", "mfcc", "MoEB, balanced", "stacking", "any expert right"):
+        assert f"\n{name}" in first.stdout
+    again = run(*arguments)
+    assert "seed 0: kept from an earlier run" in again.stdout
+    assert again.stdout.split("\n\n")[-2:] == first.stdout.split("\n\n")[-2:]
+
+
+def test_says_what_is_missing(mel: Path, tmp_path: Path) -> None:
+    none = run(f"--data={mel}", f"--out={tmp_path}", "--test=test", "--jobs=1")
+    assert none.returncode == 1
+    assert "has no clips of the part 'test'" in none.stderr
+    lists = run(f"--data={tmp_path}", f"--out={tmp_path}")
+    assert "give the lists of its split by --lists" in lists.stderr
