@@ -1,6 +1,7 @@
 """The one place that imports from scikit-learn what it does not promise to keep."""
 
 from sklearn.utils import _safe_indexing
+from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.metaestimators import _BaseComposition
@@ -25,4 +26,5 @@ __all__ = [
     "_check_sample_weight",
     "_routing_enabled",
     "_safe_indexing",
+    "get_namespace",
 ]

@@ -18,6 +18,7 @@ import sklearn_genremoe
 from sklearn_genremoe import (
     CNNClassifier,
     CNNMixer,
+    LogPoolMixer,
     RNNMixer,
     default_experts,
     paper_experts,
@@ -52,6 +53,7 @@ CHEAP: dict[str, dict[str, dict[str, Any]]] = {
     "MixtureOfExpertsClassifier": {
         "balanced": mixture("balanced"),
         "log_pool": mixture("log_pool"),
+        "log_pool with temperatures": mixture(LogPoolMixer(fit_temperatures=True)),
         "stacking": mixture("stacking"),
         "cnn": mixture(CNNMixer(channels=(4, 4), max_epochs=2, random_state=0)),
         "rnn": mixture(RNNMixer(max_epochs=2, random_state=0)),

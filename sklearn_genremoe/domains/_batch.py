@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .._sklearn_compat import get_namespace
 from ._rows import Rows
 
 
@@ -101,6 +102,35 @@ class DomainBatch:
         bad = {i: self.bad_clips[row] for i, row in enumerate(numbers) if row in self.bad_clips}
         picked = {name: rows.pick(key) for name, rows in self._rows.items()}
         return DomainBatch(picked, self.domains, bad_clips=bad)
+
+    def __array_namespace__(self, *, api_version=None):
+        # With array_api_dispatch on, scikit-learn picks clips by this namespace's take.
+        return get_namespace(np.empty(0))[0]
+
+    def take(self, rows, axis=0, **kwargs) -> "DomainBatch":
+        """Return some of the clips; what :func:`numpy.take` calls.
+
+        Parameters
+        ----------
+        rows : sequence of int, or slice or mask
+            The clips to keep, in this order.
+        axis : {0, None}, default=0
+            Accepted for numpy's sake: clips are the only axis.
+        **kwargs : dict
+            Accepted for numpy's sake.
+
+        Returns
+        -------
+        batch : DomainBatch
+            These clips; arrays are shared, not copied.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> DomainBatch({"a": np.zeros((5, 3, 4))}).take([0, 2])
+        DomainBatch(2 clips; a: 3 x 4)
+        """
+        return self[rows]
 
     def select(self, names) -> "DomainBatch":
         """Keep some domains.

@@ -6,6 +6,7 @@ from pathlib import Path
 import cloudpickle
 import numpy as np
 import pytest
+import sklearn
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import (
     GridSearchCV,
@@ -15,7 +16,7 @@ from sklearn.model_selection import (
     train_test_split,
 )
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import resample, shuffle
+from sklearn.utils import _safe_indexing, resample, shuffle
 from sklearn.utils.validation import _num_samples, indexable
 
 from sklearn_genremoe import MFCC, LogMelSpectrogram
@@ -202,6 +203,14 @@ class TestWithScikitLearn:
         mixed, order = shuffle(batch, np.arange(6), random_state=0)
         np.testing.assert_array_equal(mixed["b"], arrays["b"][order])
         assert len(resample(batch, n_samples=4, random_state=0)) == 4
+
+    @pytest.mark.parametrize("rows", [[4, 1], np.array([4, 1]), np.arange(6) % 3 == 1, slice(2)])
+    def test_array_api_dispatch(self, batch, arrays, rows):
+        pytest.importorskip("sklearn.externals.array_api_compat", reason="new in scikit-learn 1.7")
+        with sklearn.config_context(array_api_dispatch=True):
+            picked = _safe_indexing(batch, rows)
+        assert isinstance(picked, DomainBatch)
+        np.testing.assert_array_equal(picked["b"], arrays["b"][rows])
 
     def test_cross_validation_and_search(self, batch):
         assert cross_val_score(DummyClassifier(), batch, self.y, cv=3).shape == (3,)
