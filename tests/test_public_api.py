@@ -4,7 +4,6 @@ import ast
 import importlib
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -203,26 +202,19 @@ print([a == b for a, b in zip(before, after)])
     assert "False" not in out
 
 
+def seconds_to(do: str) -> float:
+    """Processor time of a fresh process that does this; others may be busy meanwhile."""
+    return float(python(f"import time; {do}; print(time.process_time())"))
+
+
 def test_import_of_the_package_is_quick() -> None:
-    # Best of three: another process may be busy.
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        python("import sklearn_genremoe")
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 2.0
+    assert seconds_to("import sklearn_genremoe") < 1.0
 
 
 def test_public_names_cost_little_beside_the_libraries_they_need() -> None:
     libraries = "import torch, sklearn.pipeline, sklearn.model_selection, skorch, numba, joblib"
     ours = "import sklearn_genremoe as g; [getattr(g, name) for name in g.__all__]"
-    clock = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
-    pairs = [
-        (float(python(clock.format(ours))), float(python(clock.format(libraries))))
-        for _ in range(3)
-    ]
-    own = min(pair[0] for pair in pairs) - min(pair[1] for pair in pairs)
-    assert own < 2.0
+    assert min(seconds_to(ours) - seconds_to(libraries) for _ in range(2)) < 2.0
 
 
 def test_feature_extraction_does_not_load_torch() -> None:
