@@ -15,7 +15,6 @@ from importlib.metadata import version
 import pytest
 import torch
 
-
 STARTED = time.perf_counter()
 
 

@@ -1,11 +1,16 @@
 """What X may be wherever a clip is expected."""
 
 import os
-from typing import NamedTuple
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
+
+# The search for NaN looks at about this many bytes at a time.
+_CHUNK_BYTES = 1 << 24
 
 
 class Clips(NamedTuple):
@@ -41,13 +46,13 @@ def kind_of_clips(X) -> str:
     Returns
     -------
     kind : {"paths", "waveforms", "spectrograms"}
-        What X holds. Anything else counts as "waveforms", so that the validation of
-        waveforms says what is wrong with it.
+        What X holds; "spectrograms" stands for more than three dimensions too. Anything else
+        counts as "waveforms", so that the validation of waveforms says what is wrong with it.
 
     Raises
     ------
     ValueError
-        X is a single path, or holds paths in more than one dimension or beside other things.
+        X is a single path, no sequence, or holds paths in more than one dimension.
 
     Examples
     --------
@@ -62,14 +67,24 @@ def kind_of_clips(X) -> str:
             f"X is the single path {path!r}; expected a sequence of paths: put it into a list, "
             f"[{path!r}]"
         )
+    is_sequence = hasattr(X, "__array__") or hasattr(X, "__getitem__")
+    if not is_sequence or isinstance(X, Mapping):
+        raise ValueError(
+            f"X is of the type {type(X).__name__}; expected a sequence of paths (str or Path) or "
+            "an array: a list, an array or a pandas Series"
+        )
     ndim = getattr(X, "ndim", None)
     if ndim is None and isinstance(X, (list, tuple)):
         if not X:
             raise ValueError("X holds no clips; expected at least one path or waveform")
         ndim = 1 if _is_path(X[0]) else 1 + np.ndim(X[0])
-    if ndim == 3:
+    if ndim is not None and ndim >= 3:
         return "spectrograms"
-    if ndim == 1 and _is_path(next(iter(X), None)):
+    if (
+        ndim == 1
+        and getattr(getattr(X, "dtype", None), "kind", "O") in "OUT"
+        and any(map(_is_path, X))
+    ):
         return "paths"
     if ndim == 2 and not issparse(X) and _holds_paths(np.asarray(X[:1])):
         raise ValueError(
@@ -106,22 +121,26 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool) -> Clips:
     clips : Clips
         The paths as str, or the waveforms as a float32 or float64 array.
     """
+    X = without_torch(X)
     kind = kind_of_clips(X)
     if kind == "spectrograms":
         raise ValueError(
-            f"X has 3 dimensions; {type(estimator).__name__} expects paths (a 1-D sequence of "
-            "str or Path) or waveforms of shape (n_clips, n_samples)"
+            f"X has {np.ndim(X)} dimensions; {type(estimator).__name__} expects paths (a 1-D "
+            "sequence of str or Path) or waveforms of shape (n_clips, n_samples)"
         )
     if kind == "waveforms":
         _require_one_length(X)
-        waveforms = validate_data(estimator, X, dtype=(np.float32, np.float64), reset=reset)
+        waveforms = validate_data(
+            estimator, X, dtype=(np.float32, np.float64), reset=reset, ensure_all_finite=False
+        )
+        check_finite(waveforms)
         return Clips(None, waveforms)
     paths = []
     for row, path in enumerate(X):
         if not isinstance(path, (str, os.PathLike)):
             raise ValueError(
-                f"X[{row}] is {path!r}; expected a path (str or Path) like the first entry: "
-                "drop the rows without a file"
+                f"X[{row}] is {path!r}; expected a path (str or Path) like the other "
+                "entries: drop the rows without a file"
             )
         paths.append(os.fspath(path))
     if reset:
@@ -134,6 +153,49 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool) -> Clips:
             "to their length in seconds"
         )
     return Clips(paths, None)
+
+
+def without_torch(X: Any) -> Any:
+    """Return a tensor as an array, wherever it lives, and anything else as it is."""
+    torch = sys.modules.get("torch")  # who holds a tensor has loaded it; others need not
+    if torch is None or not isinstance(X, torch.Tensor):
+        return X
+    X = X.detach().cpu()
+    return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+
+
+def check_finite(X: np.ndarray, release: Callable[[np.ndarray], None] | None = None) -> None:
+    """Raise a ValueError that names the clips with NaN or infinity.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_clips, ...)
+        Waveforms or spectrograms, possibly memory-mapped.
+    release : callable, default=None
+        Called with X after each piece of it that was read.
+    """
+    if X.dtype.kind != "f":
+        return
+    step = max(1, _CHUNK_BYTES // max(1, X[:1].nbytes))
+    bad: list[int] = []
+    kinds = set()
+    for start in range(0, len(X), step):
+        chunk = X[start : start + step]
+        rows = np.flatnonzero(~np.isfinite(chunk).all(axis=tuple(range(1, X.ndim))))
+        kinds |= {"NaN" if np.isnan(chunk[row]).any() else "infinity" for row in rows}
+        bad += (start + rows).tolist()
+        if release is not None:
+            release(X)
+    if bad:
+        raise ValueError(
+            f"Input X contains {' and '.join(sorted(kinds))} in {len(bad)} of {len(X)} clips "
+            f"(rows {some_rows(bad)}). Leave these clips out, or load or extract them anew."
+        )
+
+
+def some_rows(rows: list[int]) -> str:
+    """Return row numbers for a message, not too many of them."""
+    return ", ".join(str(row) for row in rows[:10]) + (", ..." if len(rows) > 10 else "")
 
 
 def _require_one_length(X) -> None:

@@ -16,7 +16,20 @@ from ._extraction import extract
 _HOW = frozenset({"on_error", "n_jobs", "verbose"})
 
 
-class BaseDomain(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class SpectrogramMixin(TransformerMixin):
+    """A transformer whose output has three dimensions, and so no form as a data frame."""
+
+    @property
+    def set_output(self):  # absent, as scikit-learn wants it, but with a reason
+        """Not available: no data frame holds spectrograms."""
+        raise AttributeError(
+            f"{type(self).__name__} has no set_output: it gives spectrograms, (n_clips, n_bins, "
+            "n_frames), which no data frame holds. Set the output of a step that makes two "
+            "dimensions of them, for example FunctionTransformer(lambda X: X.mean(axis=2))."
+        )
+
+
+class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     """A view of a clip as a spectrogram; the base class of all feature domains.
 
     A new domain implements :meth:`features` and spells out its parameters in ``__init__``, as

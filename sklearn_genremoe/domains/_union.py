@@ -6,11 +6,10 @@ from numbers import Integral
 from pathlib import Path
 
 import joblib
-from sklearn.base import TransformerMixin
 
 from .._sklearn_compat import StrOptions, _BaseComposition
 from ..audio._clips import check_clips, kind_of_clips
-from ._base import BaseDomain
+from ._base import BaseDomain, SpectrogramMixin
 from ._batch import DomainBatch
 from ._extraction import extract
 from ._log_mel import LogMelSpectrogram
@@ -18,7 +17,7 @@ from ._modulation import ModulationSpectrogram
 from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
 
 
-class DomainUnion(TransformerMixin, _BaseComposition):
+class DomainUnion(SpectrogramMixin, _BaseComposition):
     """Several domains of each clip, extracted together.
 
     Each clip is decoded once, transformed once and separated once, whatever the number of domains.

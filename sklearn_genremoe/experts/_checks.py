@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_consistent_length, check_scalar, column_or_1d
@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from .._sklearn_compat import _check_sample_weight
+from ..audio._clips import check_finite, kind_of_clips, some_rows, without_torch
 from ..domains import DomainBatch
 from ..domains._rows import release_pages
 from ._augment import as_sequence
@@ -24,23 +25,32 @@ _CHOICES = {
     "schedule": ("inverse_time", "one_cycle"),
 }
 
-# The search for NaN looks at about this many bytes at a time.
-_CHUNK_BYTES = 1 << 24
 
-
-def check_parameters(estimator: Any) -> None:
-    """Raise a ValueError or TypeError if a parameter of a CNNClassifier is out of range."""
-    if not len(estimator.channels) or any(int(count) < 1 for count in estimator.channels):
-        raise ValueError(
-            f"channels={estimator.channels!r} has to be one or more positive integers."
-        )
-    check_scalar(
-        estimator.dropout, "dropout", Real, min_val=0, max_val=1, include_boundaries="left"
-    )
+def check_training(estimator: Any) -> None:
+    """Raise a ValueError or TypeError if what all networks are trained by is out of range."""
     check_scalar(estimator.max_epochs, "max_epochs", Integral, min_val=1)
     check_scalar(estimator.batch_size, "batch_size", Integral, min_val=1)
     check_scalar(estimator.lr, "lr", Real, min_val=0, include_boundaries="neither")
     check_scalar(estimator.lr_decay, "lr_decay", Real, min_val=0)
+    if hasattr(estimator, "channels"):
+        channels = estimator.channels
+        counts = list(channels) if isinstance(channels, Iterable) else []
+        if not counts or not all(
+            isinstance(count, Integral) and int(count) >= 1 for count in counts
+        ):
+            raise ValueError(f"channels={channels!r} has to be one or more positive integers.")
+
+
+def check_parameters(estimator: Any) -> None:
+    """Raise a ValueError or TypeError if a parameter of a CNNClassifier is out of range."""
+    check_training(estimator)
+    check_scalar(
+        estimator.dropout, "dropout", Real, min_val=0, max_val=1, include_boundaries="left"
+    )
+    _check_callbacks(estimator.callbacks)
+    if isinstance(estimator.class_weight, Mapping):
+        for label, weight in estimator.class_weight.items():
+            check_scalar(weight, f"class_weight[{label!r}]", Real, min_val=0)
     check_scalar(estimator.early_stopping, "early_stopping", Integral, min_val=0)
     check_scalar(
         estimator.norm_momentum,
@@ -89,6 +99,18 @@ def check_parameters(estimator: Any) -> None:
         )
 
 
+def _check_callbacks(callbacks: Any) -> None:
+    if callbacks is None:
+        return
+    given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+    bare = [entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry for entry in given]
+    if given is not callbacks or not all(hasattr(entry, "on_train_begin") for entry in bare):
+        raise ValueError(
+            f"callbacks={callbacks!r} is not accepted; expected a list of skorch callbacks or of "
+            "pairs (name, callback)."
+        )
+
+
 def check_spectrograms(
     estimator: BaseEstimator, X: Any, input_shape: tuple[int, int] | None
 ) -> NDArray[Any]:
@@ -116,9 +138,17 @@ def check_spectrograms(
                 f"looks at one: pass batch.select([name]) or batch[name]."
             )
         X = X[X.names[0]]
-    elif isinstance(X, torch.Tensor):
-        X = X.detach().cpu()
-        X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    X = without_torch(X)
+    if kind_of_clips(X) == "paths":
+        raise ValueError(
+            f"X holds paths, but {name} starts from spectrograms: put a domain before it, for "
+            f"example make_pipeline(LogMelSpectrogram(), {name}())."
+        )
+    if input_shape is not None and input_shape[1] > 1 and np.shape(X) == input_shape:
+        raise ValueError(
+            f"X has the shape {input_shape} of a single clip, but {name} is expecting several: "
+            "give X[np.newaxis]."
+        )
     reset = input_shape is None
     X = validate_data(estimator, X, reset=reset, allow_nd=True, ensure_all_finite=False)
     if X.ndim == 2:
@@ -134,29 +164,40 @@ def check_spectrograms(
         raise ValueError(
             f"X has {X.shape[2]} frames, but {name} is expecting {input_shape[1]} frames as input."
         )
-    _check_finite(X)
+    check_finite(X, release_pages)
     return X
 
 
-def _check_finite(X: NDArray[Any]) -> None:
-    """Raise a ValueError that names the clips with NaN or infinity."""
-    if X.dtype.kind != "f":
-        return
-    step = max(1, _CHUNK_BYTES // X[:1].nbytes)
-    bad: list[int] = []
-    kinds = set()
-    for start in range(0, len(X), step):
-        chunk = X[start : start + step]
-        rows = np.flatnonzero(~np.isfinite(chunk).all(axis=(1, 2)))
-        kinds |= {"NaN" if np.isnan(chunk[row]).any() else "infinity" for row in rows}
-        bad += (start + rows).tolist()
-        release_pages(X)
-    if bad:
-        shown = ", ".join(str(row) for row in bad[:10]) + (", ..." if len(bad) > 10 else "")
-        raise ValueError(
-            f"Input X contains {' and '.join(sorted(kinds))} in {len(bad)} of {len(X)} clips "
-            f"(rows {shown}). Leave these clips out or extract them again."
-        )
+def check_targets(X: Any, y: Any) -> NDArray[Any]:
+    """Return labels, one for each clip, as a 1-D array; raise if some are missing or no labels."""
+    if y is None:
+        raise ValueError("fit requires y to be passed, but the target y is None.")
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(X, y)
+    if y.dtype == object:
+        missing = [row for row, label in enumerate(y) if _is_missing(label)]
+        if missing:
+            raise ValueError(
+                f"Input y contains None or NaN for {len(missing)} of {len(y)} clips (rows "
+                f"{some_rows(missing)}). Leave these clips out, or find out their genres."
+            )
+        kinds = sorted({type(label).__name__ for label in y if not isinstance(label, str)})
+        if kinds:
+            raise ValueError(
+                f"Unknown label type: y is an array of objects of the types {', '.join(kinds)}"
+                f"{' beside str' if any(isinstance(label, str) for label in y) else ''}; expected "
+                "labels of one type: for example y.astype(str), or y.astype(int)."
+            )
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    return y
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA
+        return True
 
 
 def check_labels(
@@ -180,16 +221,22 @@ def check_labels(
     weight : ndarray of shape (n_clips,)
         Weights, not negative and not all zero.
     """
-    if y is None:
-        raise ValueError("fit requires y to be passed, but the target y is None.")
-    y = column_or_1d(y, warn=True)
-    check_consistent_length(X, y)
-    assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
+    y = check_targets(X, y)
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not weight.any():
         raise ValueError("All entries of sample_weight are zero: no clip is left to fit.")
     return y, weight
+
+
+def check_group_count(groups: Any, n_clips: int) -> NDArray[Any]:
+    """Return groups as a 1-D array; raise unless there is one for each clip."""
+    groups = column_or_1d(groups)
+    if len(groups) != n_clips:
+        raise ValueError(
+            f"groups has {len(groups)} entries for {n_clips} clips; expected one for each clip, "
+            "for example its track, album or artist."
+        )
+    return groups
 
 
 def check_groups(groups: Any, position: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -207,8 +254,7 @@ def check_groups(groups: Any, position: NDArray[np.intp]) -> NDArray[np.intp]:
     codes : ndarray of int, shape (n_distinct,)
         Groups; a clip that came in several of them belongs to the first in sorting order.
     """
-    groups = column_or_1d(groups)
-    check_consistent_length(position, groups)
+    groups = check_group_count(groups, len(position))
     _, codes = np.unique(groups, return_inverse=True)
     kept = position >= 0
     first = np.full(position.max() + 1, len(groups), dtype=np.intp)

@@ -196,6 +196,7 @@ class MixtureOfExpertsClassifier(
         experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
         mixer = make_mixer(self.mixer)
         check_cv_value(self.cv)
+        self._validate_params()
         prefit = isinstance(self.cv, str) and self.cv == "prefit"
         X = check_X(self, X, experts, reset=True)
         clips = TrainingClips.check(X, y, sample_weight, groups)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
+from numbers import Integral
 from typing import Any
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
 from .._sklearn_compat import _BaseComposition, _routing_enabled, _VisualBlock
+from ..domains import BaseDomain
 from ._base import BaseMixer
 from ._checks import MIXERS, make_mixer
 from ._cross_fitting import seed_missing, weight_params
 from ._expert_sets import default_experts
+
+
+def _names_of(experts: Any) -> list[str]:
+    """Return the names of experts, none for what isn't a list of pairs."""
+    pairs = experts if isinstance(experts, (list, tuple)) else []
+    return [pair[0] for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2]
 
 
 class ExpertComposition(_BaseComposition):
@@ -23,6 +33,16 @@ class ExpertComposition(_BaseComposition):
     mixer: Any
     cv: Any
     random_state: Any
+
+    # Experts, mixer and cv have checks of their own.
+    _parameter_constraints: dict[str, list[Any]] = {
+        "mixer_domain": [BaseDomain, str, None],
+        "refit": ["boolean"],
+        "memory": [str, os.PathLike, joblib.Memory, None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
 
     # Groups reach fit without a request, as they reach scikit-learn's group splitters.
     __metadata_request__fit = {"groups": True}
@@ -64,6 +84,15 @@ class ExpertComposition(_BaseComposition):
         nested = any(name.startswith("mixer__") for name in params)
         if nested and isinstance(mixer, str) and mixer in MIXERS:
             params["mixer"] = make_mixer(mixer)
+        experts = params.get("experts", self.experts)
+        own = sorted(self.get_params(deep=False))
+        names = _names_of(paper_experts() if experts is None else experts)
+        unknown = sorted(heads - {*own, *names})
+        if unknown:
+            raise ValueError(
+                f"Invalid parameter {unknown[0]!r} for {type(self).__name__}: its experts are "
+                f"{names}, its own parameters {own}."
+            )
         self._set_params("experts", **params)
         return self
 

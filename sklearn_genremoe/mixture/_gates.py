@@ -13,6 +13,7 @@ from torch import nn
 
 from ..domains._rows import release_pages
 from ..experts._callbacks import InverseTimeDecay, ProgressBar
+from ..experts._checks import check_training
 from ..experts._clips import merge_duplicates
 from ..experts._network import K2C2
 from ..experts._prediction import predict_logits
@@ -109,6 +110,7 @@ class GateMixer(BaseMixer):
         raise NotImplementedError
 
     def _fit(self, opinions: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
+        check_training(self)
         n_experts, clip_shape = opinions.shape[1], clips.shape[1:]
         rows, weights, _ = merge_duplicates([clips, opinions], y, sample_weight)
         given = np.maximum(opinions[rows, :, y[rows]], _FLOOR)

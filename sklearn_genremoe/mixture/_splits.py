@@ -94,7 +94,11 @@ def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list
         params = {key: value for key, value in clips.params["cv"].items() if key != "groups"}
         splits = list(cv.split(clips.X, y, groups=groups, **params))
     else:
-        splits = [(_rows(train, clips.origin), _rows(test, clips.origin)) for train, test in cv]
+        pairs = list(cv)
+        for pair in pairs:
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                raise ValueError(f"cv yields {pair!r}; expected {_ACCEPTED}.")
+        splits = [(_rows(train, clips.origin), _rows(test, clips.origin)) for train, test in pairs]
     for number, (train, test) in enumerate(splits):
         if not len(train) or not len(test):
             side = "learn from" if not len(train) else "hold out"

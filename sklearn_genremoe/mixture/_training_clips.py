@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 
 from .._sklearn_compat import _check_method_params, _check_sample_weight, _safe_indexing
+from ..experts._checks import check_group_count, check_targets
 
 
 @dataclass
@@ -43,12 +42,7 @@ class TrainingClips:
     @classmethod
     def check(cls, X: Any, y: Any, sample_weight: Any, groups: Any) -> TrainingClips:
         """Return clips with genres, weights and groups checked."""
-        if y is None:
-            raise ValueError("fit requires y to be passed, but the target y is None.")
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
+        y = check_targets(X, y)
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(
@@ -57,8 +51,7 @@ class TrainingClips:
             if not weight.any():
                 raise ValueError("All entries of sample_weight are zero: no clip is left to fit.")
         if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(y, groups)
+            groups = check_group_count(groups, len(y))
         return cls(X, y, weight, groups)
 
     def present(self) -> TrainingClips:

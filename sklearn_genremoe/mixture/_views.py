@@ -12,8 +12,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import validate_data
 
-from ..audio._clips import check_clips, kind_of_clips
+from ..audio._clips import check_clips, check_finite, kind_of_clips, without_torch
 from ..domains import BaseDomain, DomainBatch, DomainUnion, LogMelSpectrogram
+from ..domains._rows import release_pages
 
 _SIGNAL = ("sample_rate", "duration", "offset", "n_fft", "hop_length", "n_mels", "fmin", "fmax")
 
@@ -112,8 +113,18 @@ def check_X(estimator: Any, X: Any, experts: Experts, *, reset: bool) -> Any:
                 "batch[rows] with the other rows, and the same rows of y."
             )
         return X
+    X = without_torch(X)
     if kind_of_clips(X) == "spectrograms":
-        return validate_data(estimator, X, allow_nd=True, reset=reset)
+        if np.ndim(X) != 3:
+            raise ValueError(
+                f"X has {np.ndim(X)} dimensions; {type(estimator).__name__} expects paths (a 1-D "
+                "sequence of str or Path), waveforms of shape (n_clips, n_samples) or "
+                "spectrograms of shape (n_clips, n_bins, n_frames)."
+            )
+        _refuse_domains(experts)
+        X = validate_data(estimator, X, allow_nd=True, reset=reset, ensure_all_finite=False)
+        check_finite(X, release_pages)
+        return X
     path_samples = domain_of_mixer(None, experts).n_samples
     clips = check_clips(estimator, X, path_samples=path_samples, reset=reset)
     return clips.waveforms if clips.paths is None else np.array(clips.paths, dtype=object)
@@ -157,7 +168,12 @@ def look_at(
         return views, _clips_of_batch(X, mixer_domain, experts) if with_clips else None
     kind = kind_of_clips(X)
     if kind == "spectrograms":
-        _refuse_domains(experts, mixer_domain)
+        if mixer_domain is not None:
+            raise ValueError(
+                f"X holds spectrograms (3 dimensions), at which the mixer looks as they are: "
+                f"mixer_domain={mixer_domain!r} doesn't apply. Pass paths, waveforms or a "
+                "DomainBatch, or leave mixer_domain=None."
+            )
         return [X] * len(experts), X if with_clips else None
     wanted = {name: leading_domain(expert) for name, expert in experts}
     entries: dict[tuple, tuple[str, BaseDomain]] = {}
@@ -205,18 +221,12 @@ def _clips_of_batch(batch: DomainBatch, given: Any, experts: Experts) -> NDArray
     return batch["original" if "original" in batch else batch.names[0]]
 
 
-def _refuse_domains(experts: Experts, given: Any) -> None:
-    """Raise if an expert, or the mixer, would need audio where X holds spectrograms."""
+def _refuse_domains(experts: Experts) -> None:
+    """Raise if an expert would need audio where X holds spectrograms."""
     names = [name for name, expert in experts if leading_domain(expert) is not None]
     if names:
         raise ValueError(
             f"X holds spectrograms (3 dimensions), but the experts {names} begin with a domain, "
             "which starts from audio: pass paths, waveforms (2 dimensions) or a DomainBatch, or "
             "leave the domains out of the experts."
-        )
-    if given is not None:
-        raise ValueError(
-            f"X holds spectrograms (3 dimensions), at which the mixer looks as they are: "
-            f"mixer_domain={given!r} doesn't apply. Pass paths, waveforms or a DomainBatch, or "
-            "leave mixer_domain=None."
         )

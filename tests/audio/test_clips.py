@@ -62,6 +62,8 @@ def test_spectrograms(X):
         ([], "no clips"),
         (["a.wav", None], r"X\[1\] is None"),
         (pd.Series(["a.wav", np.nan]), r"X\[1\] is nan"),
+        ([None, "a.wav"], r"X\[0\] is None"),
+        ({"a.wav"}, "type set; expected a sequence"),
         (["a.wav", 3.0], r"X\[1\] is 3.0"),
         (np.array([PATHS]), "2 dimensions"),
         (pd.DataFrame({"path": PATHS}), "2 dimensions"),
@@ -71,7 +73,7 @@ def test_spectrograms(X):
         (np.zeros((0, 5)), r"0 sample\(s\)"),
         (np.zeros((2, 0)), r"0 feature\(s\)"),
         (np.full((2, 5), np.nan), "NaN"),
-        (None, "2D array"),
+        (None, "type NoneType; expected a sequence of paths"),
     ],
 )
 def test_refused(X, said):

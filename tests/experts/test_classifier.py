@@ -192,6 +192,7 @@ def test_two_dimensions_are_one_frame(data: Data) -> None:
         (np.zeros((30, 12, 21)), "X has 21 frames, but CNNClassifier is expecting 20 frames"),
         (np.zeros((30, 12)), "X has 1 frames, but CNNClassifier is expecting 20 frames"),
         (np.zeros((30, 12, 20, 1)), r"X has 4 dimensions, \(30, 12, 20, 1\), but CNNClassifier"),
+        (["a.wav"] * 30, r"X holds paths, but .*make_pipeline\(LogMelSpectrogram\(\), CNNClass"),
         (np.zeros(30), "Expected 2D array, got 1D array|Reshape your data"),
         (np.zeros((30, 12, 0)), "at least one bin and frame|minimum of 1"),
         (np.zeros((0, 12, 20)), "minimum of 1"),
@@ -207,6 +208,11 @@ def test_wrong_clips_say_what_is_expected(
     if "expecting 12" not in message and "expecting 20" not in message:
         with pytest.raises(ValueError, match=message):
             make_clf().fit(bad, data[1])
+
+
+def test_a_single_clip_needs_another_axis(fitted: CNNClassifier, data: Data) -> None:
+    with pytest.raises(ValueError, match=r"shape \(12, 20\) of a single clip.*X\[np.newaxis\]"):
+        fitted.predict(data[0][0])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -234,6 +240,10 @@ def test_one_class_only(data: Data) -> None:
     ("y", "message"),
     [
         (None, "requires y"),
+        ([None, *"ab" * 14, None], r"None or NaN for 2 of 30 clips \(rows 0, 29\)"),
+        (pd.Series([pd.NA, *"ab" * 14, "a"], dtype="string"), r"1 of 30 clips \(rows 0\)"),
+        (np.array([3, *"ab" * 14, "a"], dtype=object), "the types int beside str; expected labels"),
+        (np.arange(30).astype(object), "of the types int; expected labels of one type"),
         (np.arange(29) % 2, "inconsistent numbers of samples"),
         (np.linspace(0, 1, 30), "Unknown label type"),
         (np.eye(30)[:, :2], "1d array"),
@@ -249,6 +259,8 @@ def test_wrong_labels(data: Data, y: Any, message: str) -> None:
     [
         ({"channels": ()}, ValueError),
         ({"channels": (4, 0)}, ValueError),
+        ({"channels": 4}, ValueError),
+        ({"channels": "4"}, ValueError),
         ({"pool_sizes": [(2, 2)]}, ValueError),
         ({"pool_sizes": "paper"}, ValueError),
         ({"dropout": 1.0}, ValueError),
@@ -261,6 +273,9 @@ def test_wrong_labels(data: Data, y: Any, message: str) -> None:
         ({"early_stopping": True}, ValueError),
         ({"early_stopping": -1, "validation_fraction": 0.5}, ValueError),
         ({"class_weight": "equal"}, ValueError),
+        ({"class_weight": {0: -1, 1: 1}}, ValueError),
+        ({"callbacks": 3}, ValueError),
+        ({"callbacks": ["stop"]}, ValueError),
         ({"device": "gpu"}, ValueError),
     ],
     ids=str,
@@ -479,7 +494,7 @@ def test_validation_respects_groups(data: Data) -> None:
     outside = np.setdiff1d(np.arange(30), held_out)
     assert 4 <= len(held_out) <= 12
     assert not set(groups[held_out]) & set(groups[outside])
-    with pytest.raises(ValueError, match="inconsistent"):
+    with pytest.raises(ValueError, match="groups has 5 entries for 30 clips"):
         clf.fit(X, y, groups=groups[:5])
 
 

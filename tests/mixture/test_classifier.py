@@ -303,7 +303,7 @@ def test_nested_parameters():
     assert clf.mixer.max_epochs == 3
     assert dict(clf.experts)["percussive"] == "drop"
     assert clone(clf).get_params()["harmonic__cnnclassifier__lr"] == 0.1
-    with pytest.raises(ValueError, match="percusive"):
+    with pytest.raises(ValueError, match=r"'percusive' for Mix.* its experts are \['original',"):
         clf.set_params(percusive="drop")
 
 
@@ -437,6 +437,15 @@ def test_unfitted(method):
         ({"cv": "folds"}, ValueError, "cv='folds'"),
         ({"cv": None}, ValueError, "cv=None"),
         ({"cv": []}, ValueError, "yields no split"),
+        ({"cv": [1, 2]}, ValueError, r"cv yields 1; expected .*\(train, test\)"),
+        ({"mixer_domain": 3}, ValueError, "'mixer_domain' parameter of Mixture"),
+        ({"refit": "no"}, ValueError, "'refit' parameter of Mixture"),
+        ({"memory": 3}, ValueError, "'memory' parameter of Mixture"),
+        ({"n_jobs": "two"}, ValueError, "'n_jobs' parameter of Mixture"),
+        ({"random_state": "x"}, ValueError, "'random_state' parameter of Mixture"),
+        ({"mixer": CNNMixer(max_epochs=0)}, ValueError, "max_epochs == 0, must be >= 1"),
+        ({"mixer": RNNMixer(lr=-1.0)}, ValueError, "lr == -1.0, must be > 0"),
+        ({"mixer": CNNMixer(channels=4)}, ValueError, "channels=4 has to be"),
         ({"cv": [(np.arange(9), [])]}, ValueError, "leaves no clip to hold out"),
         ({"cv": 30}, ValueError, r"genre folk has 24 clip\(s\), fewer than the 30"),
     ],
@@ -467,6 +476,8 @@ def test_clips_that_do_not_fit():
         mixture().fit(batch, np.full(48, "folk"))
     with pytest.raises(ValueError, match="inconsistent"):
         mixture().fit(batch, y[:5])
+    with pytest.raises(ValueError, match=r"None or NaN for 1 of 48 clips \(rows 7\)"):
+        mixture().fit(batch, [*y[:7], None, *y[8:]])
     with pytest.raises(ValueError, match="target y is None"):
         mixture().fit(batch, None)
     with pytest.raises(ValueError, match="no entry of that name"):
