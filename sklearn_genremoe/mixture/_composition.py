@@ -86,7 +86,7 @@ class ExpertComposition(_BaseComposition):
             params["mixer"] = make_mixer(mixer)
         experts = params.get("experts", self.experts)
         own = sorted(self.get_params(deep=False))
-        names = _names_of(paper_experts() if experts is None else experts)
+        names = _names_of(default_experts() if experts is None else experts)
         unknown = sorted(heads - {*own, *names})
         if unknown:
             raise ValueError(
