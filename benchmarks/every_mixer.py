@@ -3,6 +3,7 @@
 import time
 
 from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_genremoe.mixture import BaseMixer
 
@@ -14,6 +15,8 @@ class EveryMixer(BaseMixer):
     ----------
     mixers : dict of str to BaseMixer
         The mixers by name.
+    n_jobs : int, default=None
+        Mixers that are fitted at a time.
 
     Attributes
     ----------
@@ -26,16 +29,25 @@ class EveryMixer(BaseMixer):
     needs_fit = True
     needs_clips = True
 
-    def __init__(self, mixers):
+    def __init__(self, mixers, n_jobs=None):
         self.mixers = mixers
+        self.n_jobs = n_jobs
 
     def _fit(self, opinions, y, clips, sample_weight):
-        self.fitted_ = {}
-        self.seconds_ = {}
-        for name, mixer in self.mixers.items():
-            start = time.perf_counter()
-            self.fitted_[name] = clone(mixer).fit(opinions, y, clips, sample_weight=sample_weight)
-            self.seconds_[name] = time.perf_counter() - start
+        # The gates, which take longest, come last and should start first.
+        results = Parallel(n_jobs=self.n_jobs)(
+            delayed(_timed_fit)(mixer, opinions, y, clips, sample_weight)
+            for mixer in reversed(self.mixers.values())
+        )
+        fitted, seconds = zip(*reversed(results))
+        self.fitted_ = dict(zip(self.mixers, fitted))
+        self.seconds_ = dict(zip(self.mixers, seconds))
 
     def _weights(self, opinions, clips):
         return next(iter(self.fitted_.values())).weights(opinions, clips)
+
+
+def _timed_fit(mixer, opinions, y, clips, sample_weight):
+    start = time.perf_counter()
+    fitted = clone(mixer).fit(opinions, y, clips, sample_weight=sample_weight)
+    return fitted, time.perf_counter() - start
