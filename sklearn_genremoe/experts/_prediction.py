@@ -62,11 +62,11 @@ def predict_logits(
     n_threads = min(torch.get_num_threads(), len(starts), _MAX_CLIPS_AT_A_TIME)
     if device.type != "cpu" or n_threads == 1 or X[:1].size < _CELLS_WORTH_A_THREAD:
         return np.concatenate([outputs(start) for start in starts])
-    with ThreadPoolExecutor(n_threads, initializer=_work_alone) as threads:
+    with ThreadPoolExecutor(n_threads, initializer=work_alone) as threads:
         return np.concatenate(list(threads.map(outputs, starts)))
 
 
-def _work_alone() -> None:
+def work_alone() -> None:
     """Let torch use no other threads from within this one; all others keep their settings."""
     torch.get_num_threads()  # from now on torch takes its number of threads from OpenMP
     _thread_pools().limit(limits=1, user_api="openmp")

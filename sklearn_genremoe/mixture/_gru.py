@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from ..experts._prediction import work_alone
 from ._gru_kernels import run_backward, run_forward, run_prediction
+
+_T = TypeVar("_T")
 
 # The compiled kernels take clips and units by fours.
 _BLOCK = 4
@@ -133,20 +136,24 @@ class _Layer(torch.autograd.Function):
         x = x.reshape(1, -1, n_inputs)
         # The recurrent bias of n is multiplied by r and can't be added beforehand.
         bias = bias_ih + bias_hh * torch.tensor([1.0, 1.0, 0.0] * 2)[:, None]
-        gates = torch.baddbmm(bias[:, None], x.expand(6, -1, -1), weight_ih.transpose(1, 2))
+        gates = torch.empty(6, n_frames * n_clips, n_units)
         recurrent = torch.empty(2, n_frames, n_clips * n_units)
         states = torch.empty(n_frames, n_clips, 2 * n_units)
-        # Arrays are taken out here: whether gradients are recorded is a matter of the thread.
-        transposed, bias_n = weight_hh.transpose(1, 2).contiguous().numpy(), bias_hh.numpy()[2::3]
-        steps, of_n, after = gates.view(6, n_frames, -1).numpy(), recurrent.numpy(), states.numpy()
 
         def run(d: int) -> None:
+            mine = slice(3 * d, 3 * d + 3)
+            torch.baddbmm(
+                bias[mine, None],
+                x.expand(3, -1, -1),
+                weight_ih[mine].transpose(1, 2),
+                out=gates[mine],
+            )
             run_forward(
-                steps[3 * d : 3 * d + 3],
-                of_n[d],
-                after,
-                transposed[3 * d : 3 * d + 3],
-                bias_n[d],
+                gates[mine].view(3, n_frames, -1).numpy(),
+                recurrent[d].numpy(),
+                states.numpy(),
+                weight_hh[mine].transpose(1, 2).contiguous().numpy(),
+                bias_hh[3 * d + 2].numpy(),
                 d,
             )
 
@@ -172,49 +179,58 @@ class _Layer(torch.autograd.Function):
             grad_states = torch.empty(0, 0, 0)
         if grad_last is None:
             grad_last = torch.zeros(n_clips, width)
-        steps, of_n, after = gates.view(6, n_frames, -1).numpy(), recurrent.numpy(), states.numpy()
-        weights, of_states = weight_hh.contiguous().numpy(), grad_states.contiguous().numpy()
+        of_states = grad_states.contiguous().numpy()
         of_last = grad_last.view(n_clips, 2, n_units).transpose(0, 1).contiguous().numpy()
+        grad_weight_ih, grad_weight_hh = torch.empty_like(weight_ih), torch.empty_like(weight_hh)
+        grad_bias_ih, grad_bias_hh = torch.empty(6, n_units), torch.empty(6, n_units)
 
-        def run(d: int) -> None:
+        def run(d: int) -> torch.Tensor | None:
+            mine = slice(3 * d, 3 * d + 3)
             run_backward(
-                steps[3 * d : 3 * d + 3],
-                of_n[d],
-                after,
-                weights[3 * d : 3 * d + 3],
+                gates[mine].view(3, n_frames, -1).numpy(),
+                recurrent[d].numpy(),
+                states.numpy(),
+                weight_hh[mine].contiguous().numpy(),
                 of_states,
                 of_last[d],
                 d,
             )
-
-        _in_both_directions(run)
-        # `gates` and `recurrent` now hold the gradients of what goes into them.
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            grad_x = gates[0] @ weight_ih[0]
-            for gate in range(1, 6):
-                grad_x.addmm_(gates[gate], weight_ih[gate])
-            grad_x = grad_x.view(n_frames, n_clips, -1)
-        grad_weight_hh = torch.empty_like(weight_hh)
-        grad_bias_hh = torch.empty(6, n_units)
-        for d in (0, 1):
+            # `gates` and `recurrent` now hold the gradients of what goes into them.
             if d == 0:
                 before, rows = states[:-1, :, :n_units], slice(n_clips, None)
             else:
                 before, rows = states[1:, :, n_units:], slice(None, -n_clips)
             into_state = gates[3 * d], gates[3 * d + 1], recurrent[d].view(-1, n_units)
-            for gate, grad in enumerate(into_state):
-                grad_weight_hh[3 * d + gate] = grad[rows].T @ before.reshape(-1, n_units)
-                grad_bias_hh[3 * d + gate] = grad.sum(dim=0)
-        grad_weight_ih = torch.bmm(gates.transpose(1, 2), x.expand(6, -1, -1))
-        return grad_x, grad_weight_ih, grad_weight_hh, gates.sum(dim=1), grad_bias_hh
+            for gate, grad in enumerate(into_state, start=3 * d):
+                grad_weight_hh[gate] = grad[rows].T @ before.reshape(-1, n_units)
+                grad_bias_hh[gate] = grad.sum(dim=0)
+            for gate in range(3 * d, 3 * d + 3):
+                grad_weight_ih[gate] = gates[gate].T @ x[0]
+                grad_bias_ih[gate] = gates[gate].sum(dim=0)
+            if not ctx.needs_input_grad[0]:
+                return None
+            grad_x = gates[3 * d] @ weight_ih[3 * d]
+            for gate in (3 * d + 1, 3 * d + 2):
+                grad_x.addmm_(gates[gate], weight_ih[gate])
+            return grad_x
+
+        of_x = [grad for grad in _in_both_directions(run) if grad is not None]
+        grad_x = (of_x[0] + of_x[1]).view(n_frames, n_clips, -1) if of_x else None
+        return grad_x, grad_weight_ih, grad_weight_hh, grad_bias_ih, grad_bias_hh
 
 
-def _in_both_directions(run: Callable[[int], None]) -> None:
-    """Call a function for both directions, in two threads if torch may use them."""
+def _in_both_directions(run: Callable[[int], _T]) -> list[_T]:
+    """Call a function for both directions, by a thread each if torch may use them.
+
+    The threads use no others for their matrix products: on a machine with other work, threads
+    that wait for each other after each product cost more time than they save.
+    """
+
+    @torch.no_grad()
+    def run_one(d: int) -> _T:
+        return run(d)
+
     if torch.get_num_threads() == 1:
-        run(0)
-        run(1)
-    else:
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(run, (0, 1)))
+        return [run_one(0), run_one(1)]
+    with ThreadPoolExecutor(2, initializer=work_alone) as pool:
+        return list(pool.map(run_one, (0, 1)))

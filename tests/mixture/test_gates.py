@@ -131,6 +131,30 @@ def test_answers_depend_on_no_neighbours_numbers_or_threads(hidden_size, monkeyp
         torch.set_num_threads(1)
 
 
+def test_training_is_the_same_by_one_thread_and_by_two():
+    opinions, y, clips, _ = task()
+    mixer = RNNMixer(hidden_size=8, max_epochs=2, device="cpu", random_state=0)
+    by_one = mixer.fit(opinions, y, clips).weights(opinions, clips)
+    try:
+        torch.set_num_threads(2)
+        by_two = mixer.fit(opinions, y, clips).weights(opinions, clips)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    np.testing.assert_array_equal(by_two, by_one)
+
+
+def test_gradients_that_fade_are_zero_not_subnormal():
+    torch.manual_seed(0)
+    gate = RecurrentGate(4, 6, 8).train()
+    x = torch.randn(4, 6, 1500, requires_grad=True)
+    gate(x).square().sum().backward()
+    least_normal = torch.finfo(torch.float32).tiny
+    middle = x.grad[:, :, 700:800]  # states at both ends are what the second layer passes on
+    assert not ((middle != 0) & (middle.abs() < least_normal)).any()
+    assert (x.grad[:, :, [0, -1]] != 0).any()
+
+
 def test_activations_of_a_gate_are_those_of_the_library():
     x = np.concatenate([np.linspace(-100, 100, 20_001), np.linspace(-1e-3, 1e-3, 201)])
     x = x.astype(np.float32)
