@@ -16,7 +16,7 @@ from .._sklearn_compat import _BaseComposition, _routing_enabled, _VisualBlock
 from ..domains import BaseDomain
 from ._base import BaseMixer
 from ._checks import MIXERS, make_mixer
-from ._cross_fitting import seed_missing, weight_params
+from ._cross_fitting import group_params, seed_missing, weight_params
 from ._expert_sets import default_experts
 
 
@@ -84,9 +84,8 @@ class ExpertComposition(_BaseComposition):
         nested = any(name.startswith("mixer__") for name in params)
         if nested and isinstance(mixer, str) and mixer in MIXERS:
             params["mixer"] = make_mixer(mixer)
-        experts = params.get("experts", self.experts)
         own = sorted(self.get_params(deep=False))
-        names = _names_of(default_experts() if experts is None else experts)
+        names = _names_of(params.get("experts", self.experts))
         unknown = sorted(heads - {*own, *names})
         if unknown:
             raise ValueError(
@@ -133,7 +132,11 @@ class ExpertComposition(_BaseComposition):
             )
         if isinstance(self.cv, str) and self.cv == "prefit":
             weight = None
-        return {**{name: weight_params(name, expert, weight) for name, expert in experts}, "cv": {}}
+        of_experts = {
+            name: {**weight_params(name, expert, weight), **group_params(expert, groups)}
+            for name, expert in experts
+        }
+        return {**of_experts, "cv": {}}
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Say which metadata goes where.

@@ -222,10 +222,7 @@ def weight_params(name: str, expert: Any, sample_weight: NDArray | None) -> dict
     """
     if sample_weight is None:
         return {}
-    prefix, last = "", expert
-    while isinstance(last, Pipeline):
-        step, last = last.steps[-1]
-        prefix += f"{step}__"
+    prefix, last = _last_step(expert)
     if not has_fit_parameter(last, "sample_weight"):
         raise ValueError(
             f"sample_weight was given, but the expert {name!r} can't take it: "
@@ -233,6 +230,23 @@ def weight_params(name: str, expert: Any, sample_weight: NDArray | None) -> dict
             "give an expert that takes them."
         )
     return {f"{prefix}sample_weight": sample_weight}
+
+
+def group_params(expert: Any, groups: NDArray | None) -> dict[str, Any]:
+    """Return the arguments that hand groups to an expert's ``fit``, none if it takes none."""
+    prefix, last = _last_step(expert)
+    if groups is None or not has_fit_parameter(last, "groups"):
+        return {}
+    return {f"{prefix}groups": groups}
+
+
+def _last_step(expert: Any) -> tuple[str, Any]:
+    """Return what decides at the end of an expert, and the prefix of its parameters."""
+    prefix, last = "", expert
+    while isinstance(last, Pipeline):
+        step, last = last.steps[-1]
+        prefix += f"{step}__"
+    return prefix, last
 
 
 def seed_missing(component: Any, seed: int) -> None:

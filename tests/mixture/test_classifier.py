@@ -5,6 +5,7 @@ import pickle
 import cloudpickle
 import numpy as np
 import pytest
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_wine
@@ -35,6 +36,7 @@ from sklearn_genremoe import (
     paper_experts,
 )
 from sklearn_genremoe.domains import DomainBatch
+from sklearn_genremoe.mixture import _cross_fitting
 from sklearn_genremoe.mixture._cross_fitting import FoldAverage
 from tests.mixture._clips import CNN, cnn_experts, flatten, quick_expert, quick_experts, two_cues
 
@@ -356,6 +358,20 @@ def test_same_seed_same_result_whatever_the_jobs():
     np.testing.assert_array_equal(parallel.predict_proba(batch), first)
     other = clone(clf).set_params(random_state=1).fit(batch, y)
     assert not np.array_equal(other.predict_proba(batch), first)
+
+
+def test_experts_on_one_accelerator_take_turns(monkeypatch):
+    experts = [quick_expert(), make_pipeline(FunctionTransformer(flatten), CNNClassifier())]
+    on_cpu = [CNNClassifier(device="cpu"), quick_expert()]
+    for device, n_jobs in (("cuda", 1), ("mps", 1), ("cpu", 4)):
+        monkeypatch.setattr(
+            _cross_fitting,
+            "resolve_device",
+            lambda asked, device=device: torch.device(device if asked == "auto" else asked),
+        )
+        assert _cross_fitting._n_jobs(experts, 4) == n_jobs
+        assert _cross_fitting._n_jobs(on_cpu, 4) == 4
+        assert _cross_fitting._n_jobs(experts, None) is None
 
 
 def test_seeds_of_experts_that_have_one_are_kept(recorders):

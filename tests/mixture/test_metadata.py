@@ -15,6 +15,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from skorch.callbacks import Callback
 
 from sklearn_genremoe import (
     CNNClassifier,
@@ -122,6 +123,55 @@ def test_weights_that_mean_nothing():
         clf.fit(X, y, sample_weight=weight - 1)
     with pytest.raises(ValueError, match="groups has 2 entries for 40 clips"):
         clf.fit(X, y, groups=[1, 2])
+
+
+class GroupedBayes(GaussianNB):
+    """Remembers, beyond its clones, the groups and the rows of all fits."""
+
+    seen: list = []
+    __metadata_request__fit = {"groups": True}
+
+    def fit(self, X, y, groups=None):
+        self.seen.append((X, groups))
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_groups_reach_the_experts(enabled):
+    # An expert that holds clips out of its own training needs them as much as the mixer.
+    X, y, _ = table()
+    X[:, 0] = np.arange(40)
+    groups = np.array(["a", "b", "c", "d"])[np.arange(40) // 2 % 4]
+    GroupedBayes.seen = []
+    nested = make_pipeline(make_pipeline(StandardScaler(with_mean=False), GroupedBayes()))
+    clf = MixtureOfExpertsClassifier([("a", GroupedBayes()), ("b", nested)], "stacking", cv=2)
+    with sklearn.config_context(enable_metadata_routing=enabled):
+        clf.fit(X, y, groups=groups)
+    assert len(GroupedBayes.seen) == 6
+    for rows, given in GroupedBayes.seen[:3]:
+        np.testing.assert_array_equal(given, groups[rows[:, 0].astype(int)])
+    for rows, given in GroupedBayes.seen[3:]:
+        assert len(rows) == len(given)
+    clf.fit(X, y)
+    assert all(given is None for _, given in GroupedBayes.seen[6:])
+
+
+def test_experts_hold_out_whole_groups():
+    batch, y, _ = two_cues()
+    held_out = {}
+
+    class Watch(Callback):
+        def on_batch_end(self, net, batch, training, **kwargs):
+            rows = held_out.setdefault(training, [])
+            rows += [int(clip[0, 0]) for clip in batch[0]["X"]]
+
+    X = np.array(batch["original"])
+    X[:, 0, 0] = np.arange(48)
+    groups = np.arange(48) // 4
+    cnn = CNNClassifier(**CNN, validation_fraction=0.25, callbacks=[Watch()])
+    MixtureOfExpertsClassifier([("cnn", cnn)], "balanced", random_state=0).fit(X, y, groups=groups)
+    assert sorted(held_out[True] + held_out[False]) == list(range(48))
+    assert not set(groups[held_out[True]]) & set(groups[held_out[False]])
 
 
 class SpySplitter(StratifiedGroupKFold):
