@@ -193,6 +193,17 @@ def check_targets(X: Any, y: Any) -> NDArray[Any]:
     return y
 
 
+def check_classes(y: NDArray[Any]) -> NDArray[Any]:
+    """Return the distinct labels, sorted; raise if there is only one."""
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(
+            f"All clips are of one class, {classes[0]!s}; a classifier needs clips of at least two "
+            "classes."
+        )
+    return classes
+
+
 def _is_missing(label: Any) -> bool:
     try:
         return label is None or bool(label != label)

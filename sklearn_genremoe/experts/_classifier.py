@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 
 from ._augment import Mixup
-from ._checks import check_groups, check_labels, check_parameters, check_spectrograms
+from ._checks import check_classes, check_groups, check_labels, check_parameters, check_spectrograms
 from ._clips import ClipDataset, merge_duplicates, split_validation
 from ._network import K2C2
 from ._prediction import predict_logits
@@ -278,12 +278,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             check_parameters(self)
             clips = check_spectrograms(self, X, self.input_shape_ if previous else None)
             y, weight = check_labels(clips, y, sample_weight)
-            self.classes_ = np.unique(y[weight > 0])
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    f"All clips are of one class, {self.classes_[0]!s}; a classifier needs clips "
-                    f"of at least two classes."
-                )
+            self.classes_ = check_classes(y[weight > 0])
             if previous and not np.array_equal(previous[1], self.classes_):
                 raise ValueError(
                     f"warm_start goes on with a network for the classes {previous[1].tolist()}, "

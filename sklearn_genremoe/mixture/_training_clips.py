@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._sklearn_compat import _check_method_params, _check_sample_weight, _safe_indexing
-from ..experts._checks import check_group_count, check_targets
+from ..experts._checks import check_classes, check_group_count, check_targets
 
 
 @dataclass
@@ -73,10 +73,4 @@ class TrainingClips:
 
     def check_classes(self) -> NDArray:
         """Return the genres, sorted, or raise if there is only one."""
-        classes = np.unique(self.y)
-        if len(classes) < 2:
-            raise ValueError(
-                f"All clips are of one class, {classes[0]!s}; a classifier needs clips of at "
-                "least two genres."
-            )
-        return classes
+        return check_classes(self.y)
