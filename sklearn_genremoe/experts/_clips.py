@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
+from sklearn.utils import check_random_state
 
 from ..domains._rows import release_pages
 
@@ -104,14 +105,13 @@ def split_validation(
     ValueError
         If the clips can't be divided like this.
     """
-    splitter: Any
-    if groups is None:
-        splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
-    else:
-        n_parts = max(2, round(1 / fraction))
-        splitter = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
     try:
-        training, validation = next(splitter.split(np.zeros(len(y)), y, groups))
+        if groups is None:
+            splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
+            training, validation = next(splitter.split(np.zeros(len(y)), y))
+        else:
+            n_parts = max(2, round(1 / fraction))
+            training, validation = split_groups(n_parts, y, groups, seed)
     except ValueError as error:
         raise ValueError(
             f"validation_fraction={fraction} can't be held out of {len(y)} distinct clips: "
@@ -123,6 +123,37 @@ def split_validation(
             f"clips, since it has too few groups. Use another fraction, or None."
         )
     return training, validation
+
+
+def split_groups(
+    n_parts: int, y: NDArray[Any], groups: NDArray[Any], random_state: Any
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Hold out about one in `n_parts` clips: stratified, whole groups, drawn at random.
+
+    Equal to the first split of a ``StratifiedGroupKFold`` that shuffles; before scikit-learn
+    1.8 that one stratified by the labels of other groups.
+
+    Parameters
+    ----------
+    n_parts : int
+        How many parts of the clips there are, of which one is held out.
+    y : ndarray of shape (n_clips,)
+        Labels.
+    groups : ndarray of shape (n_clips,)
+        What must stay together.
+    random_state : int, RandomState instance or None
+        Determines the choice.
+
+    Returns
+    -------
+    training, held_out : ndarray of int
+        Positions.
+    """
+    _, codes = np.unique(groups, return_inverse=True)
+    order = np.arange(codes.max() + 1)
+    check_random_state(random_state).shuffle(order)
+    folds = StratifiedGroupKFold(n_parts).split(np.zeros(len(y)), y, np.argsort(order)[codes])
+    return next(folds)
 
 
 class ClipDataset(torch.utils.data.Dataset):

@@ -15,6 +15,7 @@ from sklearn.model_selection import (
 )
 from sklearn.utils import check_random_state
 
+from ..experts._clips import split_groups
 from ._training_clips import TrainingClips
 
 _ACCEPTED = (
@@ -128,8 +129,7 @@ def _hold_out(share: float, y: NDArray, groups: NDArray | None, random_state: An
     rng = check_random_state(random_state)
     smaller = min(share, 1 - share)
     n_folds = min(max(2, round(1 / smaller)), _fewest_groups(y, groups)[1])
-    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=rng)
-    train, test = next(folds.split(y, y, groups))
+    train, test = split_groups(n_folds, y, groups, rng)
     return (train, test) if share <= 0.5 else (test, train)
 
 

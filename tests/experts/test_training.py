@@ -7,12 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 import torch
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.utils.fixes import parse_version
 from skorch.callbacks import Callback, EarlyStopping
 
 from sklearn_genremoe.experts import _clips, _training
 from sklearn_genremoe.experts._callbacks import InverseTimeDecay
-from sklearn_genremoe.experts._clips import ClipDataset, merge_duplicates, split_validation
+from sklearn_genremoe.experts._clips import (
+    ClipDataset,
+    merge_duplicates,
+    split_groups,
+    split_validation,
+)
 from sklearn_genremoe.experts._network import K2C2
 from sklearn_genremoe.experts._prediction import predict_logits
 from sklearn_genremoe.experts._training import (
@@ -336,6 +344,22 @@ def test_validation_split_keeps_groups_together() -> None:
     training, validation = split_validation(y, 0.2, groups, seed=0)
     assert not set(groups[training]) & set(groups[validation])
     assert len(validation) == 16
+
+
+def test_groups_are_drawn_as_scikit_learn_draws_them() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.integers(30, size=200)
+    y = rng.integers(3, size=30)[groups]
+    for seed in range(5):
+        training, held_out = split_groups(4, y, groups, seed)
+        assert sorted([*training, *held_out]) == list(range(200))
+        assert not set(groups[training]) & set(groups[held_out])
+        shares = np.bincount(y[held_out]) / np.bincount(y)
+        np.testing.assert_allclose(shares, 0.25, atol=0.12)
+        if parse_version(sklearn.__version__) >= parse_version("1.8"):
+            theirs = StratifiedGroupKFold(4, shuffle=True, random_state=seed)
+            expected = next(theirs.split(y, y, groups))
+            np.testing.assert_array_equal(held_out, expected[1])
 
 
 def test_impossible_validation_splits_say_why() -> None:
