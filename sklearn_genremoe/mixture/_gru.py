@@ -65,7 +65,10 @@ class BidirectionalGRU(nn.GRU):
         if compiled and not torch.is_grad_enabled():
             return self._predict(x)
         if not compiled or self.hidden_size % _BLOCK:
-            states, last = super().forward(x)
+            # Autocast would run it in half precision on CUDA, where gradients that fade over
+            # the frames turn zero.
+            with torch.autocast("cuda", enabled=False):
+                states, last = super().forward(x.to(self._stacked("bias_ih").dtype))
             return states, torch.cat([last[0], last[1]], dim=1)
         if n_clips % _BLOCK:
             x = F.pad(x, (0, 0, 0, -n_clips % _BLOCK))

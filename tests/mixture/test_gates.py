@@ -10,6 +10,7 @@ from sklearn_genremoe import CNNMixer, RNNMixer
 from sklearn_genremoe.experts._network import K2C2
 from sklearn_genremoe.experts._prediction import predict_logits
 from sklearn_genremoe.mixture._gates import MixtureLoss
+from sklearn_genremoe.mixture._gru import BidirectionalGRU
 from sklearn_genremoe.mixture._gru_kernels import _sigmoid, _tanh
 from sklearn_genremoe.mixture._recurrent import RecurrentGate, SeededDropout
 
@@ -131,17 +132,42 @@ def test_answers_depend_on_no_neighbours_numbers_or_threads(hidden_size, monkeyp
         torch.set_num_threads(1)
 
 
-def test_training_is_the_same_by_one_thread_and_by_two():
-    opinions, y, clips, _ = task()
-    mixer = RNNMixer(hidden_size=8, max_epochs=2, device="cpu", random_state=0)
-    by_one = mixer.fit(opinions, y, clips).weights(opinions, clips)
+def test_gradients_by_one_thread_and_by_two():
+    torch.manual_seed(0)
+    gate = RecurrentGate(4, 9, 8).eval()
+    x = torch.randn(5, 9, 60)
+    gradients = []
     try:
-        torch.set_num_threads(2)
-        by_two = mixer.fit(opinions, y, clips).weights(opinions, clips)
-        assert torch.get_num_threads() == 2
+        for n_threads in (1, 2):
+            torch.set_num_threads(n_threads)
+            gate.zero_grad()
+            gate(x).square().sum().backward()
+            gradients.append([parameter.grad.clone() for parameter in gate.parameters()])
+            # The threads of the directions keep to one; everyone else's number stays.
+            assert torch.get_num_threads() == n_threads
     finally:
         torch.set_num_threads(1)
-    np.testing.assert_array_equal(by_two, by_one)
+    torch.testing.assert_close(gradients[1], gradients[0], atol=1e-5, rtol=1e-4)
+
+
+def test_recurrent_layers_stay_in_single_precision_on_a_gpu(monkeypatch):
+    seen = []
+    forward = nn.GRU.forward
+
+    def spy(self, x):
+        seen.append((x.dtype, torch.is_autocast_enabled("cuda")))
+        return forward(self, x)
+
+    monkeypatch.setattr(nn.GRU, "forward", spy)
+    layer = BidirectionalGRU(6, 5)  # of a size at which torch's layer runs, as on a GPU
+    torch.set_autocast_enabled("cuda", True)
+    try:
+        states, _ = layer(torch.randn(7, 2, 6).bfloat16())
+        assert torch.is_autocast_enabled("cuda")
+    finally:
+        torch.set_autocast_enabled("cuda", False)
+    assert seen == [(torch.float32, False)]
+    assert states.dtype == torch.float32
 
 
 def test_gradients_that_fade_are_zero_not_subnormal():
