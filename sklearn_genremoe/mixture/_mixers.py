@@ -142,15 +142,15 @@ class StackingMixer(BaseMixer):
     r"""Multinomial logistic regression on the log-probabilities of the experts.
 
     .. math::
-        y(x) = \mathrm{softmax}\Big(b + \sum_{m=1}^{M} (a_m I + D_m)\, \ell_m(x)\Big),
+        y(x) = \mathrm{softmax}\left(b + \sum_{m=1}^{M} (a_m I + D_m)\, \ell_m(x)\right),
         \qquad \ell_{mk} = \log h_{mk} - \frac{1}{K} \sum_j \log h_{mj}
 
     It learns how much to believe each expert (:math:`a_m`, the same for all genres) and, from
     enough clips, about which genres and which confusions to undo (:math:`D_m`, :math:`b`), but
     not from the clip itself. The coefficients minimise
 
-    .. math:: -\sum_x \log y_{k(x)}(x) + \frac{1}{2C} \Big(\lVert b \rVert^2 +
-        \sum_m \lVert D_m \rVert^2\Big) + \frac{1}{2} \sum_m (a_m - 1/M)^2,
+    .. math:: -\sum_x \log y_{k(x)}(x) + \frac{1}{2C} \left(\lVert b \rVert^2 +
+        \sum_m \lVert D_m \rVert^2\right) + \frac{1}{2} \sum_m (a_m - 1/M)^2,
 
     so that few clips, or a small `C`, lead back to a log pool: a plain logistic regression,
     which is pulled towards knowing nothing, falls behind the average of the experts there.
