@@ -14,6 +14,8 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 ROOT = Path(__file__).resolve().parents[1]
 # Threads per program; None stands for every core. Programs that measure several numbers of
 # processes or threads say so in their tables.
@@ -22,7 +24,11 @@ PROGRAMS: dict[str, int | None] = {
     "memory": 1,
     "expert_speed": None,
     "mixer_speed": None,
+    "out_of_fold": None,
+    "gpu": None,
 }
+# Programs that are run where there is a CUDA GPU, and when they are asked for.
+NEED_GPU = {"gpu"}
 PACKAGES = ("numpy", "scipy", "numba", "librosa", "soundfile", "scikit-learn", "skorch", "torch")
 
 
@@ -86,7 +92,12 @@ def run(name: str, threads: int) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("programs", nargs="*", metavar="program", help=", ".join(PROGRAMS))
-    names = parser.parse_args().programs or list(PROGRAMS)
+    names = parser.parse_args().programs
+    if not names:
+        left_out = set() if torch.cuda.is_available() else NEED_GPU
+        names = [name for name in PROGRAMS if name not in left_out]
+        for name in sorted(left_out):
+            print(f"== {name}: left out, there is no CUDA GPU here")
     unknown = [name for name in names if name not in PROGRAMS]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(PROGRAMS)}")
