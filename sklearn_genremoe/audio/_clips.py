@@ -67,6 +67,8 @@ def kind_of_clips(X) -> str:
             f"X is the single path {path!r}; expected a sequence of paths: put it into a list, "
             f"[{path!r}]"
         )
+    if issparse(X):  # some of them look like mappings
+        return "waveforms"
     is_sequence = hasattr(X, "__array__") or hasattr(X, "__getitem__")
     if not is_sequence or isinstance(X, Mapping):
         raise ValueError(
@@ -86,7 +88,7 @@ def kind_of_clips(X) -> str:
         and any(map(_is_path, X))
     ):
         return "paths"
-    if ndim == 2 and not issparse(X) and _holds_paths(np.asarray(X[:1])):
+    if ndim == 2 and _holds_paths(np.asarray(X[:1])):
         raise ValueError(
             "X holds paths in 2 dimensions; expected a 1-D sequence of paths: select the column "
             "with the paths, or flatten X with X.ravel()"
