@@ -87,9 +87,10 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, help="as many as torch takes, if not given")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     torch.manual_seed(0)
 
     clips = torch.randn(BATCH_SIZE, N_BINS, N_FRAMES)
@@ -101,7 +102,8 @@ def main() -> None:
     plain = PlainGate(ours)
     difference = np.abs(mixer.weights(opinions, clips.numpy()) - plain_weights(plain, clips)).max()
     print(
-        f"recurrent gate, {BATCH_SIZE} clips of {N_BINS} x {N_FRAMES}, {options.threads} thread(s)"
+        f"recurrent gate, {BATCH_SIZE} clips of {N_BINS} x {N_FRAMES}, {torch.get_num_threads()} "
+        "thread(s)"
     )
     print(f"largest difference of the weights in evaluation: {difference:.1e}")
 
