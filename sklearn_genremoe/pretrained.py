@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from .experts import CNNClassifier
+from .experts._recipe import make_net
 from .mixture import BalancedMixer, MixtureOfExpertsClassifier, paper_experts
 
 __all__ = ["load_published_experts"]
@@ -174,7 +175,7 @@ def _to_torch(array: np.ndarray) -> np.ndarray:
 
 def _fill(cnn: CNNClassifier, weights: dict[str, np.ndarray], path: Path) -> None:
     """Complete an expert that knows its classes and its input with weights trained elsewhere."""
-    net = cnn._make_net()
+    net = make_net(cnn, len(cnn.classes_))
     wanted = {name: tuple(tensor.shape) for name, tensor in net.module_.state_dict().items()}
     found = {name: array.shape for name, array in weights.items()}
     if found != wanted:

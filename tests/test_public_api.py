@@ -175,7 +175,7 @@ def test_modules_are_short_and_private(path: Path) -> None:
 
 def python(code: str) -> str:
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600
     )
     return run.stdout.strip()
 

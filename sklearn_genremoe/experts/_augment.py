@@ -141,6 +141,10 @@ class Mixup:
     ValueError
         If a number is out of its range.
 
+    See Also
+    --------
+    sklearn_genremoe.CNNClassifier : Takes it in `augment`.
+
     References
     ----------
     .. [1] Zhang et al., "mixup: Beyond empirical risk minimization", ICLR 2018.
@@ -162,7 +166,22 @@ class Mixup:
         check_scalar(self.probability, "probability", Real, min_val=0, max_val=1)
 
     def blend(self, n_clips: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], float]:
-        """Return the partner of each clip, and the share of the batch that stays itself."""
+        """Draw whom each clip of a batch is blended with, and how much.
+
+        Parameters
+        ----------
+        n_clips : int
+            Clips in the batch.
+        rng : numpy.random.Generator
+            Draws.
+
+        Returns
+        -------
+        partner : ndarray of int of shape (n_clips,)
+            For each clip the position of the other one.
+        share : float
+            How much of a clip stays itself; 1.0 where the batch isn't blended.
+        """
         if rng.random() >= self.probability:
             return np.arange(n_clips), 1.0
         share = float(rng.beta(self.alpha, self.alpha))
