@@ -1,5 +1,6 @@
 """Work on clips in parallel."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 from sklearn.utils.parallel import Parallel, delayed
@@ -16,4 +17,15 @@ def map_clips(function: Callable, clips: Iterable, n_jobs: int | None) -> Iterat
         parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     except ValueError:  # the backends "multiprocessing" and "ray" cannot stream results
         parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    return iter(parallel(delayed(function)(clip) for clip in clips))
+    results = iter(parallel(delayed(function)(clip) for clip in clips))
+    try:
+        # "yield from" would close the results by itself, before they can be closed in silence.
+        for result in results:  # noqa: UP028
+            yield result
+    except GeneratorExit:
+        # The caller stops at a bad clip; joblib would warn of the results that are now in vain.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            if hasattr(results, "close"):
+                results.close()
+        raise
