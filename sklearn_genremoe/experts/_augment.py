@@ -60,9 +60,8 @@ class TimeMask:
 
     def __call__(self, clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         """Return masked clips (n_clips, n_bins, n_frames)."""
-        masked = _random_stretches(len(clips), clips.shape[2], self.max_frames, self.n_masks, rng)
-        where = torch.from_numpy(masked).to(clips.device).unsqueeze(1)
-        return torch.where(where, clips.mean(dim=2, keepdim=True), clips)
+        masked = _random_stretches(clips, 2, self.max_frames, self.n_masks, rng)
+        return torch.where(masked, clips.mean(dim=2, keepdim=True), clips)
 
 
 @dataclass(frozen=True)
@@ -114,9 +113,8 @@ class FrequencyMask:
 
     def __call__(self, clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         """Return masked clips (n_clips, n_bins, n_frames)."""
-        masked = _random_stretches(len(clips), clips.shape[1], self.max_bins, self.n_masks, rng)
-        where = torch.from_numpy(masked).to(clips.device).unsqueeze(2)
-        return torch.where(where, clips.mean(dim=(1, 2), keepdim=True), clips)
+        masked = _random_stretches(clips, 1, self.max_bins, self.n_masks, rng)
+        return torch.where(masked, clips.mean(dim=(1, 2), keepdim=True), clips)
 
 
 @dataclass(frozen=True)
@@ -216,10 +214,12 @@ def as_sequence(augment: Any) -> list[Any]:
 
 
 def _random_stretches(
-    n_clips: int, size: int, longest: int, n_masks: int, rng: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Return for each clip which of its cells along an axis are masked, (n_clips, size)."""
+    clips: torch.Tensor, dim: int, longest: int, n_masks: int, rng: np.random.Generator
+) -> torch.Tensor:
+    """Return which cells along a dimension are masked in each clip, one long in the other."""
+    n_clips, size = len(clips), clips.shape[dim]
     lengths = rng.integers(0, min(longest, size) + 1, (n_masks, n_clips, 1))
     starts = rng.integers(0, size - lengths + 1)
     cells = np.arange(size)
-    return np.any((starts <= cells) & (cells < starts + lengths), axis=0)
+    masked = np.any((starts <= cells) & (cells < starts + lengths), axis=0)
+    return torch.from_numpy(masked).to(clips.device).unsqueeze(3 - dim)

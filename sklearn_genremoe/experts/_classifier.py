@@ -64,8 +64,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     lr_decay : float, default=1e-2
         Decay per update.
     augment : callable, sequence of callable or None, default=None
-        Applied to each training batch, one after the other: :class:`~experts.TimeMask`,
-        :class:`~experts.FrequencyMask`, :class:`~experts.Mixup`, or a function of your own,
+        Applied to each training batch, one after the other:
+        :class:`~sklearn_genremoe.experts.TimeMask`,
+        :class:`~sklearn_genremoe.experts.FrequencyMask`,
+        :class:`~sklearn_genremoe.experts.Mixup`, or a function of your own,
         ``augment(clips, rng)``, which takes a float32 tensor of shape (n_clips, n_bins,
         n_frames) and a :class:`numpy.random.Generator` and returns a tensor of the same shape.
     validation_fraction : float or None, default=None
