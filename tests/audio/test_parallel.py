@@ -19,11 +19,37 @@ def test_results_come_in_order(n_jobs):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_stopping_early_is_silent(n_jobs):
+def test_stopping_early_is_silent_and_soon(n_jobs):
+    started = []
+
+    def count(number):
+        started.append(number)
+        return double(number)
+
+    filters = list(warnings.filters)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        results = map_clips(double, range(20), n_jobs)
+        results = map_clips(count, range(100), n_jobs)
         assert next(results) == 0
         time.sleep(0.05)  # more results are ready by now, and others are being computed
         results.close()
+        n_started = len(started)
+        time.sleep(0.05)
+        assert len(started) == n_started < 50  # nothing goes on behind the caller's back
     assert not caught
+    assert warnings.filters == filters
+
+
+def test_a_later_failure_does_not_hide_why_the_caller_stopped():
+    def fail_later(number):
+        if number > 0:
+            time.sleep(0.1)
+            raise OSError(f"clip {number}")
+        return number
+
+    def caller():
+        for result in map_clips(fail_later, range(20), 2):
+            raise ValueError(f"clip {result}")
+
+    with pytest.raises(ValueError, match="clip 0"):
+        caller()
