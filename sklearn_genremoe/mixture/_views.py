@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 from ..audio._clips import check_clips, check_finite, kind_of_clips, without_torch
 from ..domains import BaseDomain, DomainBatch, DomainUnion, LogMelSpectrogram
 from ..domains._rows import release_pages
+from ._cross_fitting import FoldAverage
 
 _SIGNAL = ("sample_rate", "duration", "offset", "n_fft", "hop_length", "n_mels", "fmin", "fmax")
 
@@ -32,7 +33,7 @@ def leading_domain(expert: Any) -> BaseDomain | None:
     Returns
     -------
     domain : BaseDomain or None
-        Its first step, looked for in nested, frozen and calibrated pipelines too.
+        Its first step, looked for in nested, frozen, calibrated and averaged pipelines too.
 
     Examples
     --------
@@ -47,6 +48,8 @@ def leading_domain(expert: Any) -> BaseDomain | None:
         return leading_domain(expert.steps[0][1])
     if isinstance(expert, (FrozenEstimator, CalibratedClassifierCV)):
         return leading_domain(expert.estimator)
+    if isinstance(expert, FoldAverage):
+        return leading_domain(expert.models[0])
     return None
 
 

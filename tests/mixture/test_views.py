@@ -78,10 +78,11 @@ def decodes(monkeypatch):
     return decoded
 
 
-def test_each_clip_is_decoded_once_for_fit_and_once_for_predict(clips, decodes):
+@pytest.mark.parametrize("refit", [True, False])
+def test_each_clip_is_decoded_once_for_fit_and_once_for_predict(clips, decodes, refit):
     paths, _, y = clips
     gate = CNNMixer(channels=(2,), max_epochs=1, device="cpu")
-    clf = mixture(gate, mixer_domain=MFCC(**SIGNAL)).fit(paths, y)
+    clf = mixture(gate, mixer_domain=MFCC(**SIGNAL), refit=refit).fit(paths, y)
     assert sorted(decodes) == sorted(Path(path).name for path in paths)
     for method in ("predict", "mixture_weights", "expert_predict_proba", "transform"):
         decodes.clear()
@@ -98,18 +99,19 @@ def test_grid_search_decodes_each_clip_once(clips, decodes, tmp_path):
     assert sorted(decodes) == sorted(Path(path).name for path in paths)
 
 
-def test_paths_waveforms_and_extracted_domains_give_the_same(clips, tmp_path):
+@pytest.mark.parametrize("refit", [True, False])
+def test_paths_waveforms_and_extracted_domains_give_the_same(clips, tmp_path, refit):
     paths, waveforms, y = clips
     gate = CNNMixer(channels=(2,), max_epochs=1, device="cpu")
     batch = DomainUnion(domains()).transform(paths)
-    from_paths = mixture(gate).fit(paths, y)
+    from_paths = mixture(gate, refit=refit).fit(paths, y)
     expected = from_paths.predict_proba(paths)
     assert from_paths.n_features_in_ == 2400
     for X in (waveforms, batch):
-        clf = mixture(gate).fit(X, y)
+        clf = mixture(gate, refit=refit).fit(X, y)
         for other in (paths, waveforms, batch):
             np.testing.assert_allclose(clf.predict_proba(other), expected, atol=1e-6)
-    cached = mixture(gate, memory=tmp_path).fit(paths, y)
+    cached = mixture(gate, memory=tmp_path, refit=refit).fit(paths, y)
     np.testing.assert_allclose(cached.predict_proba(paths), expected, atol=1e-6)
     # A fitted expert is a whole pipeline that predicts by itself.
     np.testing.assert_allclose(
