@@ -115,6 +115,7 @@ MEL_DOMAINS = {
     "modulation": make_pipeline(FunctionTransformer(modulation), FunctionTransformer(zscore)),
     "mfcc": FunctionTransformer(mfcc),
 }
+MEL_DOMAINS |= {f"{name}_statistics": MEL_DOMAINS[name] for name in ("harmonic", "mfcc")}
 
 
 # Data.
@@ -128,7 +129,9 @@ def load(args: argparse.Namespace, domains: dict) -> tuple[DomainBatch, np.ndarr
             y, split = data["genre"].astype(str), data["split"].astype(str)
             order = np.argsort(data["names"].astype(str))
         db = db[order].astype(np.float32)
-        batch = DomainBatch({name: MEL_DOMAINS[name].fit_transform(db) for name in domains})
+        distinct = {id(MEL_DOMAINS[name]): MEL_DOMAINS[name] for name in domains}
+        arrays = {key: domain.fit_transform(db) for key, domain in distinct.items()}
+        batch = DomainBatch({name: arrays[id(MEL_DOMAINS[name])] for name in domains})
         return batch, y[order], split[order]
     if not args.lists:
         raise SystemExit(f"{args.data} is a folder: give the lists of its split by --lists")

@@ -36,6 +36,7 @@ from sklearn.svm import SVC
 
 from sklearn_genremoe import (
     BalancedMixer,
+    CNNClassifier,
     CNNMixer,
     DomainUnion,
     LogPoolMixer,
@@ -103,13 +104,13 @@ def choose(n_clips: int | None, genres: np.ndarray, seed: int) -> np.ndarray:
 
 def table(right: dict[str, np.ndarray], fold_of: np.ndarray) -> str:
     """Accuracy over all test clips with its interval, and over the folds."""
-    lines = [f"{'':<18}accuracy  95 %    mean of folds  dev."]
+    lines = [f"{'':<20}accuracy  95 %    mean of folds  dev."]
     for name, row in right.items():
         accuracy = row.mean()
         half_width = 1.96 * np.sqrt(accuracy * (1 - accuracy) / len(row))
         folds = [row[fold_of == fold].mean() for fold in np.unique(fold_of)]
         lines.append(
-            f"{name:<18}{accuracy:8.3f} ±{half_width:.3f}{np.mean(folds):13.3f}{np.std(folds):9.3f}"
+            f"{name:<20}{accuracy:8.3f} ±{half_width:.3f}{np.mean(folds):13.3f}{np.std(folds):9.3f}"
         )
     return "\n".join(lines)
 
@@ -137,11 +138,13 @@ def main() -> None:
                 [mfcc_statistics(path, length) for path in paths]
             )
     experts = default_experts() if args.recipe == "ours" else paper_experts()
-    for _, (domain, cnn) in experts:
-        domain.set_params(duration=args.duration)
-        channels = tuple(max(4, round(args.width * n)) for n in cnn.channels)
-        cnn.set_params(channels=channels, max_epochs=args.epochs or cnn.max_epochs)
-    domains = {name: domain for name, (domain, _) in experts}
+    for _, expert in experts:
+        expert[0].set_params(duration=args.duration)
+        cnn = expert[-1]
+        if isinstance(cnn, CNNClassifier):
+            channels = tuple(max(4, round(args.width * n)) for n in cnn.channels)
+            cnn.set_params(channels=channels, max_epochs=args.epochs or cnn.max_epochs)
+    domains = {name: expert[0] for name, expert in experts}
     with watch("domains"):
         batch = DomainUnion(list(domains.items())).transform(paths)
 
@@ -192,7 +195,7 @@ def main() -> None:
         print(f"fold {fold + 1} of {args.folds}, {len(test)} clips: {scores}", flush=True)
 
     print(f"\n{table(right, fold_of)}")
-    print(f"{'chance':<18}{np.unique(y, return_counts=True)[1].max() / len(y):8.3f}")
+    print(f"{'chance':<20}{np.unique(y, return_counts=True)[1].max() / len(y):8.3f}")
     print("\nseconds per stage, all folds")
     for name, spent in watch.items():
         print(f"{name:<24}{spent:9.1f}")

@@ -7,6 +7,7 @@ from ._log_mel import LogMelSpectrogram
 from ._mfcc import MFCC
 from ._modulation import ModulationSpectrogram
 from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
+from ._statistics import time_statistics
 from ._union import DomainUnion
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "LogMelSpectrogram",
     "ModulationSpectrogram",
     "PercussiveSpectrogram",
+    "time_statistics",
 ]

@@ -39,8 +39,8 @@ class MixtureOfExpertsClassifier(
     experts : list of (str, estimator), default=None
         Names and classifiers with ``predict_proba``, usually pipelines that begin with a
         feature domain. ``"drop"`` in place of a classifier leaves it out. None means
-        :func:`~sklearn_genremoe.default_experts`: original, harmonic, percussive, modulation,
-        mfcc; :func:`~sklearn_genremoe.paper_experts` are those of the paper.
+        :func:`~sklearn_genremoe.default_experts`: five networks and two linear models;
+        :func:`~sklearn_genremoe.paper_experts` are those of the paper.
     mixer : {"balanced", "cnn", "rnn", "log_pool", "stacking"} or mixer, default="stacking"
         How the opinions become one: the plain average (the paper's MoEB), a gate that looks
         at the clip (MoEC, MoER), the geometric mean, or logistic regression.
@@ -168,7 +168,8 @@ class MixtureOfExpertsClassifier(
         X : sequence of str or Path, array-like or DomainBatch
             The clips: paths, waveforms (n_clips, n_samples), spectrograms (n_clips, n_bins,
             n_frames), or extracted domains. From a DomainBatch an expert takes the domain that
-            it begins with, or the entry of its name.
+            it begins with, or the entry of its name or, where several experts begin with the same
+            domain, of one of their names.
         y : array-like of shape (n_clips,)
             The genres.
         sample_weight : array-like of shape (n_clips,), default=None

@@ -157,7 +157,7 @@ class StackingMixer(BaseMixer):
 
     Parameters
     ----------
-    C : float, default=0.02
+    C : float, default=0.01
         Inverse strength of the penalty on what depends on the genre, above zero.
     max_iter : int, default=1000
         Most iterations of the solver (L-BFGS).
@@ -201,7 +201,7 @@ class StackingMixer(BaseMixer):
 
     needs_fit = True
 
-    def __init__(self, C: float = 0.02, max_iter: int = 1000) -> None:
+    def __init__(self, C: float = 0.01, max_iter: int = 1000) -> None:
         self.C = C
         self.max_iter = max_iter
 

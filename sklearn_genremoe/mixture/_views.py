@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -162,12 +162,14 @@ def look_at(
     -------
     views : list
         For each expert what its ``fit`` and ``predict_proba`` take: a DomainBatch with the
-        domain that it begins with, or X, or the entry of a DomainBatch of its name.
+        domain that it begins with, or X, or the entry of a DomainBatch of its name or of the name
+        of another expert that begins with the same domain.
     clips : ndarray of shape (n_clips, n_bins, n_frames) or None
         What the mixer looks at.
     """
     if isinstance(X, DomainBatch):
-        views = [_pick(X, name, leading_domain(expert)) for name, expert in experts]
+        domains = {name: leading_domain(expert) for name, expert in experts}
+        views = [_pick(X, name, domains) for name in domains]
         return views, _clips_of_batch(X, mixer_domain, experts) if with_clips else None
     kind = kind_of_clips(X)
     if kind == "spectrograms":
@@ -192,14 +194,17 @@ def look_at(
         return [X] * len(experts), X[:, :, np.newaxis] if with_clips else None
     union = DomainUnion(list(entries.values()), memory=memory, n_jobs=n_jobs, verbose=verbose)
     batch = union.transform(X)
-    views = [X if domain is None else _pick(batch, name, domain) for name, domain in wanted.items()]
+    views = [X if domain is None else _pick(batch, name, wanted) for name, domain in wanted.items()]
     return views, None if of_mixer is None else batch.find(of_mixer)
 
 
-def _pick(batch: DomainBatch, name: str, domain: BaseDomain | None) -> Any:
-    """Return what an expert takes from a batch."""
+def _pick(batch: DomainBatch, name: str, domains: Mapping[str, BaseDomain | None]) -> Any:
+    """Return what an expert takes from a batch; `domains` are those that the experts begin with."""
+    domain = domains[name]
     if domain is not None:
-        return batch.take_domains({name: domain})
+        alike = [n for n, d in domains.items() if d is not None and d.signature == domain.signature]
+        entry = next((n for n in [name, *alike] if n in batch), name)
+        return batch.take_domains({entry: domain})
     if name in batch:
         return batch[name]
     if len(batch.names) == 1:
