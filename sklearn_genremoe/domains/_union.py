@@ -163,7 +163,8 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         Returns
         -------
         batch : DomainBatch
-            An array of shape (n_clips, n_bins, n_frames) per domain.
+            An array of shape (n_clips, n_bins, n_frames) per domain; domains that compute the
+            same share one.
 
         Raises
         ------
@@ -173,15 +174,18 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         domains = self._check_domains()
         if isinstance(X, DomainBatch):
             return X.take_domains(domains)
-        return extract(
+        by_signature = {domain.signature: name for name, domain in reversed(domains.items())}
+        distinct = {n: domain for n, domain in domains.items() if n in by_signature.values()}
+        batch = extract(
             self._check(X, domains, reset=False),
-            domains,
+            distinct,
             on_error=self.on_error,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
             memory=_folder(self.memory),
             dtype=self.dtype,
         )
+        return batch if len(distinct) == len(domains) else batch.take_domains(domains)
 
     def iter_transform(self, X, batch_size=32):
         """Extract the domains batch by batch, for collections that fit nowhere.

@@ -67,6 +67,15 @@ def test_one_decode_per_clip(paths, decoded):
     assert decoded == paths
 
 
+def test_domains_that_compute_the_same_share_an_array(paths, tmp_path):
+    domains = [*three(), ("again", MFCC(duration=1.0, n_jobs=1))]
+    for memory in (None, tmp_path):
+        batch = DomainUnion(domains, memory=memory).transform(paths)
+        assert batch.names == ["mel", "harmonic", "mfcc", "again"]
+        assert np.shares_memory(batch["mfcc"], batch["again"])
+    np.testing.assert_array_equal(batch[[3, 1]]["again"], batch[[3, 1]]["mfcc"])
+
+
 def test_domains_may_look_at_different_parts(paths, decoded):
     domains = [*three(), ("start", LogMelSpectrogram(duration=0.5)), ("again", MFCC(duration=0.5))]
     batch = DomainUnion(domains).fit_transform(paths[:1])
