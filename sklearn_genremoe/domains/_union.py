@@ -174,8 +174,9 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         domains = self._check_domains()
         if isinstance(X, DomainBatch):
             return X.take_domains(domains)
+        # The first of those that compute the same.
         by_signature = {domain.signature: name for name, domain in reversed(domains.items())}
-        distinct = {n: domain for n, domain in domains.items() if n in by_signature.values()}
+        distinct = {name: domains[name] for name in reversed(by_signature.values())}
         batch = extract(
             self._check(X, domains, reset=False),
             distinct,
