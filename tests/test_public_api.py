@@ -57,6 +57,7 @@ IN_ROOMS = {
         "MFCC",
         "ModulationSpectrogram",
         "PercussiveSpectrogram",
+        "time_statistics",
     },
     "experts": {"CNNClassifier", "FrequencyMask", "Mixup", "TimeMask"},
     "inspection": {
