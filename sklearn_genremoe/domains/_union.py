@@ -174,19 +174,19 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         domains = self._check_domains()
         if isinstance(X, DomainBatch):
             return X.take_domains(domains)
-        # The first of those that compute the same.
-        by_signature = {domain.signature: name for name, domain in reversed(domains.items())}
-        distinct = {name: domains[name] for name in reversed(by_signature.values())}
+        distinct: dict[tuple, tuple[str, BaseDomain]] = {}
+        for name, domain in domains.items():
+            distinct.setdefault(domain.signature, (name, domain))
         batch = extract(
             self._check(X, domains, reset=False),
-            distinct,
+            dict(distinct.values()),
             on_error=self.on_error,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
             memory=_folder(self.memory),
             dtype=self.dtype,
         )
-        return batch if len(distinct) == len(domains) else batch.take_domains(domains)
+        return batch.take_domains(domains)
 
     def iter_transform(self, X, batch_size=32):
         """Extract the domains batch by batch, for collections that fit nowhere.

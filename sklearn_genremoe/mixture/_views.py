@@ -181,19 +181,16 @@ def look_at(
             )
         return [X] * len(experts), X if with_clips else None
     wanted = {name: leading_domain(expert) for name, expert in experts}
-    entries: dict[tuple, tuple[str, BaseDomain]] = {}
-    for domain in wanted.values():
-        if domain is not None:
-            entries.setdefault(domain.signature, (f"domain {len(entries)}", domain))
+    entries = [domain for domain in wanted.values() if domain is not None]
     of_mixer = None
     if with_clips and (kind == "paths" or entries or mixer_domain is not None):
         of_mixer = domain_of_mixer(mixer_domain, experts)
-        entries.setdefault(of_mixer.signature, (f"domain {len(entries)}", of_mixer))
+        entries.append(of_mixer)
     if not entries:
         # Numbers that no expert takes for audio: one frame per clip, as CNNClassifier has it.
         return [X] * len(experts), X[:, :, np.newaxis] if with_clips else None
-    union = DomainUnion(list(entries.values()), memory=memory, n_jobs=n_jobs, verbose=verbose)
-    batch = union.transform(X)
+    named = [(f"domain {number}", domain) for number, domain in enumerate(entries)]
+    batch = DomainUnion(named, memory=memory, n_jobs=n_jobs, verbose=verbose).transform(X)
     views = [X if domain is None else _pick(batch, name, wanted) for name, domain in wanted.items()]
     return views, None if of_mixer is None else batch.find(of_mixer)
 
