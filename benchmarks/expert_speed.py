@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklearn_genremoe import CNNClassifier
-from sklearn_genremoe.experts._network import K2C2
+from sklearn_genremoe.networks._k2c2 import K2C2
 
 SHAPES = ((96, 1292), (96, 646), (60, 1292))
 N_CLASSES = 10

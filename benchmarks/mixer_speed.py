@@ -22,9 +22,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklearn_genremoe import RNNMixer
-from sklearn_genremoe.experts._training import ADAM_EPS
 from sklearn_genremoe.mixture._gates import MixtureLoss
-from sklearn_genremoe.mixture._recurrent import RecurrentGate
+from sklearn_genremoe.networks._net import ADAM_EPS
+from sklearn_genremoe.networks._recurrent_gate import RecurrentGate
 
 N_EXPERTS, N_BINS, N_FRAMES, BATCH_SIZE = 4, 96, 1292, 16
 

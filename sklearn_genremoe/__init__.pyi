@@ -9,7 +9,7 @@ from .domains import (
     ModulationSpectrogram,
     PercussiveSpectrogram,
 )
-from .experts import CNNClassifier
+from .experts import CNNClassifier, default_experts, paper_experts
 from .mixture import (
     BalancedMixer,
     CNNMixer,
@@ -17,8 +17,6 @@ from .mixture import (
     MixtureOfExpertsClassifier,
     RNNMixer,
     StackingMixer,
-    default_experts,
-    paper_experts,
 )
 
 __version__: str

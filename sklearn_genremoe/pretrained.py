@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from .experts import CNNClassifier
+from .experts import CNNClassifier, paper_experts
 from .experts._recipe import make_net
-from .mixture import BalancedMixer, MixtureOfExpertsClassifier, paper_experts
+from .mixture import BalancedMixer, MixtureOfExpertsClassifier
 
 __all__ = ["load_published_experts"]
 

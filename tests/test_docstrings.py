@@ -24,7 +24,8 @@ def public_objects() -> dict[str, Any]:
     """Dotted names and objects of everything that a room exports."""
     found = {}
     for info in pkgutil.iter_modules(sklearn_genremoe.__path__):
-        if not info.name.startswith("_"):
+        # Networks are parts of experts and gates, which are what users meet.
+        if not info.name.startswith("_") and info.name != "networks":
             module = importlib.import_module(f"sklearn_genremoe.{info.name}")
             for name in module.__all__:
                 found[f"sklearn_genremoe.{info.name}.{name}"] = getattr(module, name)

@@ -1,5 +1,6 @@
 """What the package says about clips it cannot use."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -38,4 +39,35 @@ class BadClipError(ValueError):
 
 
 class BadClipWarning(UserWarning):
-    """Bad clips were met and replaced by NaN because ``on_error="warn"`` asked for it."""
+    """Bad clips were met and replaced by NaN because ``on_error="warn"`` asked for it.
+
+    Parameters
+    ----------
+    bad_clips : mapping of int to str
+        Row numbers of the bad clips, and what is wrong with each.
+
+    Attributes
+    ----------
+    bad_clips : dict of int to str
+        The bad clips as given.
+
+    Examples
+    --------
+    >>> print(BadClipWarning({3: "a.wav: the file is empty"}))
+    1 bad clip(s), whose rows are NaN; leave these rows out before fitting:
+    row 3: a.wav: the file is empty
+    """
+
+    def __init__(self, bad_clips: Mapping[int, str]):
+        super().__init__(bad_clips)
+        self.bad_clips = dict(bad_clips)
+
+    def __str__(self) -> str:
+        lines = [f"row {row}: {reason}" for row, reason in self.bad_clips.items()]
+        return "\n".join(
+            [
+                f"{len(lines)} bad clip(s), whose rows are NaN; leave these rows out before "
+                "fitting:",
+                *lines,
+            ]
+        )

@@ -8,11 +8,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from tqdm.auto import tqdm
 
+from .._parallel import map_clips
 from .._sklearn_compat import Interval, StrOptions
-from ._clips import check_clips
+from .._validation import check_clips
 from ._decode import decode_audio, fix_length
 from ._errors import BadClipError, BadClipWarning
-from ._parallel import map_clips
 
 
 class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -132,19 +132,19 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             duration=self.duration,
         )
         loaded = map_clips(load, clips.paths, self.n_jobs)
-        bad = []
+        bad: dict[int, str] = {}
         for row, clip in enumerate(
             tqdm(loaded, total=clips.n_clips, unit="clip", disable=not self.verbose)
         ):
             if isinstance(clip, BadClipError):
                 if self.on_error == "raise":
                     raise clip
-                bad.append(f"row {row}: {clip}")
+                bad[row] = str(clip)
                 waveforms[row] = np.nan
             else:
                 waveforms[row] = clip
         if bad:
-            warnings.warn(bad_clips_message(bad), BadClipWarning, stacklevel=2)
+            warnings.warn(BadClipWarning(bad), stacklevel=2)
         return waveforms
 
     def _check(self, X, reset):
@@ -160,14 +160,6 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def bad_clips_message(bad: list[str]) -> str:
-    """Word the one warning about all bad clips."""
-    return (
-        f"{len(bad)} bad clip(s), whose rows are NaN; leave these rows out before fitting:\n"
-        + "\n".join(bad)
-    )
 
 
 def _load(path, sample_rate, offset, duration):

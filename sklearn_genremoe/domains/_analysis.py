@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 
-from ._kernels import masked_mel_power, mel_power
 from ._median import running_median
+from ._mel_kernels import masked_mel_power, mel_power
 
 _MIN_POWER = 1e-10  # -100 dB, as in librosa.power_to_db
 _CHUNK = 64  # frames transformed at a time: 0.5 MB, which stays in the second-level cache

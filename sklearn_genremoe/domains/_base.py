@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from .._sklearn_compat import Interval, StrOptions
-from ..audio._clips import check_clips
+from .._validation import check_clips
 from ._analysis import ClipAnalysis, mel_filterbank, power_to_db, zscore
 from ._batch import DomainBatch
 from ._extraction import extract

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .._memmap import Rows
 from .._sklearn_compat import get_namespace
-from ._rows import Rows
 
 
 class DomainBatch:

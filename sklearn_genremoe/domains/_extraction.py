@@ -5,13 +5,11 @@ import warnings
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..audio._decode import decode_audio, fix_length
-from ..audio._errors import BadClipError, BadClipWarning
-from ..audio._loader import bad_clips_message
-from ..audio._parallel import map_clips
+from .._memmap import Rows
+from .._parallel import map_clips
+from ..audio import BadClipError, BadClipWarning, decode_audio, fix_length
 from ._analysis import ClipAnalysis
 from ._batch import DomainBatch
-from ._rows import Rows
 from ._store import clip_key, store_for
 
 
@@ -51,8 +49,7 @@ def extract(clips, domains, *, on_error, n_jobs, verbose, memory=None, dtype="fl
     else:
         features, bad = _compute_missing(clips, domains, run, dtype, memory)
     if bad:
-        message = bad_clips_message([f"row {row}: {reason}" for row, reason in bad.items()])
-        warnings.warn(message, BadClipWarning, stacklevel=4)
+        warnings.warn(BadClipWarning(bad), stacklevel=4)
     return DomainBatch(features, domains, bad_clips=bad)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import joblib
 
 from .._sklearn_compat import StrOptions, _BaseComposition
-from ..audio._clips import check_clips, kind_of_clips
+from .._validation import check_clips, kind_of_clips
 from ._base import BaseDomain, SpectrogramMixin
 from ._batch import DomainBatch
 from ._extraction import extract

@@ -8,10 +8,17 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from ..networks import (
+    ADAM_EPS,
+    K2C2,
+    GenreNet,
+    InverseTimeDecay,
+    OneCycle,
+    ProgressBar,
+    ValidationStopping,
+    resolve_device,
+)
 from ._augment import RandomCrop, as_sequence
-from ._callbacks import InverseTimeDecay, OneCycle, ProgressBar, ValidationStopping
-from ._network import K2C2
-from ._training import ADAM_EPS, GenreNet, resolve_device
 
 # Epochs without improvement that early_stopping=True waits for.
 _PATIENCE = 10

@@ -2,7 +2,6 @@
 
 from ._base import BaseMixer
 from ._classifier import MixtureOfExpertsClassifier
-from ._expert_sets import default_experts, paper_experts
 from ._gates import CNNMixer, RNNMixer
 from ._mixers import BalancedMixer, LogPoolMixer, StackingMixer
 
@@ -14,6 +13,4 @@ __all__ = [
     "MixtureOfExpertsClassifier",
     "RNNMixer",
     "StackingMixer",
-    "default_experts",
-    "paper_experts",
 ]

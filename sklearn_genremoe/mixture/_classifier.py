@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import Bunch
 
-from ..domains._rows import Rows
+from .._memmap import Rows
 from ._base import BaseMixer
 from ._checks import check_experts, make_mixer
 from ._composition import ExpertComposition

@@ -14,10 +14,10 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 
 from .._sklearn_compat import _BaseComposition, _routing_enabled, _VisualBlock
 from ..domains import BaseDomain
+from ..experts import default_experts
 from ._base import BaseMixer
 from ._checks import MIXERS, make_mixer
 from ._cross_fitting import group_params, seed_missing, weight_params
-from ._expert_sets import default_experts
 
 
 def _names_of(experts: Any) -> list[str]:

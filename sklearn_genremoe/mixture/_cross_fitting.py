@@ -16,10 +16,10 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from tqdm.auto import tqdm
 
+from .._memmap import Rows
 from .._sklearn_compat import _check_method_params, _safe_indexing
 from ..domains import DomainBatch
-from ..domains._rows import Rows
-from ..experts._training import resolve_device
+from ..networks import resolve_device
 from ._splits import Split
 from ._training_clips import TrainingClips
 

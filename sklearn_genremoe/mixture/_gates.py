@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import nn
 
-from ..domains._rows import release_pages
-from ..experts._callbacks import InverseTimeDecay, ProgressBar
+from .._memmap import release_pages
 from ..experts._checks import check_training
-from ..experts._clips import merge_duplicates
-from ..experts._network import K2C2
-from ..experts._prediction import predict_logits
-from ..experts._training import ADAM_EPS, GenreNet, resolve_device
+from ..networks import (
+    ADAM_EPS,
+    K2C2,
+    GenreNet,
+    InverseTimeDecay,
+    ProgressBar,
+    RecurrentGate,
+    merge_duplicates,
+    predict_logits,
+    resolve_device,
+)
 from ._base import BaseMixer
-from ._recurrent import RecurrentGate
 
 # An expert that excludes the right genre altogether still leaves the loss finite.
 _FLOOR = 1e-7

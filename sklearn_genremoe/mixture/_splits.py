@@ -15,7 +15,7 @@ from sklearn.model_selection import (
 )
 from sklearn.utils import check_random_state
 
-from ..experts._clips import split_groups
+from ..networks import split_groups
 from ._training_clips import TrainingClips
 
 _ACCEPTED = (

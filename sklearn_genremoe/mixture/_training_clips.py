@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._sklearn_compat import _check_method_params, _check_sample_weight, _safe_indexing
-from ..experts._checks import check_classes, check_group_count, check_targets
+from .._validation import check_classes, check_group_count, check_targets
 
 
 @dataclass

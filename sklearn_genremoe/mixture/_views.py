@@ -12,9 +12,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import validate_data
 
-from ..audio._clips import check_clips, check_finite, kind_of_clips, without_torch
+from .._memmap import release_pages
+from .._validation import check_clips, check_finite, kind_of_clips, without_torch
 from ..domains import BaseDomain, DomainBatch, DomainUnion, LogMelSpectrogram
-from ..domains._rows import release_pages
 from ._cross_fitting import FoldAverage
 
 _SIGNAL = ("sample_rate", "duration", "offset", "n_fft", "hop_length", "n_mels", "fmin", "fmax")

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from sklearn_genremoe import CNNClassifier
 from sklearn_genremoe.experts import FrequencyMask, Mixup, TimeMask
-from sklearn_genremoe.experts._clips import ClipDataset
-from sklearn_genremoe.experts._network import K2C2, ConvBlock, window_starts
-from sklearn_genremoe.experts._training import Batches, GenreNet
+from sklearn_genremoe.networks._dataset import ClipDataset
+from sklearn_genremoe.networks._k2c2 import K2C2, ConvBlock, window_starts
+from sklearn_genremoe.networks._net import Batches, GenreNet
 
 Data = tuple[np.ndarray, np.ndarray]
 

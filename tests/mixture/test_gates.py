@@ -7,12 +7,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklearn_genremoe import CNNMixer, RNNMixer
-from sklearn_genremoe.experts._network import K2C2
-from sklearn_genremoe.experts._prediction import predict_logits
 from sklearn_genremoe.mixture._gates import MixtureLoss
-from sklearn_genremoe.mixture._gru import BidirectionalGRU
-from sklearn_genremoe.mixture._gru_kernels import _sigmoid, _tanh, run_backward
-from sklearn_genremoe.mixture._recurrent import RecurrentGate, SeededDropout
+from sklearn_genremoe.networks._gru import BidirectionalGRU
+from sklearn_genremoe.networks._gru_kernels import _sigmoid, _tanh, run_backward
+from sklearn_genremoe.networks._inference import predict_logits
+from sklearn_genremoe.networks._k2c2 import K2C2
+from sklearn_genremoe.networks._recurrent_gate import RecurrentGate, SeededDropout
 
 GATES = [
     CNNMixer(channels=(4,), max_epochs=3, device="cpu", random_state=0),
@@ -120,7 +120,7 @@ def test_answers_depend_on_no_neighbours_numbers_or_threads(hidden_size, monkeyp
     clips = rng.normal(size=(21, 9, 50)).astype(np.float32)
     whole = predict_logits(gate, clips, torch.device("cpu"), 8)
     assert len(np.unique(whole, axis=0)) == 21
-    monkeypatch.setattr("sklearn_genremoe.experts._prediction._CELLS_WORTH_A_THREAD", 0)
+    monkeypatch.setattr("sklearn_genremoe.networks._inference._CELLS_WORTH_A_THREAD", 0)
     try:
         for n_threads in (1, 2, 3):
             torch.set_num_threads(n_threads)

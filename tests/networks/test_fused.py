@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sklearn_genremoe.experts._fused import patch_moments
-from sklearn_genremoe.experts._network import K2C2, ConvBlock
+from sklearn_genremoe.networks._fused_blocks import patch_moments
+from sklearn_genremoe.networks._k2c2 import K2C2, ConvBlock
 
 # (bins, frames), filters: the paper's networks, and small ones with padded axes, a single
 # channel in the middle, and windows of more than 256 cells.

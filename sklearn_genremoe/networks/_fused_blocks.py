@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from . import _kernels
+from . import _fused_kernels as kernels
 
 _Tensors = tuple[torch.Tensor, ...]
 
@@ -69,9 +69,7 @@ def _conv_max(x: torch.Tensor, taps: torch.Tensor, pooling: Pooling) -> _Tensors
     best = torch.empty(n, *pooling.output_shape, channels)
     cell = torch.empty(best.shape, dtype=_cell_dtype(pooling))
     rows, work = n * pooling.output_shape[0], x.numel() * channels
-    _kernels.run(
-        _kernels.conv_max, rows, work, x, taps, *pooling.size, *pooling.padding, best, cell
-    )
+    kernels.run(kernels.conv_max, rows, work, x, taps, *pooling.size, *pooling.padding, best, cell)
     return best, cell
 
 
@@ -108,8 +106,8 @@ def _taps_grad(
     """Return what each row of windows adds to the gradient of the kernels, (rows, 9, channels)."""
     n, rows, _, channels = grad.shape
     total = torch.empty(n * rows, 9, channels)
-    _kernels.run(
-        _kernels.conv_max_weight_grad, n * rows, x.numel() * channels,
+    kernels.run(
+        kernels.conv_max_weight_grad, n * rows, x.numel() * channels,
         x, grad, cell, *pooling.size, *pooling.padding, total,
     )  # fmt: skip
     return total
@@ -185,7 +183,7 @@ def patch_moments(x: torch.Tensor) -> _Tensors:
     rows, columns = height - 2, width - 2
     n_patches = n * rows * columns
     sums, products = np.empty((n, height, 3)), np.zeros((n, height, 3, 3, 3))
-    _kernels.run(_kernels.row_moments, n * height, 24 * x.numel(), x, sums, products)
+    kernels.run(kernels.row_moments, n * height, 24 * x.numel(), x, sums, products)
     row_sums = sums.sum(axis=0)
     mean = np.stack([row_sums[j : j + rows].sum(axis=0) for j in range(3)])
     per_row = products.sum(axis=0)
@@ -224,8 +222,8 @@ class NormPoolELU(torch.autograd.Function):
         sums = torch.empty(2, rows, channels, dtype=torch.float64)
         # Deviations from any typical value keep the variance exact where |mean| >> std.
         pivot = z[0, 0, 0].clone()
-        _kernels.run(
-            _kernels.max_and_sums, rows, z.numel(),
+        kernels.run(
+            kernels.max_and_sums, rows, z.numel(),
             z, sign, pivot, *pooling.size, *pooling.padding, best, cell, sums[0], sums[1],
         )  # fmt: skip
         offset, square = sums.sum(1) / (n * height * width)
@@ -249,8 +247,8 @@ class NormPoolELU(torch.autograd.Function):
         a = gamma / std
         d = -a * grad_gamma / (std * n_values)
         b = -a * grad_beta / n_values - d * mean
-        _kernels.run(
-            _kernels.norm_max_grad, cell.shape[0] * cell.shape[1], z.numel(),
+        kernels.run(
+            kernels.norm_max_grad, cell.shape[0] * cell.shape[1], z.numel(),
             z, grad_u, cell, a.float(), b.float(), d.float(),
             *ctx.pooling.size, *ctx.pooling.padding,
         )  # fmt: skip
@@ -293,8 +291,8 @@ def _elu_norm_grad(
     n, rows, columns, channels = y.shape
     sums = torch.empty(2, n * rows, channels, dtype=torch.float64)
     shape = (n * rows, columns, channels)
-    _kernels.run(
-        _kernels.elu_grad, n * rows, y.numel(),
+    kernels.run(
+        kernels.elu_grad, n * rows, y.numel(),
         grad_y.permute(0, 2, 3, 1).contiguous().view(shape), y.view(shape), best.view(shape),
         sums[0], sums[1],
     )  # fmt: skip

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from sklearn_genremoe.audio._parallel import map_clips
+from sklearn_genremoe._parallel import map_clips
 
 
 def double(number):

@@ -6,8 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
+
+from ._sklearn_compat import _check_sample_weight
 
 # The search for NaN looks at about this many bytes at a time.
 _CHUNK_BYTES = 1 << 24
@@ -208,3 +213,108 @@ def _require_one_length(X) -> None:
                 f"the waveforms have different lengths, {min(lengths)} to {max(lengths)} samples; "
                 "expected one: cut or fill them up with sklearn_genremoe.audio.fix_length"
             )
+
+
+def check_targets(X: Any, y: Any) -> NDArray[Any]:
+    """Return labels, one for each clip, as a 1-D array; raise if some are missing or no labels."""
+    if y is None:
+        raise ValueError("fit requires y to be passed, but the target y is None.")
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(X, y)
+    if y.dtype == object:
+        missing = [row for row, label in enumerate(y) if _is_missing(label)]
+        if missing:
+            raise ValueError(
+                f"Input y contains None or NaN for {len(missing)} of {len(y)} clips (rows "
+                f"{some_rows(missing)}). Leave these clips out, or find out their genres."
+            )
+        kinds = sorted({type(label).__name__ for label in y if not isinstance(label, str)})
+        if kinds:
+            raise ValueError(
+                f"Unknown label type: y is an array of objects of the types {', '.join(kinds)}"
+                f"{' beside str' if any(isinstance(label, str) for label in y) else ''}; expected "
+                "labels of one type: for example y.astype(str), or y.astype(int)."
+            )
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    return y
+
+
+def check_classes(y: NDArray[Any]) -> NDArray[Any]:
+    """Return the distinct labels, sorted; raise if there is only one."""
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(
+            f"All clips are of one class, {classes[0]!s}; a classifier needs clips of at least two "
+            "classes."
+        )
+    return classes
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA
+        return True
+
+
+def check_labels(
+    X: NDArray[Any], y: Any, sample_weight: Any
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return labels and weights, one for each clip.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_clips, ...)
+        The clips.
+    y : array-like of shape (n_clips,)
+        Their labels.
+    sample_weight : array-like of shape (n_clips,) or None
+        Their weights; None stands for ones.
+
+    Returns
+    -------
+    y : ndarray of shape (n_clips,)
+        Labels.
+    weight : ndarray of shape (n_clips,)
+        Weights, not negative and not all zero.
+    """
+    y = check_targets(X, y)
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("All entries of sample_weight are zero: no clip is left to fit.")
+    return y, weight
+
+
+def check_group_count(groups: Any, n_clips: int) -> NDArray[Any]:
+    """Return groups as a 1-D array; raise unless there is one for each clip."""
+    groups = column_or_1d(groups)
+    if len(groups) != n_clips:
+        raise ValueError(
+            f"groups has {len(groups)} entries for {n_clips} clips; expected one for each clip, "
+            "for example its track, album or artist."
+        )
+    return groups
+
+
+def check_groups(groups: Any, position: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return a number for the group of each distinct clip.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_clips,)
+        Groups of the clips as they came.
+    position : ndarray of int, shape (n_clips,)
+        For each of them its place among the distinct clips, or -1.
+
+    Returns
+    -------
+    codes : ndarray of int, shape (n_distinct,)
+        Groups; a clip that came in several of them belongs to the first in sorting order.
+    """
+    groups = check_group_count(groups, len(position))
+    _, codes = np.unique(groups, return_inverse=True)
+    kept = position >= 0
+    first = np.full(position.max() + 1, len(groups), dtype=np.intp)
+    np.minimum.at(first, position[kept], codes[kept])
+    return first

@@ -11,8 +11,8 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from ..experts._prediction import work_alone
 from ._gru_kernels import run_backward, run_forward, run_prediction
+from ._inference import work_alone
 
 _T = TypeVar("_T")
 

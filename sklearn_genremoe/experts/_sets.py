@@ -17,7 +17,8 @@ from ..domains import (
     PercussiveSpectrogram,
     time_statistics,
 )
-from ..experts import CNNClassifier, FrequencyMask, Mixup, TimeMask
+from ._augment import FrequencyMask, Mixup, TimeMask
+from ._cnn import CNNClassifier
 
 
 def default_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:

@@ -16,13 +16,18 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 
+from .._validation import check_classes, check_groups, check_labels
+from ..networks import (
+    K2C2,
+    ClipDataset,
+    GenreNet,
+    merge_duplicates,
+    predict_logits,
+    split_validation,
+)
 from ._augment import Mixup
-from ._checks import check_classes, check_groups, check_labels, check_parameters, check_spectrograms
-from ._clips import ClipDataset, merge_duplicates, split_validation
-from ._network import K2C2
-from ._prediction import predict_logits
+from ._checks import check_parameters, check_spectrograms
 from ._recipe import make_net
-from ._training import GenreNet
 
 Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor] | Mixup
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ._fused import ConvMax, FirstBlock, NormPoolELU, Pooling, conv_pool_elu
+from ._fused_blocks import ConvMax, FirstBlock, NormPoolELU, Pooling, conv_pool_elu
 from ._layers import BatchNorm, BinScaling, Dropout
 
 KERNEL_SIZE = 3

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..domains._compiled import compiled
+from .._compiled import compiled
 
 # Below this number of floating-point cells, waking a thread costs more than it brings.
 _CELLS_WORTH_A_THREAD = 1 << 16

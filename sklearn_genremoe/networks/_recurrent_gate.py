@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..experts._network import BatchNorm
 from ._gru import BidirectionalGRU
+from ._layers import BatchNorm
 
 
 class SeededDropout(nn.Module):

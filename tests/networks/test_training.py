@@ -13,17 +13,17 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.fixes import parse_version
 from skorch.callbacks import Callback, EarlyStopping
 
-from sklearn_genremoe.experts import _clips, _training
-from sklearn_genremoe.experts._callbacks import InverseTimeDecay
-from sklearn_genremoe.experts._clips import (
+from sklearn_genremoe.networks import _dataset, _net
+from sklearn_genremoe.networks._callbacks import InverseTimeDecay
+from sklearn_genremoe.networks._dataset import (
     ClipDataset,
     merge_duplicates,
     split_groups,
     split_validation,
 )
-from sklearn_genremoe.experts._network import K2C2
-from sklearn_genremoe.experts._prediction import predict_logits
-from sklearn_genremoe.experts._training import (
+from sklearn_genremoe.networks._inference import predict_logits
+from sklearn_genremoe.networks._k2c2 import K2C2
+from sklearn_genremoe.networks._net import (
     ADAM_EPS,
     Batches,
     GenreNet,
@@ -211,7 +211,7 @@ def test_mixed_precision_is_for_gpus_that_have_it(monkeypatch: pytest.MonkeyPatc
 def test_loss_is_float32_in_mixed_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     # The processor stands in for a GPU: the net asks for the context and casts its outputs.
     monkeypatch.setattr(
-        _training, "mixed_precision", lambda device: torch.autocast("cpu", dtype=torch.bfloat16)
+        _net, "mixed_precision", lambda device: torch.autocast("cpu", dtype=torch.bfloat16)
     )
     net, dataset = make_net(), make_dataset()
     inputs, _ = dataset[np.arange(4)]
@@ -239,7 +239,7 @@ def test_clips_are_kept_on_a_gpu_if_they_fit(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_copy_of_a_dataset_gives_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_clips, "_CHUNK_BYTES", 3 * 2 * 3 * 4)  # three clips at a time
+    monkeypatch.setattr(_dataset, "_CHUNK_BYTES", 3 * 2 * 3 * 4)  # three clips at a time
     dataset = make_dataset().take(np.array([7, 1, 4, 4, 0, 9, 2]))
     copy = dataset.copy_to("cpu")
     assert isinstance(copy.X, torch.Tensor)

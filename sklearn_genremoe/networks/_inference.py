@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from ..domains._rows import release_pages
+from .._memmap import release_pages
 
 # Prediction takes this many clips at a time: in one batch on a GPU, by as many threads on the CPU,
 # unless clips are so small that waking threads would cost more than it brings.

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sklearn_genremoe.experts._layers import BatchNorm, Dropout
-from sklearn_genremoe.experts._network import (
+from sklearn_genremoe.networks._k2c2 import (
     K2C2,
     pool_padding,
     resolve_pool_sizes,
     size_after_conv,
     size_after_pool,
 )
+from sklearn_genremoe.networks._layers import BatchNorm, Dropout
 
 PAPER_SHAPES = {
     (96, 1292): {

@@ -1,0 +1,25 @@
+"""What experts and gates train with: networks, their training and their inference."""
+
+from ._callbacks import InverseTimeDecay, OneCycle, ProgressBar, ValidationStopping
+from ._dataset import ClipDataset, merge_duplicates, split_groups, split_validation
+from ._inference import predict_logits
+from ._k2c2 import K2C2
+from ._net import ADAM_EPS, GenreNet, resolve_device
+from ._recurrent_gate import RecurrentGate
+
+__all__ = [
+    "ADAM_EPS",
+    "K2C2",
+    "ClipDataset",
+    "GenreNet",
+    "InverseTimeDecay",
+    "OneCycle",
+    "ProgressBar",
+    "RecurrentGate",
+    "ValidationStopping",
+    "merge_duplicates",
+    "predict_logits",
+    "resolve_device",
+    "split_groups",
+    "split_validation",
+]
