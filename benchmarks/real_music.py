@@ -9,7 +9,7 @@ names: clips of one group are never in training and in test data at once. The fo
 The baseline is a support vector machine (C=10, RBF kernel) on mean and deviation over time of 20
 MFCC and their deltas, of as much of each clip as the experts get and of 30 s. The experts are
 ``default_experts()``, or with ``--recipe paper`` the paper's four. The mixers learn from the
-experts' opinions on inner folds, which respect the groups too; all of them learn from one and the
+experts' predictions on inner folds, which respect the groups too; all of them learn from one and the
 same training of the experts, which ``EveryMixer`` arranges.
 
 The paper's setting is ``--recipe paper --gate-epochs 50 --inner 5``: days on two cores;
@@ -181,15 +181,15 @@ def main() -> None:
         watch["training"] = watch.get("training", 0.0) + time.perf_counter() - start
 
         with watch("prediction of experts"):
-            opinions = fitted.expert_predict_proba(batch[test])
+            probas = fitted.expert_predict_proba(batch[test])
         column = np.searchsorted(fitted.classes_, y[test])
-        of_experts_right = opinions.argmax(axis=2) == column[:, np.newaxis]
+        of_experts_right = probas.argmax(axis=2) == column[:, np.newaxis]
         for name, answers in zip(domains, of_experts_right.T):
             right[name][test] = answers
         right[ORACLE][test] = of_experts_right.any(axis=1)
         for name, mixer in fitted.mixer_.fitted_.items():
             with watch(name):
-                proba = mixer.predict_proba(opinions, batch["original"][test])
+                proba = mixer.predict_proba(probas, batch["original"][test])
             right[name][test] = proba.argmax(axis=1) == column
         scores = ", ".join(f"{name} {row[test].mean():.2f}" for name, row in right.items())
         print(f"fold {fold + 1} of {args.folds}, {len(test)} clips: {scores}", flush=True)

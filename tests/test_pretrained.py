@@ -72,11 +72,11 @@ def test_same_probabilities_as_keras(published, reference, name):
 
 def test_real_clip_by_path_is_hip_hop(published, reference):
     path = shared_data("fma", "000002.mp3")
-    (opinions,) = published.expert_predict_proba([path])
-    assert [GENRES[best] for best in opinions.argmax(axis=1)] == ["Hip-Hop"] * 4
+    (probas,) = published.expert_predict_proba([path])
+    assert [GENRES[best] for best in probas.argmax(axis=1)] == ["Hip-Hop"] * 4
     expected = np.stack([reference[f"fma_000002_{name}_proba"] for name in NAMES])
-    np.testing.assert_allclose(opinions, expected, rtol=0, atol=1e-4)
-    np.testing.assert_allclose(published.predict_proba([path])[0], opinions.mean(axis=0))
+    np.testing.assert_allclose(probas, expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(published.predict_proba([path])[0], probas.mean(axis=0))
     np.testing.assert_allclose(published.mixture_weights([path]), 0.25)
     assert published.predict([str(path)]).tolist() == ["Hip-Hop"]
 

@@ -124,7 +124,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         clips = self._check(X, reset=False)
         if clips.paths is None:
             return clips.waveforms
-        waveforms = np.empty((clips.n_clips, self._n_samples), dtype=np.float32)
+        waveforms = np.empty((len(clips), self._n_samples), dtype=np.float32)
         load = partial(
             _load,
             sample_rate=self.sample_rate,
@@ -134,7 +134,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         loaded = map_clips(load, clips.paths, self.n_jobs)
         bad: dict[int, str] = {}
         for row, clip in enumerate(
-            tqdm(loaded, total=clips.n_clips, unit="clip", disable=not self.verbose)
+            tqdm(loaded, total=len(clips), unit="clip", disable=not self.verbose)
         ):
             if isinstance(clip, BadClipError):
                 if self.on_error == "raise":

@@ -1,5 +1,6 @@
 """What all feature domains have in common."""
 
+import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 
@@ -8,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from .._sklearn_compat import Interval, StrOptions
 from .._validation import check_clips
+from ..audio import BadClipWarning
 from ._analysis import ClipAnalysis, mel_filterbank, power_to_db, zscore
 from ._batch import DomainBatch
 from ._extraction import extract
@@ -157,6 +159,8 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
+        if batch.bad_clips:
+            warnings.warn(BadClipWarning(batch.bad_clips), stacklevel=2)
         return batch["domain"]
 
     def spectrogram(self, analysis):

@@ -1,13 +1,11 @@
 """From clips to a DomainBatch: once per clip, in parallel, and only what is not known yet."""
 
-import warnings
-
 import numpy as np
 from tqdm.auto import tqdm
 
 from .._memmap import Rows
 from .._parallel import map_clips
-from ..audio import BadClipError, BadClipWarning, decode_audio, fix_length
+from ..audio import BadClipError, decode_audio, fix_length
 from ._analysis import ClipAnalysis
 from ._batch import DomainBatch
 from ._store import clip_key, store_for
@@ -48,8 +46,6 @@ def extract(clips, domains, *, on_error, n_jobs, verbose, memory=None, dtype="fl
         features, bad = _compute_all(clips, domains, run, dtype)
     else:
         features, bad = _compute_missing(clips, domains, run, dtype, memory)
-    if bad:
-        warnings.warn(BadClipWarning(bad), stacklevel=4)
     return DomainBatch(features, domains, bad_clips=bad)
 
 
@@ -104,13 +100,13 @@ def _compute_all(clips, domains, run, dtype):
     """Compute every clip, into memory."""
     arrays: dict[str, np.ndarray] = {}
     bad: dict[int, str] = {}
-    for row, result in enumerate(run([(clips.item(i), domains) for i in range(clips.n_clips)])):
+    for row, result in enumerate(run([(clips.item(i), domains) for i in range(len(clips))])):
         if isinstance(result, BadClipError):
             bad[row] = str(result)
             continue
         for name, spectrogram in result.items():
             if name not in arrays:
-                arrays[name] = np.empty((clips.n_clips, *spectrogram.shape), dtype)
+                arrays[name] = np.empty((len(clips), *spectrogram.shape), dtype)
             arrays[name][row] = spectrogram
     _require_some(len(arrays), bad)
     for array in arrays.values():
@@ -124,7 +120,7 @@ def _compute_missing(clips, domains, run, dtype, memory):
         name: store_for(memory, domain, clips.width or domain.n_samples, dtype)
         for name, domain in domains.items()
     }
-    keys = [clip_key(clips.item(i)) for i in range(clips.n_clips)]
+    keys = [clip_key(clips.item(i)) for i in range(len(clips))]
     rows = {name: store.find(keys) for name, store in stores.items()}
     # One task per clip that lacks something, even where the clip comes several times.
     places: dict[str, list[int]] = {}
@@ -143,7 +139,7 @@ def _compute_missing(clips, domains, run, dtype, memory):
             continue
         for name, spectrogram in result.items():
             rows[name][places[key]] = stores[name].write(key, spectrogram)
-    _require_some(clips.n_clips - len(bad), bad)
+    _require_some(len(clips) - len(bad), bad)
     for name, store in stores.items():
         if bad:  # no file has this key, so it is safe to share among all bad clips
             rows[name][list(bad)] = store.write("bad", np.full(store.shape or (), np.nan))

@@ -1,6 +1,7 @@
 """Several domains, extracted together."""
 
 import os
+import warnings
 from itertools import islice
 from numbers import Integral
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 import joblib
 
 from .._sklearn_compat import StrOptions, _BaseComposition
-from .._validation import check_clips, kind_of_clips
+from .._validation import Clips, check_clips, kind_of_clips
+from ..audio import BadClipWarning
 from ._base import BaseDomain, SpectrogramMixin
 from ._batch import DomainBatch
 from ._extraction import extract
@@ -177,8 +179,9 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         distinct: dict[tuple, tuple[str, BaseDomain]] = {}
         for name, domain in domains.items():
             distinct.setdefault(domain.signature, (name, domain))
+        clips = self._check(X, domains, reset=False)
         batch = extract(
-            self._check(X, domains, reset=False),
+            clips,
             dict(distinct.values()),
             on_error=self.on_error,
             n_jobs=self.n_jobs,
@@ -186,6 +189,8 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
             memory=_folder(self.memory),
             dtype=self.dtype,
         )
+        if batch.bad_clips and clips is not X:  # who checked the clips reports what is wrong
+            warnings.warn(BadClipWarning(batch.bad_clips), stacklevel=2)
         return batch.take_domains(domains)
 
     def iter_transform(self, X, batch_size=32):
@@ -218,6 +223,8 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
             yield self.transform(batch)
 
     def _check(self, X, domains, reset):
+        if isinstance(X, Clips):
+            return X
         rates = {name: domain.sample_rate for name, domain in domains.items()}
         if len(set(rates.values())) > 1 and kind_of_clips(X) == "waveforms":
             raise ValueError(

@@ -296,7 +296,13 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             net = previous[0] if previous else make_net(self, len(self.classes_))
             validation = None
             if self.validation_fraction is not None:
-                codes = None if groups is None else check_groups(groups, position)
+                codes = None
+                if groups is not None:
+                    # A clip that came in several groups belongs to the first of them.
+                    codes = np.full(len(dataset), np.iinfo(np.intp).max)
+                    kept = position >= 0
+                    numbers = np.unique(check_groups(groups, len(y)), return_inverse=True)[1]
+                    np.minimum.at(codes, position[kept], numbers[kept])
                 learn, watch = split_validation(
                     dataset.y, self.validation_fraction, codes, net.seed
                 )
