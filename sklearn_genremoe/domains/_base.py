@@ -38,7 +38,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     scikit-learn demands. All the rest is done here: reading files, validation, normalisation,
     parallel work, caching, and sharing spectra with other domains in a
     :class:`~sklearn_genremoe.DomainUnion`. Of the parameters that all domains know
-    (``sample_rate``, ``duration``, ``offset``, ``n_fft``, ``normalize``, ``on_error``,
+    (``sample_rate``, ``duration``, ``offset``, ``fill``, ``n_fft``, ``normalize``, ``on_error``,
     ``n_jobs``, ``verbose``) a domain lists those that its users may change; the others keep the
     values that they have as class attributes.
 
@@ -68,6 +68,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     sample_rate = 22050
     duration = 30.0
     offset = 0.0
+    fill = "zeros"
     n_fft = 1024
     normalize = "clip"
     on_error = "raise"
@@ -78,6 +79,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         "sample_rate": [Interval(Integral, 1, None, closed="left")],
         "duration": [Interval(Real, 0, None, closed="neither")],
         "offset": [Interval(Real, 0, None, closed="left")],
+        "fill": [StrOptions({"zeros", "repeat"})],
         "n_fft": [Interval(Integral, 2, None, closed="left")],
         "hop_length": [Interval(Integral, 1, None, closed="left")],
         "n_mels": [Interval(Integral, 1, None, closed="left")],
@@ -189,6 +191,11 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
             f"{type(self).__module__}.{type(self).__qualname__}",
             *((name, params[name]) for name in sorted(params.keys() - _HOW)),
         )
+
+    @property
+    def file_rate(self) -> int:
+        """Sample rate in Hz at which files are read."""
+        return self.sample_rate
 
     @property
     def n_samples(self) -> int:
