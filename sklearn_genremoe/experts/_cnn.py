@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
@@ -22,7 +22,9 @@ from ..networks import (
     ClipDataset,
     GenreNet,
     merge_duplicates,
+    net_state,
     predict_logits,
+    restore_net,
     split_validation,
 )
 from ._augment import Mixup
@@ -293,7 +295,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 )
             self.input_shape_ = clips.shape[1:]
             dataset, position = self._distinct(clips, y, weight)
-            net = previous[0] if previous else make_net(self, len(self.classes_))
+            net = self._continued() if previous else self._new_net()
             validation = None
             if self.validation_fraction is not None:
                 codes = None
@@ -359,7 +361,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         with self._unfitted_on_error():
             self.classes_, self.input_shape_ = known, clips.shape[1:]
             dataset, _ = self._distinct(clips, y, weight)
-            net = make_net(self, len(known)) if first else self.net_
+            net = self._new_net() if first else self._continued()
             self._train(net, dataset, 1)
         return self
 
@@ -428,6 +430,28 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             for name in [name for name in vars(self) if name.endswith("_")]:
                 delattr(self, name)
             raise
+
+    def _new_net(self) -> GenreNet:
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        return make_net(self, len(self.classes_), int(seed)).initialize()
+
+    def _continued(self) -> GenreNet:
+        """Return the net of before, with what the parameters say now about its training."""
+        return restore_net(make_net(self, len(self.classes_)), net_state(self.net_))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if self._fitted:
+            state["net_"] = net_state(self.net_)
+            del state["history_"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        net = state.get("net_")
+        super().__setstate__({name: value for name, value in state.items() if name != "net_"})
+        if net is not None:
+            self.net_ = restore_net(make_net(self, len(self.classes_)), net)
+            self.history_ = self.net_.history
 
     def _distinct(
         self, clips: NDArray[Any], y: NDArray[Any], weight: NDArray[np.float64]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.utils import check_random_state
 
 from ..networks import (
     ADAM_EPS,
@@ -16,7 +14,6 @@ from ..networks import (
     OneCycle,
     ProgressBar,
     ValidationStopping,
-    resolve_device,
 )
 from ._augment import RandomCrop, as_sequence
 
@@ -24,8 +21,8 @@ from ._augment import RandomCrop, as_sequence
 _PATIENCE = 10
 
 
-def make_net(estimator: Any, n_classes: int) -> GenreNet:
-    """Return a new net, initialized, as the parameters of an expert say.
+def make_net(estimator: Any, n_classes: int, seed: int = 0) -> GenreNet:
+    """Return a new net as the parameters of an expert say.
 
     Parameters
     ----------
@@ -33,11 +30,13 @@ def make_net(estimator: Any, n_classes: int) -> GenreNet:
         The expert, its parameters checked and its `input_shape_` set.
     n_classes : int
         Number of classes.
+    seed : int, default=0
+        Determines what is drawn.
 
     Returns
     -------
     net : GenreNet
-        Ready to be trained.
+        Not initialized.
     """
     n_bins, n_frames = estimator.input_shape_
     augment = as_sequence(estimator.augment)
@@ -54,7 +53,7 @@ def make_net(estimator: Any, n_classes: int) -> GenreNet:
         callbacks.append(ValidationStopping(patience=patience, threshold=0, load_best=True))
     if estimator.verbose:
         callbacks.append(ProgressBar())
-    net = GenreNet(
+    return GenreNet(
         K2C2,
         module__n_classes=n_classes,
         module__input_shape=(n_bins, length),
@@ -83,9 +82,8 @@ def make_net(estimator: Any, n_classes: int) -> GenreNet:
         train_split=None,
         callbacks=[*callbacks, *(estimator.callbacks or [])],
         classes=list(range(n_classes)),
-        device=str(resolve_device(estimator.device)),
-        seed=int(check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max)),
+        device=estimator.device,
+        seed=seed,
         augment=augment,
         verbose=0,
     )
-    return net.initialize()

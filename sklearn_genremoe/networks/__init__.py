@@ -6,6 +6,7 @@ from ._inference import predict_logits
 from ._k2c2 import K2C2
 from ._net import ADAM_EPS, GenreNet, resolve_device
 from ._recurrent_gate import RecurrentGate
+from ._state import net_state, restore_net
 
 __all__ = [
     "ADAM_EPS",
@@ -18,8 +19,10 @@ __all__ = [
     "RecurrentGate",
     "ValidationStopping",
     "merge_duplicates",
+    "net_state",
     "predict_logits",
     "resolve_device",
+    "restore_net",
     "split_groups",
     "split_validation",
 ]
