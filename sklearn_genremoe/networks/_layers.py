@@ -64,7 +64,7 @@ class BatchNorm(nn.Module):
 
 
 class BinScaling(nn.Module):
-    """Shift and scale each bin by fixed numbers, so that bins of different loudness count alike.
+    """Shift and scale each bin, so that bins of different loudness count alike.
 
     Parameters
     ----------
@@ -74,20 +74,28 @@ class BinScaling(nn.Module):
 
     mean: torch.Tensor
     deviation: torch.Tensor
+    weight: torch.Tensor
 
     def __init__(self, n_bins: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_bins))
         self.register_buffer("deviation", torch.ones(n_bins))
+        self.register_buffer("weight", torch.zeros(()))
 
-    def set_statistics(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:
-        """Take over mean and deviation of each bin; one that never varies is only shifted."""
-        self.mean.copy_(mean)
-        self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+    def observe(self, mean: torch.Tensor, deviation: torch.Tensor, weight: float) -> None:
+        """Merge mean and deviation of each bin in some clips with those of all clips before."""
+        total = self.weight + weight
+        share = weight / total
+        shift = mean.to(self.mean) - self.mean
+        variance = torch.lerp(self.deviation.square(), deviation.to(self.mean).square(), share)
+        self.deviation.copy_((variance + share * (1 - share) * shift.square()).sqrt())
+        self.mean.add_(share * shift)
+        self.weight.copy_(total)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``x`` of shape (n, n_bins, n_frames) with its bins shifted and scaled."""
-        return (x - self.mean[:, None]) / self.deviation[:, None]
+        """Return ``x`` (n, n_bins, n_frames), scaled; a bin that never varied is only shifted."""
+        deviation = torch.where(self.deviation > 0, self.deviation, 1)
+        return (x - self.mean[:, None]) / deviation[:, None]
 
 
 class Dropout(nn.Module):
