@@ -4,10 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from .experts import CNNClassifier, paper_experts
-from .experts._recipe import make_net
 from .mixture import BalancedMixer, MixtureOfExpertsClassifier
 
 __all__ = ["load_published_experts"]
@@ -95,9 +93,7 @@ def load_published_experts(folder):
     genres = np.array(_FMA_SMALL_GENRES)
     for name, expert in experts:
         cnn = expert[-1]
-        cnn.classes_ = genres
-        cnn.input_shape_ = _INPUT_SHAPES[name]
-        _fill(cnn, _read_weights(files[name], name), files[name])
+        _fill(cnn, genres, _INPUT_SHAPES[name], _read_weights(files[name], name), files[name])
 
     clf = MixtureOfExpertsClassifier(experts, mixer="balanced", cv="prefit")
     clf.n_features_in_ = experts[0][1][0].n_samples
@@ -173,27 +169,26 @@ def _to_torch(array: np.ndarray) -> np.ndarray:
     return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
 
 
-def _fill(cnn: CNNClassifier, weights: dict[str, np.ndarray], path: Path) -> None:
-    """Complete an expert that knows its classes and its input with weights trained elsewhere."""
-    net = make_net(cnn, len(cnn.classes_))
-    wanted = {name: tuple(tensor.shape) for name, tensor in net.module_.state_dict().items()}
-    found = {name: array.shape for name, array in weights.items()}
-    if found != wanted:
-        differing = sorted(
-            f"{name}: found {found.get(name, 'none')}, expected {wanted.get(name, 'none')}"
-            for name in found.keys() | wanted.keys()
-            if found.get(name) != wanted.get(name)
-        )
+def _fill(
+    cnn: CNNClassifier,
+    genres: np.ndarray,
+    input_shape: tuple[int, int],
+    weights: dict[str, np.ndarray],
+    path: Path,
+) -> None:
+    """Make an expert one that was fitted, with weights trained elsewhere."""
+    module = {"n_classes": len(genres), "input_shape": input_shape}
+    state = {
+        "classes_": genres,
+        "input_shape_": input_shape,
+        "n_features_in_": input_shape[0],
+        "n_iter_": 0,
+        "net_": {"module": module, "parameters": weights},
+    }
+    try:
+        cnn.__setstate__(state)
+    except ValueError as error:
         raise ValueError(
-            f"{path} doesn't fit the published network for {len(cnn.classes_)} genres: "
-            f"{'; '.join(differing[:3])} ({len(differing)} differ in all). Use the file as "
-            "published."
-        )
-    net.module_.load_state_dict(
-        {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
-    )
-    net.module_.eval()
-    cnn.n_features_in_ = cnn.input_shape_[0]
-    cnn.net_ = net
-    cnn.history_ = net.history
-    cnn.n_iter_ = 0
+            f"{path} doesn't fit the published network for {len(genres)} genres. {error} Use the "
+            "file as published."
+        ) from error

@@ -395,6 +395,5 @@ class RNNMixer(GateMixer):
             "n_outputs": n_experts,
             "n_bins": clip_shape[0],
             "hidden_size": self.hidden_size,
-            "seed": seed,
         }
         return RecurrentGate, arguments

@@ -12,7 +12,8 @@ from sklearn_genremoe.networks._gru import BidirectionalGRU
 from sklearn_genremoe.networks._gru_kernels import _sigmoid, _tanh, run_backward
 from sklearn_genremoe.networks._inference import predict_logits
 from sklearn_genremoe.networks._k2c2 import K2C2
-from sklearn_genremoe.networks._recurrent_gate import RecurrentGate, SeededDropout
+from sklearn_genremoe.networks._layers import Dropout
+from sklearn_genremoe.networks._recurrent_gate import RecurrentGate
 
 GATES = [
     CNNMixer(channels=(4,), max_epochs=3, device="cpu", random_state=0),
@@ -85,7 +86,7 @@ def test_recurrent_gate_equals_torch_layers(n_frames):
     torch.testing.assert_close(gate.eval()(x), plain.eval()(x), atol=1e-5, rtol=1e-5)
     # In training as well, dropout aside: outputs, batch statistics and gradients.
     for module in gate.modules():
-        if isinstance(module, SeededDropout):
+        if isinstance(module, Dropout):
             module.p = 0.0
     for network in (gate.train(), plain.train()):
         network(x).square().sum().backward()
@@ -193,17 +194,6 @@ def test_activations_of_a_gate_are_those_of_the_library():
     np.testing.assert_allclose(
         [_sigmoid(value) for value in x], 0.5 + 0.5 * np.tanh(x.astype(np.float64) / 2), atol=2e-7
     )
-
-
-def test_dropout_is_seeded_scaled_and_off_in_evaluation():
-    x = torch.ones(200, 200)
-    first, second = SeededDropout(0.25, 0), SeededDropout(0.25, 0)
-    dropped = first(x)
-    assert torch.equal(dropped, second(x))
-    assert not torch.equal(dropped, first(x))
-    assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
-    assert dropped.mean().item() == pytest.approx(1, abs=0.02)
-    assert torch.equal(first.eval()(x), x)
 
 
 def test_loss_is_the_negative_log_of_the_mixture_probability():

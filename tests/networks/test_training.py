@@ -31,6 +31,8 @@ from sklearn_genremoe.networks._net import (
     mixed_precision,
     resolve_device,
 )
+from sklearn_genremoe.networks._recurrent_gate import RecurrentGate
+from sklearn_genremoe.networks._state import net_state, restore_net
 
 
 class Linear(torch.nn.Module):
@@ -148,6 +150,43 @@ def test_augmentation_sees_training_batches_only() -> None:
         .max()
         == 0
     )
+
+
+def test_state_of_a_net_goes_on_where_it_was() -> None:
+    def make(**kwargs: Any) -> GenreNet:
+        return GenreNet(
+            RecurrentGate,
+            module__n_outputs=2,
+            module__n_bins=2,
+            module__hidden_size=4,
+            criterion=torch.nn.CrossEntropyLoss,
+            criterion__reduction="none",
+            optimizer=torch.optim.Adam,
+            callbacks=[InverseTimeDecay(0.1, 0.5)],
+            train_split=None,
+            **kwargs,
+        )
+
+    first = make(seed=3).initialize().train(make_dataset(), 2)
+    second = restore_net(make(device="cuda:9"), net_state(first))
+    assert second.device == "cpu"
+    assert second.history == first.history
+    assert second.history[-1]["n_updates"] == 2
+    for net in (first, second):
+        net.train(make_dataset(), 1)
+    for ours, theirs in zip(first.module_.parameters(), second.module_.parameters()):
+        assert torch.equal(ours, theirs)
+
+
+def test_parameters_of_another_network_are_refused() -> None:
+    state = net_state(make_net())
+    state["parameters"]["layer.weight"] = np.zeros((3, 6))
+    del state["parameters"]["layer.bias"]
+    message = (
+        r"layer.bias: found none, expected \(2,\); layer.weight: found \(3, 6\), expected \(2, 6\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        restore_net(make_net(), state)
 
 
 def test_divergence_is_an_error() -> None:
