@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import nn
 
 #: Sample rate of the input in Hz.
@@ -35,6 +41,105 @@ _BLOCKS = (
 )
 _HEAD = 1280
 
+_EXPECTED = (
+    "Expected is a state dict that EfficientAT published for one of its networks mn01 to mn40, "
+    "such as mn04_as_mAP_432.pt: fetch it again, or give another file."
+)
+
+# Audio that passes through the network at a time; more takes memory and is no faster.
+_SECONDS_AT_A_TIME = 30
+
+
+class Embedder:
+    """A network with its front end, ready to embed.
+
+    Parameters
+    ----------
+    network : MobileNet
+        The network, of which this takes possession.
+    """
+
+    def __init__(self, network: MobileNet) -> None:
+        self.n_features = network.n_features
+        self._network = network.eval().requires_grad_(False).fold()
+        self._network.to(memory_format=torch.channels_last)
+        self._front_end = LogMel()
+
+    @torch.inference_mode()
+    def embed(self, waveform: NDArray[np.float32], n_window: int) -> NDArray[np.float32]:
+        """Return the embedding of each window, the last of which may be shorter.
+
+        Parameters
+        ----------
+        waveform : ndarray of shape (n_samples,), dtype float32
+            At 32 kHz, at least one frame of 1,024 samples.
+        n_window : int
+            Samples per window. A rest of less than a second is left out.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_windows, n_features), dtype float32
+            Means over time and frequency.
+        """
+        x = torch.from_numpy(waveform)
+        n_whole = len(x) // n_window
+        whole, rest = x[: n_whole * n_window].reshape(n_whole, n_window), x[n_whole * n_window :]
+        batches = list(whole.split(max(1, _SECONDS_AT_A_TIME * SAMPLE_RATE // n_window)))
+        if len(rest) >= SAMPLE_RATE or n_whole == 0:
+            batches.append(rest[None])
+        frames = [self._network.frames(self._front_end(batch)) for batch in batches if len(batch)]
+        return torch.cat([batch.mean((2, 3)) for batch in frames]).numpy()
+
+
+def read_embedder(content: bytes, path: str | Path) -> Embedder:
+    """Return the network in a file of weights, or raise a ValueError that says what is wrong.
+
+    Nothing in the file is executed: it is read as tensors, and each must be there.
+
+    Parameters
+    ----------
+    content : bytes
+        What is in the file.
+    path : str or Path
+        Its name, for messages.
+
+    Returns
+    -------
+    embedder : Embedder
+        The network.
+    """
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception:  # whatever a foreign file makes torch raise
+        raise ValueError(
+            f"{path} can't be read as weights: it was cut short, is no file of torch, or holds "
+            f"code, which was not run. {_EXPECTED}"
+        ) from None
+    found = _shapes(state) if isinstance(state, dict) else {}
+    match found.get("classifier.2.bias"), found.get("classifier.5.bias"):
+        case (n_hidden,), (n_classes,):
+            width = n_hidden / _HEAD
+        case _:
+            held = f"the entries {list(found)[:3]}" if found else f"a {type(state).__name__}"
+            raise ValueError(f"{path} isn't such a network: it holds {held}. {_EXPECTED}")
+    with torch.device("meta"):  # neither memory nor random numbers
+        network = MobileNet(width, n_classes)
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    differing = [
+        f"{name}: found {found.get(name, 'none')}, expected {wanted.get(name, 'none')}"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    ]
+    if differing:
+        raise ValueError(
+            f"{path} doesn't fit the network of width {width:g}: "
+            f"{'; '.join(differing[:3])} ({len(differing)} differ in all). {_EXPECTED}"
+        )
+    if not all(tensor.isfinite().all() for tensor in state.values()):
+        raise ValueError(f"{path} holds NaN or infinity. {_EXPECTED}")
+    network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    return Embedder(network)
+
 
 class LogMel(nn.Module):
     """The log-mel spectrogram that the networks were trained on.
@@ -59,7 +164,7 @@ class LogMel(nn.Module):
         spectrum = torch.stft(
             x, _N_FFT, _HOP, _N_WINDOW, self.window, pad_mode="reflect", return_complex=True
         )
-        power = torch.view_as_real(spectrum).square_().sum(-1)
+        power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
         return ((self.bands @ power).add_(1e-5).log_() + 4.5).div_(5.0)
 
 
@@ -185,3 +290,22 @@ def _mel_bands() -> torch.Tensor:
     steps = corners[1] - corners[0]
     triangles = (1 - (bins - corners[1:-1, None]).abs() / steps).clamp(min=0)
     return F.pad(triangles, (0, 1)).float()  # nothing of the Nyquist frequency
+
+
+def _shapes(state: dict[Any, Any]) -> dict[str, Any]:
+    """Return the shapes of the entries of a state dict, and the type of what is no plain tensor."""
+    return {
+        str(name): tuple(value.shape) if _is_plain(value) else type(value).__name__
+        for name, value in state.items()
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout is torch.strided
+        and value.device.type == "cpu"
+        and value.is_contiguous()  # not a few numbers that pretend to be many
+        and not value.is_complex()
+        and not value.is_quantized
+    )
