@@ -21,7 +21,7 @@ from sklearn_genremoe import (
     LogMelSpectrogram,
     MixtureOfExpertsClassifier,
 )
-from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio
+from sklearn_genremoe.audio import BadClipError, BadClipWarning, _decode, decode_audio
 from sklearn_genremoe.domains import DomainBatch, _embedding
 from sklearn_genremoe.domains._mobilenet import LogMel, MobileNet, read_embedder
 from tests._server import file_server
@@ -168,6 +168,36 @@ def test_a_file_is_heard_above_11_khz(weights, tmp_path):
     halved = soxr.resample(audio, 44100, RATE, quality="HQ")[None]
     without = AudioSetEmbedding(weights, sample_rate=RATE).transform(halved)
     assert abs(from_file - without).max() > 0.05 * abs(from_file).max()
+
+
+def test_one_decode_for_all_rates(weights, paths, monkeypatch):
+    opened = []
+    read_blocks = _decode.read_blocks
+
+    def counting(path, *args):
+        opened.append(path)
+        return read_blocks(path, *args)
+
+    monkeypatch.setattr(_decode, "read_blocks", counting)
+    domains = [
+        ("mel", LogMelSpectrogram(duration=2.0)),
+        ("embedding", AudioSetEmbedding(weights, duration=2.0)),
+        ("embedding of all", AudioSetEmbedding(weights)),
+        ("wide", LogMelSpectrogram(44100, duration=2.0)),
+    ]
+    batch = DomainUnion(domains).transform(paths)
+    assert opened == paths
+    for name, domain in domains:
+        np.testing.assert_array_equal(batch[name], domain.transform(paths))
+
+
+def test_short_files(weights, paths):
+    long = AudioSetEmbedding(weights, window=2.0).transform(paths)
+    exact = AudioSetEmbedding(weights, window=2.0, duration=4.0).transform(paths)
+    np.testing.assert_array_equal(long, exact)
+    for fill in ("zeros", "repeat"):
+        filled = AudioSetEmbedding(weights, window=2.0, duration=7.0, fill=fill).transform(paths)
+        assert abs(filled - exact).max() > 0.01
 
 
 def test_waveforms_of_a_union_have_one_rate(weights, waveforms):
@@ -399,7 +429,10 @@ def test_files_that_are_no_weights(kind, message, paths, tmp_path):
 
 def test_half_precision(waveforms, tmp_path):
     state = torch.load(published(), weights_only=True)
-    torch.save({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, tmp_path / "half.pt")
+    torch.save(
+        {k: v.half() if v.is_floating_point() else v for k, v in state.items()},
+        tmp_path / "half.pt",
+    )
     found = AudioSetEmbedding(tmp_path / "half.pt").transform(waveforms)
     expected = AudioSetEmbedding(published()).transform(waveforms)
     np.testing.assert_allclose(found, expected, atol=0.01 * abs(expected).max())
