@@ -465,9 +465,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self._validate_params()
         channels = list(self.channels)
         if not channels or not all(isinstance(n, Integral) and int(n) >= 1 for n in channels):
-            raise ValueError(
-                f"channels={self.channels!r} has to be one or more positive integers."
-            )
+            raise ValueError(f"channels={self.channels!r} has to be one or more positive integers.")
         for augmentation in self._augmentations():
             if not callable(augmentation) and not isinstance(augmentation, Mixup):
                 raise ValueError(
