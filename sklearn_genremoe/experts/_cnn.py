@@ -23,7 +23,6 @@ from .._validation import (
     check_finite,
     check_groups,
     check_labels,
-    forget_fit,
     kind_of_clips,
     unchanged_on_error,
     without_torch,
@@ -649,7 +648,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 scaling.observe(*dataset.bin_statistics())
             net.train(dataset.on(net.device), epochs, validation)
         except BaseException:
-            forget_fit(self)
+            for name in [name for name in vars(self) if name.endswith("_")]:
+                delattr(self, name)
             raise
         self.net_ = net
         self.history_ = net.history

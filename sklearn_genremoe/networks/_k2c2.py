@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -77,8 +78,8 @@ def resolve_pool_sizes(
         if n_blocks == 5 and input_shape in _PAPER_POOL_SIZES:
             return _PAPER_POOL_SIZES[input_shape]
         return tuple(zip(_spread(bins, n_blocks, False), _spread(frames, n_blocks, False)))
-    pools = tuple(_pair(item) for item in pool_sizes)
-    if isinstance(pool_sizes, str) or len(pools) != n_blocks or not all(pools):
+    pools = tuple(pair for item in pool_sizes if (pair := _pair(item)))
+    if len(pools) != n_blocks or len(pool_sizes) != n_blocks:
         raise ValueError(
             f"pool_sizes={pool_sizes!r} does not fit: give 'auto' or {n_blocks} pairs of positive "
             f"integers (bins, frames), one for each entry of channels."
@@ -91,11 +92,12 @@ def resolve_pool_sizes(
     return pools
 
 
-def _pair(item: Any) -> tuple[int, ...]:
-    """Return a pair of positive integers, or nothing."""
-    pair = tuple(item) if isinstance(item, Sequence) or hasattr(item, "__array__") else ()
-    whole = len(pair) == 2 and all(isinstance(n, Integral) and int(n) >= 1 for n in pair)
-    return tuple(int(n) for n in pair) if whole else ()
+def _pair(item: Any) -> tuple[int, int] | None:
+    """Return a pair of positive integers, or None if it is none."""
+    pair = list(item) if np.iterable(item) else []
+    if len(pair) == 2 and all(isinstance(n, Integral) and int(n) >= 1 for n in pair):
+        return int(pair[0]), int(pair[1])
+    return None
 
 
 def _spread(size: int, n_blocks: int, padded: bool) -> list[int]:

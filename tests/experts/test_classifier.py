@@ -19,10 +19,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring
 
 from sklearn_genremoe import CNNClassifier
 from sklearn_genremoe.domains import DomainBatch
+from sklearn_genremoe.experts import _cnn
 
 Data = tuple[np.ndarray, np.ndarray]
 SHAPE = (12, 20)
@@ -291,6 +292,59 @@ def test_wrong_parameters_name_themselves(
     assert not vars(clf).keys() & {"net_", "classes_", "n_features_in_"}
 
 
+def wrong_fits(X: np.ndarray, y: np.ndarray) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Parameters and arguments of fits that are refused."""
+    return [
+        ({"lr": -1.0}, {}),
+        ({"device": "gpu"}, {}),
+        ({"pool_sizes": [(2, 2)]}, {}),
+        ({}, {"X": np.full_like(X, np.nan)}),
+        ({}, {"X": X[:, :7]}),
+        ({}, {"y": np.zeros(30)}),
+        ({}, {"y": y[:5]}),
+        ({}, {"sample_weight": -np.ones(30)}),
+        ({"validation_fraction": 0.2}, {"groups": np.zeros(30)}),
+        ({"validation_fraction": 0.2, "class_weight": {0: 0, 1: 0}}, {}),
+    ]
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_a_fit_that_is_refused_leaves_the_model_of_before(data: Data, warm_start: bool) -> None:
+    X, y = data
+    clf = make_clf(warm_start=warm_start).fit(X, y)
+    expected, names = clf.predict_proba(X), set(vars(clf))
+    for params, arguments in wrong_fits(X, y):
+        if not warm_start and "X" in arguments and np.isfinite(arguments["X"]).all():
+            continue  # clips of another size are nothing wrong
+        before = clf.get_params()
+        with pytest.raises(ValueError):  # noqa: PT011, each has its own test
+            clf.set_params(**params).fit(**{"X": X, "y": y, **arguments})
+        clf.set_params(**before)
+        np.testing.assert_array_equal(clf.predict_proba(X), expected)
+        assert set(vars(clf)) == names
+    with pytest.raises(ValueError, match="X has 7 features"):
+        clf.partial_fit(X[:, :7], y)
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+
+
+def test_each_call_asks_once(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def count(name: str) -> None:
+        original = getattr(_cnn, name)
+        monkeypatch.setattr(_cnn, name, lambda *args: (asked.append(name), original(*args))[1])
+
+    count("kind_of_clips")
+    count("check_finite")
+    X, y = data
+    clf = make_clf(validation_fraction=0.2).fit(X, y)
+    assert asked == ["check_finite"]
+    clf.predict_proba(X)
+    assert asked == ["check_finite"] * 2
+    clf.predict_proba(X.tolist())
+    assert asked[2:] == ["kind_of_clips", "check_finite"]
+
+
 # Determinism, copies, state of the world
 
 
@@ -352,7 +406,7 @@ def leaves(state: Any) -> Iterator[Any]:
 
 
 def test_state_is_numbers_and_arrays(data: Data) -> None:
-    clf = make_clf(validation_fraction=0.2, early_stopping=True, scale_bins=True).fit(*data)
+    clf = make_clf(validation_fraction=0.2, early_stopping=True).fit(*data)
     kinds = {type(leaf) for leaf in leaves(clf.__getstate__())}
     assert kinds == {np.ndarray, int, float, str, bool, type(None)}
     net = clf.net_
@@ -438,8 +492,13 @@ def test_fit_leaves_the_world_as_it_was(
 
 
 def test_verbose_shows_progress(data: Data, capsys: pytest.CaptureFixture[str]) -> None:
-    make_clf(verbose=1, validation_fraction=0.2).fit(*data)
+    clf = make_clf(verbose=1, validation_fraction=0.2).fit(*data)
     printed = capsys.readouterr()
+    again = pickle.loads(pickle.dumps(clf))
+    for each in (clf, again):
+        each.partial_fit(*data).predict(data[0])
+        each.net_.partial_fit(data[0].copy(), data[1])
+    assert capsys.readouterr() == ("", "")
     assert printed.out == ""
     assert "training" in printed.err
     assert "3/3" in printed.err
@@ -581,6 +640,57 @@ def test_callbacks_of_skorch_work(data: Data) -> None:
     clf = make_clf(max_epochs=40, callbacks=[scoring, ("stop", stop)]).fit(*data)
     assert 0.5 <= clf.history_[-1]["train_acc"] <= 1
     assert clf.n_iter_ < 40
+
+
+@pytest.mark.parametrize("callback", [EarlyStopping(), ("best", Checkpoint())])
+def test_callbacks_that_watch_held_out_clips_need_some(data: Data, callback: Any) -> None:
+    clf = make_clf(callbacks=[callback])
+    message = r"callbacks hold .*, which watches 'valid_.*'.*use fit with validation_fraction"
+    with pytest.raises(ValueError, match=message):
+        clf.fit(*data)
+    with pytest.raises(ValueError, match=message):
+        clf.set_params(validation_fraction=0.2).partial_fit(*data, classes=[0, 1])
+
+
+def test_early_stopping_of_skorch_watches_held_out_clips(data: Data) -> None:
+    stop = EarlyStopping(patience=2, threshold=10, threshold_mode="abs")
+    clf = make_clf(callbacks=[stop], validation_fraction=0.2, max_epochs=30)
+    assert clf.fit(*data).n_iter_ == 3
+
+
+def test_class_of_a_single_clip_cannot_be_held_out(data: Data) -> None:
+    X, y = data
+    labels = np.array(["folk", "rock"])[y]
+    labels[3] = "jazz"
+    clf = make_clf(validation_fraction=0.2)
+    with pytest.raises(ValueError, match=r"one only of jazz\. Add clips, leave the class out, or"):
+        clf.fit(X, labels)
+
+
+@pytest.mark.parametrize("way", ["fit", "partial_fit"])
+def test_continued_training_follows_its_parameters(data: Data, way: str) -> None:
+    rates: list[float] = []
+
+    class Rates(Callback):
+        def on_grad_computed(self, net: Any, *args: Any, **kwargs: Any) -> None:
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    clf = make_clf(warm_start=True, max_epochs=1, lr_decay=0.5, lr=1e-2).fit(*data)
+    clf.set_params(lr=1e-4, batch_size=10, callbacks=[Rates()], dropout=0.5)
+    getattr(clf, way)(*data)
+    assert rates == pytest.approx([1e-4 / (1 + 0.5 * t) for t in (2, 3, 4)])
+    assert clf.net_.module_.dropout.p == 0.5
+    for name, value in [
+        ("channels", (4, 7)),
+        ("pool_sizes", [(2, 2), (5, 9)]),
+        ("crop_frames", 9),
+        ("architecture", "statistics_pooling"),
+        ("center_bins", True),
+    ]:
+        before = clf.get_params()[name]
+        with pytest.raises(ValueError, match=f"for which .*{name}.* can't change"):
+            getattr(clf.set_params(**{name: value}), way)(*data)
+        clf.set_params(**{name: before}).predict(data[0])
 
 
 def test_warm_start_goes_on(data: Data) -> None:

@@ -48,9 +48,7 @@ def test_the_expert_of_the_cue_gets_the_largest_weight(clips, mixer):
         channels=(8, 16, 16),
         max_epochs=12,
         batch_size=8,
-        padding="same",
-        pooling="statistics",
-        norm_momentum=0.1,
+        architecture="statistics_pooling",
         schedule="one_cycle",
         device="cpu",
     )

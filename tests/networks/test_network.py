@@ -149,7 +149,10 @@ def test_given_pool_sizes_may_leave_more_than_one_value() -> None:
     assert network(torch.zeros(2, 20, 30)).shape == (2, 3)
 
 
-@pytest.mark.parametrize("pools", ["paper", [(2, 2)], [(2, 2), (2,)], [(2, 2), (0, 1)]])
+@pytest.mark.parametrize(
+    "pools",
+    ["paper", "22", [(2, 2)], [(2, 2), (2,)], [(2, 2), (0, 1)], [2, 2], [(2, 2), (2, None)]],
+)
 def test_bad_pool_sizes_say_what_is_accepted(pools: object) -> None:
     with pytest.raises(ValueError, match=r"pool_sizes=.* pair"):
         resolve_pool_sizes((20, 30), 2, pools)  # type: ignore[arg-type]

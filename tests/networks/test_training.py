@@ -370,17 +370,21 @@ def test_negative_zero_is_zero() -> None:
 
 def test_validation_split_is_stratified_and_seeded() -> None:
     y = np.repeat([0, 1], [60, 20])
-    training, validation = split_validation(y, 0.25, None, seed=0)
+    training, validation = split_validation(y, 0.25, None, 0, np.array(["a", "b"]))
     assert np.bincount(y[validation]).tolist() == [15, 5]
     assert sorted([*training, *validation]) == list(range(80))
-    np.testing.assert_array_equal(split_validation(y, 0.25, None, seed=0)[1], validation)
-    assert not np.array_equal(split_validation(y, 0.25, None, seed=1)[1], validation)
+    np.testing.assert_array_equal(
+        split_validation(y, 0.25, None, 0, np.array(["a", "b"]))[1], validation
+    )
+    assert not np.array_equal(
+        split_validation(y, 0.25, None, 1, np.array(["a", "b"]))[1], validation
+    )
 
 
 def test_validation_split_keeps_groups_together() -> None:
     groups = np.repeat(np.arange(20), 4)
     y = np.repeat(np.arange(20) % 2, 4)
-    training, validation = split_validation(y, 0.2, groups, seed=0)
+    training, validation = split_validation(y, 0.2, groups, 0, np.array(["a", "b"]))
     assert not set(groups[training]) & set(groups[validation])
     assert len(validation) == 16
 
@@ -402,14 +406,17 @@ def test_groups_are_drawn_as_scikit_learn_draws_them() -> None:
 
 
 def test_impossible_validation_splits_say_why() -> None:
-    with pytest.raises(ValueError, match=r"validation_fraction=0.2 can't be held out of 3"):
-        split_validation(np.array([0, 0, 1]), 0.2, None, seed=0)
-    y = np.repeat([0, 0, 0, 1], 5)
-    groups = np.repeat(np.arange(4), 5)
-
-    def split_by_many_seeds() -> None:
-        for seed in range(20):  # until the only group of class 1 is held out
-            split_validation(y, 0.3, groups, seed)
-
-    with pytest.raises(ValueError, match="leave a class without training clips"):
-        split_by_many_seeds()
+    classes = np.array(["folk", "rock"])
+    with pytest.raises(
+        ValueError, match=r"fraction=0.2 needs two distinct clips .*one only of rock\. Add clips"
+    ):
+        split_validation(np.array([0, 0, 1]), 0.2, None, 0, classes)
+    with pytest.raises(ValueError, match=r"needs two groups or more .*one only of rock"):
+        split_validation(np.array([0, 0, 1, 1]), 0.2, np.array([0, 1, 2, 2]), 0, classes)
+    with pytest.raises(
+        ValueError, match=r"0.9 of 6 distinct clips doesn't give .*: add clips, use"
+    ):
+        split_validation(np.array([0, 0, 0, 1, 1, 1]), 0.9, None, 0, classes)
+    y, groups = np.repeat([0, 1, 1], 5), np.repeat([0, 0, 1], 5)
+    with pytest.raises(ValueError, match="only of folk"):
+        split_validation(y, 0.5, groups, 0, classes)
