@@ -32,6 +32,7 @@ ROOMS = {
 }
 
 TOP_LEVEL = {
+    "AudioSetEmbedding",
     "AudioLoader",
     "BalancedMixer",
     "CNNClassifier",
@@ -54,6 +55,7 @@ IN_ROOMS = {
     "audio": {"AudioLoader", "BadClipError", "BadClipWarning", "decode_audio", "fix_length"},
     "datasets": {"load_audio_folder", "load_mini_genres", "make_genre_clips"},
     "domains": {
+        "AudioSetEmbedding",
         "BaseDomain",
         "ClipAnalysis",
         "DomainBatch",

@@ -37,6 +37,7 @@ from ..networks import (
     OneCycle,
     ProgressBar,
     ValidationStopping,
+    check_channels,
     merge_duplicates,
     net_state,
     predict_logits,
@@ -462,9 +463,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     def _check_params(self, watch: bool) -> None:
         """Raise a ValueError if a parameter is wrong; `watch` says whether clips are held out."""
         self._validate_params()
-        channels = list(self.channels)
-        if not channels or not all(isinstance(n, Integral) and int(n) >= 1 for n in channels):
-            raise ValueError(f"channels={self.channels!r} has to be one or more positive integers.")
+        check_channels(self.channels)
         for augmentation in self._augmentations():
             if not callable(augmentation) and not isinstance(augmentation, Mixup):
                 raise ValueError(

@@ -21,9 +21,13 @@ from ..networks import (
     InverseTimeDecay,
     ProgressBar,
     RecurrentGate,
+    check_channels,
     merge_duplicates,
+    net_state,
     predict_logits,
     resolve_device,
+    resolve_pool_sizes,
+    restore_net,
 )
 from ._base import BaseMixer
 
@@ -97,6 +101,7 @@ class GateMixer(BaseMixer):
 
     needs_fit = True
     needs_clips = True
+    _module: type[nn.Module]
     _parameter_constraints: dict[str, list[Any]] = {
         "shrinkage": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -119,10 +124,10 @@ class GateMixer(BaseMixer):
     random_state: Any
     verbose: int
 
-    def _module(
+    def _module_arguments(
         self, n_experts: int, clip_shape: tuple[int, int], seed: int
-    ) -> tuple[type[nn.Module], dict[str, Any]]:
-        """Return the class of the network, from clips to expert logits, and its arguments."""
+    ) -> dict[str, Any]:
+        """Return the arguments of the network, which maps clips to a logit per expert."""
         raise NotImplementedError
 
     def _check_params(self) -> None:
@@ -130,16 +135,24 @@ class GateMixer(BaseMixer):
         resolve_device(self.device)
 
     def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
-        n_experts, clip_shape = expert_proba.shape[1], clips.shape[1:]
+        clip_shape = clips.shape[1:]
         rows, weights, _ = merge_duplicates([clips, expert_proba], y, sample_weight)
         given = np.maximum(expert_proba[rows, :, y[rows]], _FLOOR)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        net = self._net(self._module_arguments(expert_proba.shape[1], clip_shape, seed), seed)
+        net.initialize()
+        net.train(GateDataset(clips, rows, given, weights), self.max_epochs)
+        self.net_ = net
+        self.history_ = net.history
+        self.clip_shape_ = clip_shape
+
+    def _net(self, arguments: dict[str, Any], seed: int = 0) -> GenreNet:
+        """Return a net that isn't initialized yet, for these arguments of its network."""
         callbacks: list[Any] = [InverseTimeDecay(self.lr, self.lr_decay)]
         if self.verbose:
-            callbacks.append(ProgressBar())
-        module, arguments = self._module(n_experts, clip_shape, seed)
-        net = GenreNet(
-            module,
+            callbacks.append(ProgressBar("mixer"))
+        return GenreNet(
+            self._module,
             **{f"module__{name}": value for name, value in arguments.items()},
             criterion=MixtureLoss,
             criterion__shrinkage=self.shrinkage,
@@ -149,14 +162,24 @@ class GateMixer(BaseMixer):
             batch_size=self.batch_size,
             train_split=None,
             callbacks=callbacks,
-            device=str(resolve_device(self.device)),
+            device=self.device,
             seed=seed,
             verbose=0,
-        ).initialize()
-        net.train(GateDataset(clips, rows, given, weights), self.max_epochs)
-        self.net_ = net
-        self.history_ = net.history
-        self.clip_shape_ = clip_shape
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "net_" in state:
+            state["net_"] = net_state(self.net_)
+            del state["history_"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        net = state.get("net_")
+        super().__setstate__({name: value for name, value in state.items() if name != "net_"})
+        if net is not None:
+            self.net_ = restore_net(self._net(net["module"]), net)
+            self.history_ = self.net_.history
 
     def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
         if clips.shape[1:] != self.clip_shape_:
@@ -241,6 +264,7 @@ class CNNMixer(GateMixer):
     True
     """
 
+    _module = K2C2
     _parameter_constraints = {
         **GateMixer._parameter_constraints,
         "channels": ["array-like"],
@@ -249,7 +273,8 @@ class CNNMixer(GateMixer):
 
     def _check_params(self) -> None:
         super()._check_params()
-        K2C2(n_classes=2, input_shape=(8, 8), channels=self.channels, pool_sizes=self.pool_sizes)
+        check_channels(self.channels)
+        resolve_pool_sizes((96, 96), len(self.channels), self.pool_sizes)
 
     def __init__(
         self,
@@ -276,16 +301,15 @@ class CNNMixer(GateMixer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module(
+    def _module_arguments(
         self, n_experts: int, clip_shape: tuple[int, int], seed: int
-    ) -> tuple[type[nn.Module], dict[str, Any]]:
-        arguments = {
+    ) -> dict[str, Any]:
+        return {
             "n_classes": n_experts,
             "input_shape": clip_shape,
             "channels": tuple(self.channels),
             "pool_sizes": self.pool_sizes,
         }
-        return K2C2, arguments
 
 
 class RNNMixer(GateMixer):
@@ -358,6 +382,7 @@ class RNNMixer(GateMixer):
     True
     """
 
+    _module = RecurrentGate
     # Steps of several clips side by side read the weights once; more than 8 bring no more.
     _block = 8
     _parameter_constraints = {
@@ -388,12 +413,11 @@ class RNNMixer(GateMixer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module(
+    def _module_arguments(
         self, n_experts: int, clip_shape: tuple[int, int], seed: int
-    ) -> tuple[type[nn.Module], dict[str, Any]]:
-        arguments = {
+    ) -> dict[str, Any]:
+        return {
             "n_outputs": n_experts,
             "n_bins": clip_shape[0],
             "hidden_size": self.hidden_size,
         }
-        return RecurrentGate, arguments

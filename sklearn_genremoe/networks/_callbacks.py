@@ -100,11 +100,14 @@ class DivergenceGuard(Callback):
 
 
 class ProgressBar(Callback):
-    """Show the epochs and their losses as a tqdm bar on standard error."""
+    """Show the epochs and their losses as a tqdm bar on standard error, under a name."""
+
+    def __init__(self, desc: str = "training") -> None:
+        self.desc = desc
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(desc="training", unit="epoch", total=net.max_epochs)
+        self.bar_ = tqdm(desc=self.desc, unit="epoch", total=net.max_epochs)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Show the losses of the epoch."""

@@ -28,6 +28,13 @@ _PAPER_POOL_SIZES = {
 }
 
 
+def check_channels(channels: Sequence[int]) -> None:
+    """Raise a ValueError unless there are one or more blocks with filters."""
+    counts = list(channels)
+    if not counts or not all(isinstance(n, Integral) and int(n) >= 1 for n in counts):
+        raise ValueError(f"channels={channels!r} has to be one or more positive integers.")
+
+
 def resolve_pool_sizes(
     input_shape: tuple[int, int],
     n_blocks: int = 5,
