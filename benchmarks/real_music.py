@@ -9,8 +9,8 @@ names: clips of one group are never in training and in test data at once. The fo
 The baseline is a support vector machine (C=10, RBF kernel) on mean and deviation over time of 20
 MFCC and their deltas, of as much of each clip as the experts get and of 30 s. The experts are
 ``default_experts()``, or with ``--recipe paper`` the paper's four. The mixers learn from the
-experts' predictions on inner folds, which respect the groups too; all of them learn from one and the
-same training of the experts, which ``EveryMixer`` arranges.
+experts' predictions on inner folds, which respect the groups too; all of them learn from one
+and the same training of the experts, which ``EveryMixer`` arranges.
 
 The paper's setting is ``--recipe paper --gate-epochs 50 --inner 5``: days on two cores;
 ``--width``, ``--epochs`` and ``--duration`` cut it down. The setting is printed above every table.

@@ -15,7 +15,7 @@ from sklearn_genremoe import (
     LogMelSpectrogram,
     MixtureOfExpertsClassifier,
 )
-from sklearn_genremoe.audio import decode_audio
+from sklearn_genremoe.audio import decode_parts
 from sklearn_genremoe.datasets import load_mini_genres
 from sklearn_genremoe.domains import _extraction
 
@@ -35,11 +35,11 @@ def paths(tmp_path):
 def decoded(monkeypatch):
     seen = []
 
-    def counting(path, **kwargs):
+    def counting(path, *args, **kwargs):
         seen.append(path)
-        return decode_audio(path, **kwargs)
+        return decode_parts(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extraction, "decode_audio", counting)
+    monkeypatch.setattr(_extraction, "decode_parts", counting)
     return seen
 
 

@@ -7,6 +7,8 @@ gets a cheaper entry in ``CHEAP``.
 import importlib
 import inspect
 import pkgutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from sklearn_genremoe import (
     paper_experts,
 )
 from sklearn_genremoe.mixture import BaseMixer
+from tests._weights import write_small_weights
 
 # Clips of a few samples need no bigger network to show how an estimator behaves.
 CNN: dict[str, Any] = {"channels": (4, 4), "max_epochs": 2, "random_state": 0}
@@ -33,6 +36,10 @@ RECIPE: dict[str, Any] = {
     **CNN,
     "pool_sizes": "auto",
 }
+
+# Lives as long as the tests run.
+FOLDER = tempfile.TemporaryDirectory()
+WEIGHTS = write_small_weights(Path(FOLDER.name) / "mn01.pt")
 
 
 def two_experts() -> list[tuple[str, BaseEstimator]]:
@@ -50,6 +57,7 @@ def mixture(mixer: Any, experts: Any = None, **params: Any) -> dict[str, Any]:
 
 
 CHEAP: dict[str, dict[str, dict[str, Any]]] = {
+    "AudioSetEmbedding": {"": {"weights": WEIGHTS}},
     "CNNClassifier": {"": CNN, "recipe of the default experts": RECIPE},
     "MixtureOfExpertsClassifier": {
         "balanced": mixture("balanced"),
@@ -105,6 +113,7 @@ def test_discovery_finds_every_public_estimator() -> None:
     }
     assert names >= {
         "AudioLoader",
+        "AudioSetEmbedding",
         "CNNClassifier",
         "DomainUnion",
         "HarmonicSpectrogram",

@@ -1,14 +1,15 @@
 """From an audio file to a waveform."""
 
 import math
-import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import soundfile
 import soxr
 
 from ._errors import BadClipError
+from ._read import read_blocks, require_file
 
 #: Amplitude below which a clip counts as silent: -100 dB of full scale, a third of the
 #: smallest step of 16-bit audio.
@@ -17,11 +18,43 @@ SILENCE = 1e-5
 #: Samples of one analysis frame (46 ms at 22,050 Hz); a shorter clip is refused.
 ONE_FRAME = 1024
 
-# Native samples decoded before and after a part, so that the resampler's filter sees what is
-# really there: a few hundred samples. Before it, mp3 needs more: a frame's bits may begin up to 511
-# bytes earlier, which is 20 small frames of 1,152 samples.
-_LEAD = 2**15
-_TAIL = 2**12
+# Seconds decoded before and after a part, so that the resampler's filter sees what is really
+# there, and coders with a memory are in step. Parts begin at a whole second, which is a whole
+# number of samples at every rate.
+_LEAD = 1
+_TAIL = 0.25
+
+# Below this share of the power that uncorrelated channels would leave in their mean (-30 dB),
+# channels cancel.
+_CANCELLED = 1e-3
+
+
+class Part(NamedTuple):
+    """A part of a file, and how it is wanted.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Sample rate wanted in Hz.
+    offset : float
+        Where to begin, in seconds.
+    duration : float or None
+        How much to read, in seconds; None reads to the end.
+    """
+
+    sample_rate: int
+    offset: float = 0.0
+    duration: float | None = None
+
+    @property
+    def start(self) -> int:
+        """Second at which decoding begins."""
+        return max(0, math.floor(self.offset) - _LEAD)
+
+    @property
+    def stop(self) -> float:
+        """Second at which decoding ends."""
+        return math.inf if self.duration is None else self.offset + self.duration + _TAIL
 
 
 def decode_audio(
@@ -35,12 +68,15 @@ def decode_audio(
     """Decode a part of an audio file to mono at a given sample rate.
 
     Reads only the part that is needed, takes the mean of the channels, and resamples with
-    soxr (quality "HQ").
+    soxr (quality "HQ"). Where the channels cancel in their mean, as those of a recording with one
+    channel in opposite phase do, the channel with the most energy is taken instead.
 
     Parameters
     ----------
     path : str or Path
-        A file that libsndfile reads: wav, flac, ogg, opus, mp3, aiff and others.
+        A file that libsndfile reads: wav, flac, ogg, opus, mp3, aiff and others. With PyAV
+        installed (``pip install 'sklearn-genremoe[ffmpeg]'``) also what FFmpeg reads: m4a, aac,
+        wma, webm, wv, ac3 and others.
     sample_rate : int, default=22050
         Sample rate of the result in Hz.
     offset : float, default=0.0
@@ -70,33 +106,48 @@ def decode_audio(
     >>> decode_audio(path, duration=2.0).shape
     (44100,)
     """
-    _require_file(path)
-    try:
-        with soundfile.SoundFile(os.fspath(path)) as file:
-            native, lead = _read_part(file, path, sample_rate, offset, duration)
-            native_rate = file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise BadClipError(
-            path,
-            f"could not be decoded (libsndfile says: {error.error_string.strip()}); accepted is "
-            "what it reads (wav, flac, ogg, opus, mp3, ...): convert the file, for example with "
-            "ffmpeg -i FILE clip.flac, or leave it out",
-        ) from None
-    if native_rate == sample_rate:
-        waveform = native[lead:]
-    else:
-        resampled = soxr.resample(native, native_rate, sample_rate, quality="HQ")
-        waveform = resampled[lead * sample_rate // native_rate :]
-    if duration is not None:
-        n_samples = round(duration * sample_rate)
-        waveform = waveform[:n_samples]
-        min_samples = max(1, min(min_samples, n_samples))
-    _require_usable(waveform, path, sample_rate, min_samples)
-    return np.ascontiguousarray(waveform)
+    return decode_parts(path, [Part(sample_rate, offset, duration)], min_samples=min_samples)[0]
 
 
-def fix_length(waveform: np.ndarray, n_samples: int) -> np.ndarray:
-    """Cut a waveform at the end, or fill it up with zeros, to a number of samples.
+def decode_parts(
+    path: str | Path, parts: Sequence[Part], *, min_samples: int = ONE_FRAME
+) -> list[np.ndarray]:
+    """Decode parts of an audio file, each at its own sample rate, with one decode.
+
+    Parameters
+    ----------
+    path : str or Path
+        As in :func:`decode_audio`.
+    parts : sequence of Part
+        The parts; where they overlap, the file is decoded once for all of them.
+    min_samples : int, default=1024
+        As in :func:`decode_audio`.
+
+    Returns
+    -------
+    waveforms : list of ndarray of shape (n_samples,), dtype float32
+        What :func:`decode_audio` gives for each part.
+    """
+    require_file(path)
+    waveforms: dict[Part, np.ndarray] = {}
+    waiting = sorted(set(parts), key=lambda part: part.start)
+    while waiting:
+        together = [waiting.pop(0)]
+        stop = together[0].stop
+        while waiting and waiting[0].start <= stop:
+            together.append(waiting.pop(0))
+            stop = max(stop, together[-1].stop)
+        start = together[0].start
+        native, rate, end = _read_mono(path, start, stop)
+        for part in together:
+            waveform = _resampled(path, native, rate, end, start, part)
+            _require_usable(waveform, path, part, min_samples)
+            waveforms[part] = waveform
+    return [waveforms[part] for part in parts]
+
+
+def fix_length(waveform: np.ndarray, n_samples: int, fill: str = "zeros") -> np.ndarray:
+    """Cut a waveform at the end, or fill it up, to a number of samples.
 
     Parameters
     ----------
@@ -104,6 +155,8 @@ def fix_length(waveform: np.ndarray, n_samples: int) -> np.ndarray:
         The waveform.
     n_samples : int
         The length wanted.
+    fill : {"zeros", "repeat"}, default="zeros"
+        What to fill up with: zeros, or the waveform again and again.
 
     Returns
     -------
@@ -113,42 +166,60 @@ def fix_length(waveform: np.ndarray, n_samples: int) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> fix_length(np.ones(2), 3)
-    array([1., 1., 0.])
+    >>> fix_length(np.array([1.0, 2.0]), 3)
+    array([1., 2., 0.])
+    >>> fix_length(np.array([1.0, 2.0]), 5, fill="repeat")
+    array([1., 2., 1., 2., 1.])
     """
+    if fill not in ("zeros", "repeat"):
+        raise ValueError(f"fill={fill!r}; expected 'zeros' or 'repeat'")
     if waveform.shape[0] >= n_samples:
         return waveform[:n_samples]
+    if fill == "repeat" and waveform.shape[0]:
+        return np.resize(waveform, n_samples)
     return np.pad(waveform, (0, n_samples - waveform.shape[0]))
 
 
-def _require_file(path) -> None:
-    if not Path(path).exists():
-        raise BadClipError(path, "no such file; check the path and the working directory")
-    if not Path(path).is_file():
-        raise BadClipError(path, "is not a file; give the path of one audio file per clip")
-    if Path(path).stat().st_size == 0:
-        raise BadClipError(path, "the file is empty (0 bytes); fetch it again or leave it out")
+def _read_mono(path, start: int, stop: float) -> tuple[np.ndarray, int, int]:
+    """Read mono samples from second `start` on, their rate, and the frame at which they end."""
+    limit = None if stop == math.inf else stop
+    blocks: list[np.ndarray] = []
+    power = 0.0
+    for rate, end, channels in _blocks_from(path, start, limit):  # noqa: B007
+        power += float(np.vdot(channels, channels))
+        blocks.append(_mean_of_channels(channels))
+    mono = np.concatenate(blocks)
+    n_channels = channels.shape[1]
+    if n_channels > 1 and _power(mono) * n_channels < _CANCELLED * power / n_channels:
+        mono = _loudest_channel(path, start, limit, mono)
+    return mono, rate, end
 
 
-def _read_part(file, path, sample_rate, offset, duration) -> tuple[np.ndarray, int]:
-    """Read mono samples at the native rate, and how many of them precede `offset`."""
-    rate = file.samplerate
-    if file.frames == 0:
-        raise BadClipError(path, "holds no samples; fetch it again or leave it out")
-    start = round(offset * rate)
-    if start >= file.frames:
-        raise BadClipError(
-            path,
-            f"ends after {file.frames / rate:.2f} s, before offset={offset} s; "
-            "take a smaller offset or leave the clip out",
-        )
-    # Begin a little earlier, by a number of samples that is whole at both rates.
-    step = rate // math.gcd(rate, sample_rate)
-    lead = min(start, max(_LEAD, step)) // step * step
-    file.seek(start - lead)
-    wanted = -1 if duration is None else lead + math.ceil(duration * rate) + _TAIL
-    channels = file.read(wanted, dtype="float32", always_2d=True)
-    return _mean_of_channels(channels), lead
+def _blocks_from(path, start, stop):
+    """Yield blocks from second `start` on, each with the frame at which it ends."""
+    for rate, position, channels in read_blocks(path, start, stop):
+        yield rate, position + len(channels), channels[max(0, start * rate - position) :]
+
+
+def _power(waveform: np.ndarray) -> float:
+    """Return the power of a waveform but for its mean, summed over the samples."""
+    if not len(waveform):
+        return 0.0
+    mean = float(waveform.mean(dtype=np.float64))
+    return float(np.vdot(waveform, waveform)) - len(waveform) * mean**2
+
+
+def _loudest_channel(path, start, stop, mono: np.ndarray) -> np.ndarray:
+    """Read the channel with the most energy, if the mean of all really lacks what they have."""
+    powers = sum(
+        np.array([_power(channel.copy()) for channel in channels.T])
+        for _, _, channels in _blocks_from(path, start, stop)
+    )
+    if _power(mono) * len(powers) >= _CANCELLED * powers.mean():
+        return mono
+    loudest = int(powers.argmax())
+    blocks = _blocks_from(path, start, stop)
+    return np.concatenate([channels[:, loudest] for _, _, channels in blocks])
 
 
 def _mean_of_channels(channels: np.ndarray) -> np.ndarray:
@@ -160,12 +231,34 @@ def _mean_of_channels(channels: np.ndarray) -> np.ndarray:
     return mono
 
 
-def _require_usable(waveform, path, sample_rate, min_samples) -> None:
+def _resampled(path, native, rate, end, start, part) -> np.ndarray:
+    """Cut a part out of native samples that begin at second `start`, and resample it."""
+    if end == 0:
+        raise BadClipError(path, "holds no samples; fetch it again or leave it out")
+    if round(part.offset * rate) >= end:
+        raise BadClipError(
+            path,
+            f"ends after {end / rate:.2f} s, before offset={part.offset} s; "
+            "take a smaller offset or leave the clip out",
+        )
+    last = None if part.duration is None else math.ceil((part.stop - start) * rate)
+    native = native[(part.start - start) * rate : last]
+    if rate != part.sample_rate:
+        native = soxr.resample(native, rate, part.sample_rate, quality="HQ")
+    waveform = native[round((part.offset - part.start) * part.sample_rate) :]
+    if part.duration is not None:
+        waveform = waveform[: round(part.duration * part.sample_rate)]
+    return np.ascontiguousarray(waveform)
+
+
+def _require_usable(waveform, path, part, min_samples) -> None:
+    if part.duration is not None:
+        min_samples = max(1, min(min_samples, round(part.duration * part.sample_rate)))
     if waveform.shape[0] < min_samples:
         raise BadClipError(
             path,
-            f"holds {waveform.shape[0]} samples at {sample_rate} Hz, shorter than one frame of "
-            f"{min_samples} samples; give a longer clip or leave it out",
+            f"holds {waveform.shape[0]} samples at {part.sample_rate} Hz, shorter than one frame "
+            f"of {min_samples} samples; give a longer clip or leave it out",
         )
     peak = np.abs(waveform).max()
     if not np.isfinite(peak):
@@ -178,6 +271,6 @@ def _require_usable(waveform, path, sample_rate, min_samples) -> None:
         raise BadClipError(
             path,
             f"is silent throughout (peak {peak:.1e} of full scale in the "
-            f"{waveform.shape[0] / sample_rate:.2f} s that were read); take another part of it "
-            "by offset, or leave it out",
+            f"{waveform.shape[0] / part.sample_rate:.2f} s that were read); take another part of "
+            "it by offset, or leave it out",
         )

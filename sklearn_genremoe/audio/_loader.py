@@ -19,7 +19,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Decode audio files to waveforms of one length.
 
     Each file is decoded, mixed to mono by the mean of its channels, resampled, and cut or
-    filled up with zeros to ``duration * sample_rate`` samples. Waveforms (numbers in 2-D) pass
+    filled up to ``duration * sample_rate`` samples. Waveforms (numbers in 2-D) pass
     through, so that a pipeline that begins with a loader takes either.
 
     All waveforms are held at once: 2.6 MB per clip of 30 s. Pipelines that begin with a domain
@@ -33,6 +33,9 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Length of the result in seconds.
     offset : float, default=0.0
         Where in the file to begin, in seconds.
+    fill : {"zeros", "repeat"}, default="zeros"
+        What files that are shorter than `duration` are filled up with: zeros, or the clip again
+        and again.
     on_error : {"raise", "warn"}, default="raise"
         What to do about files that cannot be used: raise a
         :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its row
@@ -67,6 +70,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         "sample_rate": [Interval(Integral, 1, None, closed="left")],
         "duration": [Interval(Real, 0, None, closed="neither")],
         "offset": [Interval(Real, 0, None, closed="left")],
+        "fill": [StrOptions({"zeros", "repeat"})],
         "on_error": [StrOptions({"raise", "warn"})],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
@@ -78,6 +82,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         duration=30.0,
         offset=0.0,
         *,
+        fill="zeros",
         on_error="raise",
         n_jobs=None,
         verbose=0,
@@ -85,6 +90,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.sample_rate = sample_rate
         self.duration = duration
         self.offset = offset
+        self.fill = fill
         self.on_error = on_error
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -130,6 +136,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             sample_rate=self.sample_rate,
             offset=self.offset,
             duration=self.duration,
+            fill=self.fill,
         )
         loaded = map_clips(load, clips.paths, self.n_jobs)
         bad: dict[int, str] = {}
@@ -162,10 +169,10 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _load(path, sample_rate, offset, duration):
+def _load(path, sample_rate, offset, duration, fill):
     """Return a waveform, or the error, so that the first in order is raised and not in time."""
     try:
         waveform = decode_audio(path, sample_rate=sample_rate, offset=offset, duration=duration)
     except BadClipError as error:
         return error
-    return fix_length(waveform, round(duration * sample_rate))
+    return fix_length(waveform, round(duration * sample_rate), fill)

@@ -38,7 +38,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     scikit-learn demands. All the rest is done here: reading files, validation, normalisation,
     parallel work, caching, and sharing spectra with other domains in a
     :class:`~sklearn_genremoe.DomainUnion`. Of the parameters that all domains know
-    (``sample_rate``, ``duration``, ``offset``, ``n_fft``, ``normalize``, ``on_error``,
+    (``sample_rate``, ``duration``, ``offset``, ``fill``, ``n_fft``, ``normalize``, ``on_error``,
     ``n_jobs``, ``verbose``) a domain lists those that its users may change; the others keep the
     values that they have as class attributes.
 
@@ -68,6 +68,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     sample_rate = 22050
     duration = 30.0
     offset = 0.0
+    fill = "zeros"
     n_fft = 1024
     normalize = "clip"
     on_error = "raise"
@@ -78,6 +79,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         "sample_rate": [Interval(Integral, 1, None, closed="left")],
         "duration": [Interval(Real, 0, None, closed="neither")],
         "offset": [Interval(Real, 0, None, closed="left")],
+        "fill": [StrOptions({"zeros", "repeat"})],
         "n_fft": [Interval(Integral, 2, None, closed="left")],
         "hop_length": [Interval(Integral, 1, None, closed="left")],
         "n_mels": [Interval(Integral, 1, None, closed="left")],
@@ -101,7 +103,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
 
         Returns
         -------
-        spectrogram : ndarray of shape (n_bins, n_frames)
+        spectrogram : ndarray of shape (n_bins, n_frames) or (n_features,)
             The features. Their shape may depend on the parameters and the length of the clip
             only.
         """
@@ -140,8 +142,8 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
 
         Returns
         -------
-        spectrograms : ndarray of shape (n_clips, n_bins, n_frames), dtype float32
-            The features.
+        features : ndarray of shape (n_clips, n_bins, n_frames), dtype float32
+            The spectrograms; (n_clips, n_features) from a domain that sums up the clip.
 
         Raises
         ------
@@ -173,7 +175,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
 
         Returns
         -------
-        spectrogram : ndarray of shape (n_bins, n_frames), dtype float32
+        spectrogram : ndarray of shape (n_bins, n_frames) or (n_features,), dtype float32
             The features.
         """
         x = np.asarray(self.features(analysis), dtype=np.float32)
@@ -191,9 +193,17 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         )
 
     @property
+    def file_rate(self) -> int:
+        """Sample rate in Hz at which files are read."""
+        return self.sample_rate
+
+    @property
     def n_samples(self) -> int:
-        """Samples per clip that are read from a file."""
+        """Samples per clip that a file stands for."""
         return round(self.duration * self.sample_rate)
+
+    def _prepare(self) -> None:
+        """Make ready what all clips need; called once, before the first of them."""
 
     def _check_params(self) -> None:
         self._validate_params()

@@ -5,7 +5,7 @@ from tqdm.auto import tqdm
 
 from .._memmap import Rows
 from .._parallel import map_clips
-from ..audio import BadClipError, decode_audio, fix_length
+from ..audio import BadClipError, Part, decode_parts, fix_length
 from ._analysis import ClipAnalysis
 from ._batch import DomainBatch
 from ._store import clip_key, store_for
@@ -36,6 +36,9 @@ def extract(clips, domains, *, on_error, n_jobs, verbose, memory=None, dtype="fl
     """
 
     def run(tasks):
+        if tasks:
+            for domain in domains.values():
+                domain._prepare()
         results = map_clips(extract_clip, tasks, n_jobs)
         for result in tqdm(results, total=len(tasks), unit="clip", disable=not verbose):
             if isinstance(result, BadClipError) and on_error == "raise":
@@ -59,41 +62,43 @@ def extract_clip(task):
 
     Returns
     -------
-    spectrograms : dict of str to ndarray of shape (n_bins, n_frames), or BadClipError
+    features : dict of str to ndarray of shape (n_bins, n_frames) or (n_features,), or BadClipError
         The features. An error is returned, not raised, so that the first bad clip in order is
         reported and not the first in time.
     """
     clip, domains = task
-    analyses: dict[tuple, ClipAnalysis] = {}
     try:
-        return {
-            name: domain.spectrogram(_analysis_for(clip, domain, domains.values(), analyses))
-            for name, domain in domains.items()
-        }
+        analyses = _analyses(clip, list(domains.values()))
     except BadClipError as error:
         return error
+    return {
+        name: domain.spectrogram(analysis)
+        for (name, domain), analysis in zip(domains.items(), analyses, strict=True)
+    }
 
 
-def _analysis_for(clip, domain, domains, analyses):
-    """Return the analysis of the part of the clip that the domain looks at, made once."""
-    part = (domain.offset, domain.n_samples) if isinstance(clip, str) else ()
-    key = (domain.sample_rate, *part)
-    if key not in analyses:
-        analyses[key] = ClipAnalysis(_waveform(clip, domain, domains), domain.sample_rate)
-    return analyses[key]
-
-
-def _waveform(clip, domain, domains):
+def _analyses(clip, domains) -> list[ClipAnalysis]:
+    """Return the analysis of the part of the clip that each domain sees, made once."""
+    made: dict[tuple, ClipAnalysis] = {}
     if not isinstance(clip, str):
-        return clip
-    waveform = decode_audio(
-        clip,
-        sample_rate=domain.sample_rate,
-        offset=domain.offset,
-        duration=domain.duration,
-        min_samples=max(domain.n_fft for domain in domains),
-    )
-    return fix_length(waveform, domain.n_samples)
+        return [
+            made.setdefault((domain.sample_rate,), ClipAnalysis(clip, domain.sample_rate))
+            for domain in domains
+        ]
+    parts = [Part(domain.file_rate, domain.offset, domain.duration) for domain in domains]
+    min_samples = max(domain.n_fft for domain in domains)
+    analyses = []
+    for domain, part, waveform in zip(
+        domains, parts, decode_parts(clip, parts, min_samples=min_samples), strict=True
+    ):
+        n_samples = round(part.duration * part.sample_rate)
+        fill = domain.fill if len(waveform) < n_samples else None
+        if (part, fill) not in made:
+            if fill is not None:
+                waveform = fix_length(waveform, n_samples, fill)
+            made[part, fill] = ClipAnalysis(waveform, part.sample_rate)
+        analyses.append(made[part, fill])
+    return analyses
 
 
 def _compute_all(clips, domains, run, dtype):

@@ -17,8 +17,7 @@ class LogMelSpectrogram(BaseDomain):
     sample_rate : int, default=22050
         Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
     duration : float, default=30.0
-        Seconds read from each file; shorter files are filled up with zeros. Waveforms keep
-        their length.
+        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
     n_fft : int, default=1024
         Samples per frame (46 ms at 22,050 Hz).
     hop_length : int, default=512
@@ -27,6 +26,9 @@ class LogMelSpectrogram(BaseDomain):
         Number of mel bands.
     offset : float, default=0.0
         Where in each file to begin, in seconds.
+    fill : {"zeros", "repeat"}, default="zeros"
+        What files that are shorter than `duration` are filled up with: zeros, or the clip again
+        and again.
     fmin : float, default=0.0
         Lower end of the mel bands in Hz.
     fmax : float, default=None
@@ -81,6 +83,7 @@ class LogMelSpectrogram(BaseDomain):
         n_mels=96,
         *,
         offset=0.0,
+        fill="zeros",
         fmin=0.0,
         fmax=None,
         top_db=80.0,
@@ -95,6 +98,7 @@ class LogMelSpectrogram(BaseDomain):
         self.hop_length = hop_length
         self.n_mels = n_mels
         self.offset = offset
+        self.fill = fill
         self.fmin = fmin
         self.fmax = fmax
         self.top_db = top_db

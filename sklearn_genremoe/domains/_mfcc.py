@@ -24,8 +24,7 @@ class MFCC(BaseDomain):
     sample_rate : int, default=22050
         Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
     duration : float, default=30.0
-        Seconds read from each file; shorter files are filled up with zeros. Waveforms keep
-        their length.
+        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
     n_fft : int, default=1024
         Samples per frame (46 ms at 22,050 Hz).
     hop_length : int, default=512
@@ -36,6 +35,9 @@ class MFCC(BaseDomain):
         Number of coefficients; the result has three times as many rows, at most 3 * n_mels.
     offset : float, default=0.0
         Where in each file to begin, in seconds.
+    fill : {"zeros", "repeat"}, default="zeros"
+        What files that are shorter than `duration` are filled up with: zeros, or the clip again
+        and again.
     fmin : float, default=0.0
         Lower end of the mel bands in Hz.
     fmax : float, default=None
@@ -95,6 +97,7 @@ class MFCC(BaseDomain):
         *,
         n_mfcc=20,
         offset=0.0,
+        fill="zeros",
         fmin=0.0,
         fmax=None,
         top_db=80.0,
@@ -110,6 +113,7 @@ class MFCC(BaseDomain):
         self.n_mels = n_mels
         self.n_mfcc = n_mfcc
         self.offset = offset
+        self.fill = fill
         self.fmin = fmin
         self.fmax = fmax
         self.top_db = top_db

@@ -52,8 +52,7 @@ class HarmonicSpectrogram(_SeparatedSpectrogram):
     sample_rate : int, default=22050
         Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
     duration : float, default=30.0
-        Seconds read from each file; shorter files are filled up with zeros. Waveforms keep
-        their length.
+        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
     n_fft : int, default=1024
         Samples per frame (46 ms at 22,050 Hz).
     hop_length : int, default=512
@@ -69,6 +68,9 @@ class HarmonicSpectrogram(_SeparatedSpectrogram):
         How many times louder than the other part a part must be; at 1 the masks sum to 1.
     offset : float, default=0.0
         Where in each file to begin, in seconds.
+    fill : {"zeros", "repeat"}, default="zeros"
+        What files that are shorter than `duration` are filled up with: zeros, or the clip again
+        and again.
     fmin : float, default=0.0
         Lower end of the mel bands in Hz.
     fmax : float, default=None
@@ -125,6 +127,7 @@ class HarmonicSpectrogram(_SeparatedSpectrogram):
         power=2.0,
         margin=1.0,
         offset=0.0,
+        fill="zeros",
         fmin=0.0,
         fmax=None,
         top_db=80.0,
@@ -142,6 +145,7 @@ class HarmonicSpectrogram(_SeparatedSpectrogram):
         self.power = power
         self.margin = margin
         self.offset = offset
+        self.fill = fill
         self.fmin = fmin
         self.fmax = fmax
         self.top_db = top_db
@@ -183,8 +187,7 @@ class PercussiveSpectrogram(_SeparatedSpectrogram):
     sample_rate : int, default=22050
         Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
     duration : float, default=30.0
-        Seconds read from each file; shorter files are filled up with zeros. Waveforms keep
-        their length.
+        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
     n_fft : int, default=1024
         Samples per frame (46 ms at 22,050 Hz).
     hop_length : int, default=512
@@ -200,6 +203,9 @@ class PercussiveSpectrogram(_SeparatedSpectrogram):
         How many times louder than the other part a part must be; at 1 the masks sum to 1.
     offset : float, default=0.0
         Where in each file to begin, in seconds.
+    fill : {"zeros", "repeat"}, default="zeros"
+        What files that are shorter than `duration` are filled up with: zeros, or the clip again
+        and again.
     fmin : float, default=0.0
         Lower end of the mel bands in Hz.
     fmax : float, default=None
@@ -256,6 +262,7 @@ class PercussiveSpectrogram(_SeparatedSpectrogram):
         power=2.0,
         margin=1.0,
         offset=0.0,
+        fill="zeros",
         fmin=0.0,
         fmax=None,
         top_db=80.0,
@@ -273,6 +280,7 @@ class PercussiveSpectrogram(_SeparatedSpectrogram):
         self.power = power
         self.margin = margin
         self.offset = offset
+        self.fill = fill
         self.fmin = fmin
         self.fmax = fmax
         self.top_db = top_db

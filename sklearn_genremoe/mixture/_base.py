@@ -199,8 +199,8 @@ class BaseMixer(BaseEstimator):
         if self.needs_fit and checked.shape[1:] != fitted:
             raise ValueError(
                 f"The predictions come from {checked.shape[1]} experts on {checked.shape[2]} "
-                f"genres, but {type(self).__name__} was fitted with {fitted[0]} experts and {fitted[1]} "
-                "genres."
+                f"genres, but {type(self).__name__} was fitted with {fitted[0]} experts and "
+                f"{fitted[1]} genres."
             )
         return checked, self._check_clips(clips, len(checked))
 

@@ -293,10 +293,9 @@ class MixtureOfExpertsClassifier(
                 bad = {int(clips.origin[row]): why for row, why in views.bad_clips.items()}
                 genres, counts = np.unique(clips.y[list(views.bad_clips)], return_counts=True)
                 lost = ", ".join(f"{genre} {n}" for genre, n in zip(genres, counts))
-                clips = clips.take(good)
-                classes, splits = plan(clips)
-                views = views.take(good)
                 self._report(bad, f"left out of the fit on {len(good)} others ({lost})")
+                clips, views = clips.take(good), views.take(good)
+                classes, splits = plan(clips)
             else:
                 self.bad_clips_: dict[int, str] = {}
             if prefit:
@@ -643,13 +642,14 @@ class MixtureOfExpertsClassifier(
         X = self._check_X(X, experts, reset=False, with_clips=with_clips)
         verbose = self.verbose if len(X) >= _MANY_CLIPS else 0
         views = self._extract_views(X, experts, with_clips, verbose)
-        good = np.setdiff1d(np.arange(len(X)), list(views.bad_clips))
-        if len(good) < len(X):
+        bad = views.bad_clips
+        good = np.setdiff1d(np.arange(len(X)), list(bad))
+        if bad:
             views = views.take(good)
         proba = np.zeros((0, len(experts), len(self.classes_)))
         if len(good):
             proba = expert_proba_of(self.experts_, views.of_experts, self.classes_)
-        return proba, views.of_mixer, good, views.bad_clips
+        return proba, views.of_mixer, good, bad
 
     def _mixer_sees_clips(self) -> bool:
         check_is_fitted(self)

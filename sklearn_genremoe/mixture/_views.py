@@ -81,10 +81,10 @@ def domain_of_mixer(given: Any, domains: Mapping[str, BaseDomain]) -> BaseDomain
     for domain in domains.values():
         if isinstance(domain, LogMelSpectrogram):
             return domain
-    first = next(iter(domains.values()), None)
-    return LogMelSpectrogram(
-        **{name: getattr(first, name) for name in _SIGNAL if hasattr(first, name)}
-    )
+    # A table such as an embedding has no frames, but is read from the same part of the clip.
+    found = list(domains.values())
+    first = next((d for d in found if hasattr(d, "hop_length")), found[0] if found else None)
+    return LogMelSpectrogram(**{n: getattr(first, n) for n in _SIGNAL if hasattr(first, n)})
 
 
 def make_union(experts: Experts, *, with_mixer: bool, mixer_domain: Any, **how: Any) -> DomainUnion:

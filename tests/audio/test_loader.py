@@ -30,6 +30,12 @@ def test_cuts_and_fills_up(paths):
         np.testing.assert_array_equal(row[:n], decode_audio(path)[:n])
 
 
+def test_fills_up_by_repeating(paths):
+    waveforms = AudioLoader(duration=1.0, fill="repeat").transform(paths)
+    np.testing.assert_array_equal(waveforms[0, RATE // 2 :], waveforms[0, : RATE // 2])
+    np.testing.assert_array_equal(waveforms[1:], AudioLoader(duration=1.0).transform(paths[1:]))
+
+
 @pytest.mark.parametrize("n_jobs", [2, -1])
 def test_parallel_is_equal(paths, n_jobs):
     one = AudioLoader(duration=1.0).transform(paths)
@@ -90,6 +96,7 @@ class TestBadFiles:
         {"sample_rate": 0},
         {"duration": 0},
         {"offset": -1},
+        {"fill": "reflect"},
         {"on_error": "ignore"},
         {"n_jobs": "two"},
     ],

@@ -9,7 +9,7 @@ import pytest
 from numba import njit
 from scipy.ndimage import median_filter
 
-from sklearn_genremoe.domains import _compiled
+from sklearn_genremoe import _compiled
 from sklearn_genremoe.domains._median import median_program, running_median
 
 

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 
 from sklearn_genremoe import MFCC, DomainUnion, HarmonicSpectrogram, LogMelSpectrogram
-from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio
+from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio, decode_parts
 from sklearn_genremoe.domains import BaseDomain, _extraction
 
 RATE = 22050
@@ -43,11 +43,11 @@ def decoded(monkeypatch):
     """Names of the clips in the order in which they are decoded."""
     seen = []
 
-    def counting(path, **kwargs):
+    def counting(path, *args, **kwargs):
         seen.append(Path(path).name)
-        return decode_audio(path, **kwargs)
+        return decode_parts(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extraction, "decode_audio", counting)
+    monkeypatch.setattr(_extraction, "decode_parts", counting)
     return seen
 
 
@@ -191,18 +191,18 @@ def test_own_domain_is_computed_again_when_its_code_changes(paths, memory, tmp_p
 
 class TestInterruption:
     def test_goes_on_where_it_was(self, paths, memory, decoded, monkeypatch):
-        decode = _extraction.decode_audio
+        decode = _extraction.decode_parts
 
-        def interrupted(path, **kwargs):
+        def interrupted(path, *args, **kwargs):
             if path == paths[4]:
                 raise KeyboardInterrupt
-            return decode(path, **kwargs)
+            return decode(path, *args, **kwargs)
 
-        monkeypatch.setattr(_extraction, "decode_audio", interrupted)
+        monkeypatch.setattr(_extraction, "decode_parts", interrupted)
         with pytest.raises(KeyboardInterrupt):
             union(memory).transform(paths)
         assert len(decoded) == 4
-        monkeypatch.setattr(_extraction, "decode_audio", decode)
+        monkeypatch.setattr(_extraction, "decode_parts", decode)
         decoded.clear()
         assert_equal(union(memory).transform(paths), union().transform(paths))
         assert decoded[:2] == ["4.wav", "5.wav"]
@@ -283,11 +283,11 @@ def start_extraction(paths, memory, pause=0.0):
         "from sklearn_genremoe import MFCC, DomainUnion, HarmonicSpectrogram, LogMelSpectrogram\n"
         "from sklearn_genremoe.domains import _extraction\n"
         "paths, memory, pause = json.loads(sys.argv[1])\n"
-        "decode = _extraction.decode_audio\n"
-        "def slow(path, **kwargs):\n"
+        "decode = _extraction.decode_parts\n"
+        "def slow(path, *args, **kwargs):\n"
         "    time.sleep(pause)\n"
-        "    return decode(path, **kwargs)\n"
-        "_extraction.decode_audio = slow\n"
+        "    return decode(path, *args, **kwargs)\n"
+        "_extraction.decode_parts = slow\n"
         "domains = [('mel', LogMelSpectrogram(duration=1.0)),\n"
         "           ('harmonic', HarmonicSpectrogram(duration=1.0)),\n"
         "           ('mfcc', MFCC(duration=1.0))]\n"

@@ -11,7 +11,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_genremoe import MFCC, DomainUnion, HarmonicSpectrogram, LogMelSpectrogram
-from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio
+from sklearn_genremoe.audio import (
+    BadClipError,
+    BadClipWarning,
+    _decode,
+    decode_audio,
+    decode_parts,
+    fix_length,
+)
 from sklearn_genremoe.domains import DomainBatch, _extraction
 
 RATE = 22050
@@ -31,11 +38,11 @@ def decoded(monkeypatch):
     """Paths in the order in which they are decoded."""
     seen = []
 
-    def counting(path, **kwargs):
+    def counting(path, *args, **kwargs):
         seen.append(path)
-        return decode_audio(path, **kwargs)
+        return decode_parts(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extraction, "decode_audio", counting)
+    monkeypatch.setattr(_extraction, "decode_parts", counting)
     return seen
 
 
@@ -67,6 +74,63 @@ def test_one_decode_per_clip(paths, decoded):
     assert decoded == paths
 
 
+def test_one_read_for_all_rates_and_parts(paths, monkeypatch):
+    opened = []
+    read = _decode.read_blocks
+
+    def counting(path, *args):
+        opened.append(path)
+        return read(path, *args)
+
+    monkeypatch.setattr(_decode, "read_blocks", counting)
+    domains = [
+        ("a", MFCC(duration=1.0)),
+        ("b", MFCC(duration=1.0, sample_rate=16000)),
+        ("c", MFCC(duration=1.0, sample_rate=32000)),
+        ("d", MFCC(duration=0.3, offset=0.5, sample_rate=16000)),
+    ]
+    batch = DomainUnion(domains).transform(paths)
+    assert opened == paths
+    for name, domain in domains:  # nobody hears from the others' company
+        np.testing.assert_array_equal(batch[name], domain.transform(paths))
+
+
+class FromFilesAt16k(LogMelSpectrogram):
+    """A domain that reads files at a rate of its own."""
+
+    @property
+    def file_rate(self):
+        return 16000
+
+    def features(self, analysis):
+        assert analysis.sample_rate == 16000
+        return super().features(analysis)
+
+
+def test_rate_of_files_is_the_domains_affair(paths):
+    domains = [("own", FromFilesAt16k(duration=1.0)), ("mel", LogMelSpectrogram(duration=1.0))]
+    batch = DomainUnion(domains).transform(paths)
+    expected = LogMelSpectrogram(duration=1.0, sample_rate=16000).transform(paths)
+    np.testing.assert_array_equal(batch["own"], expected)
+
+
+def test_zeros_and_repetition_in_one_union(paths):
+    domains = [
+        (f"{fill}, {seconds} s", LogMelSpectrogram(duration=seconds, fill=fill))
+        for fill in ("zeros", "repeat")
+        for seconds in (1.0, 2.5)
+    ]
+    batch = DomainUnion(domains).transform(paths[:1])
+    waveform = decode_audio(paths[0])
+    assert len(waveform) == RATE
+    for name, domain in domains:
+        filled = fix_length(waveform, domain.n_samples, domain.fill)
+        expected = LogMelSpectrogram().transform(filled[None])
+        np.testing.assert_array_equal(batch[name], expected)
+    np.testing.assert_array_equal(batch["zeros, 1.0 s"], batch["repeat, 1.0 s"])
+    assert not np.allclose(batch["zeros, 2.5 s"], batch["repeat, 2.5 s"])
+
+
 def test_domains_that_compute_the_same_share_an_array(paths, tmp_path):
     domains = [*three(), ("again", MFCC(duration=1.0, n_jobs=1))]
     for memory in (None, tmp_path):
@@ -79,7 +143,7 @@ def test_domains_that_compute_the_same_share_an_array(paths, tmp_path):
 def test_domains_may_look_at_different_parts(paths, decoded):
     domains = [*three(), ("start", LogMelSpectrogram(duration=0.5)), ("again", MFCC(duration=0.5))]
     batch = DomainUnion(domains).fit_transform(paths[:1])
-    assert len(decoded) == 2
+    assert len(decoded) == 1
     assert batch["mel"].shape == (1, 96, 44)
     assert batch["start"].shape == (1, 96, 22)
 

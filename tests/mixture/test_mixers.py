@@ -194,9 +194,9 @@ def test_a_mixer_of_ones_own_needs_one_method():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a: {"probas": a["probas"][0]}, "n_clips, n_experts, n_classes"),
-        (lambda a: {"probas": 2 * a["probas"]}, "must be probabilities"),
-        (lambda a: {"probas": a["probas"] - 0.5}, "must be probabilities"),
+        (lambda a: {"expert_proba": a["expert_proba"][0]}, "n_clips, n_experts, n_classes"),
+        (lambda a: {"expert_proba": 2 * a["expert_proba"]}, "must be probabilities"),
+        (lambda a: {"expert_proba": a["expert_proba"] - 0.5}, "must be probabilities"),
         (lambda a: {"y": a["y"].astype(float)}, "1-D array of integers"),
         (lambda a: {"y": a["y"] + 1}, r"0\.\.3"),
         (lambda a: {"y": a["y"][:5]}, "inconsistent numbers of samples"),
@@ -206,7 +206,7 @@ def test_a_mixer_of_ones_own_needs_one_method():
 )
 def test_fit_says_what_is_wrong(change, message):
     probas, y, _ = some_predictions()
-    arguments = {"probas": probas, "y": y, "sample_weight": None}
+    arguments = {"expert_proba": probas, "y": y, "sample_weight": None}
     arguments.update(change(arguments))
     with pytest.raises(ValueError, match=message):
         StackingMixer().fit(**arguments)

@@ -68,13 +68,13 @@ def clips(tmp_path_factory):
 def decodes(monkeypatch):
     """The paths that are decoded, in order."""
     decoded = []
-    original = _extraction.decode_audio
+    original = _extraction.decode_parts
 
-    def counting(path, **kwargs):
+    def counting(path, *args, **kwargs):
         decoded.append(Path(path).name)
-        return original(path, **kwargs)
+        return original(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extraction, "decode_audio", counting)
+    monkeypatch.setattr(_extraction, "decode_parts", counting)
     return decoded
 
 

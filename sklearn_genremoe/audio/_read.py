@@ -1,0 +1,259 @@
+"""From an audio file to blocks of samples, by libsndfile or, where it is installed, FFmpeg."""
+
+import contextlib
+import errno
+import os
+import re
+import stat
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import soundfile
+
+from ._errors import BadClipError
+
+#: What is read: sample rate and number of the first frame, then the frames, block by block.
+Blocks = Iterator[tuple[int, int, np.ndarray]]
+
+# Numbers read at a time: 4 MiB of float32, however many channels a header promises.
+_BLOCK = 2**20
+
+#: Sample rates in Hz that a file may have; others are damage.
+RATES = range(1_000, 1_000_001)
+
+# More frames than this mean that libsndfile doesn't know how many there are.
+_UNKNOWN = 2**60
+
+# The first bytes of files that are often taken for audio, or that libsndfile doesn't read.
+_SIGNATURES = {
+    r"\s*<": "a web page or another text with markup (HTML, XML)",
+    r"\{|\[": "JSON or another text",
+    r"....ftyp": "MPEG-4 audio or video (m4a, mp4, aac)",
+    r"\x30\x26\xb2\x75": "Windows Media (wma, asf)",
+    r"\x1a\x45\xdf\xa3": "Matroska (webm, mka)",
+    r"wvpk": "WavPack (wv)",
+    r"MAC ": "Monkey's Audio (ape)",
+    r"\x0b\x77": "Dolby Digital (ac3)",
+    r"FLV|RIFF....AVI": "video",
+    r"MThd": "MIDI, notes without sound",
+    r"#!AMR": "AMR speech",
+    r"DSD |FRM8": "DSD audio",
+    r"\xff\xd8\xff|\x89PNG|GIF8": "a picture",
+    r"%PDF": "a PDF document",
+    r"PK\x03\x04|\x1f\x8b|Rar!|7z": "an archive or a compressed file",
+    r"#EXTM3U|\[playlist\]": "a list of files to play",
+    r"\xff[\xf0\xf1\xf8\xf9]": "bare AAC (aac)",
+    r"ID3|\xff[\xe2-\xff]": "mp3, but without sound that can be decoded",
+    r"\x00{16}": "zeros, as an interrupted download or a damaged disk leaves them",
+    r"OggS": "Ogg with contents of another kind, or damaged",
+    r"RIFF|RIFX|RF64|fLaC|FORM|\.snd|caff": "audio of a known kind, but damaged or of an unusual "
+    "coding",
+}
+
+
+def read_blocks(path, start: int, stop: float | None) -> Blocks:
+    """Read a file from a second to another, or to its end.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    start : int
+        Second at which to begin.
+    stop : float or None
+        Second at which to end; a little more may come.
+
+    Yields
+    ------
+    rate : int
+        Sample rate in Hz.
+    position : int
+        Number of the block's first frame in the file.
+    channels : ndarray of shape (n_frames, n_channels), dtype float32
+        Samples. A file that ends before `start` yields one block without frames, at its end.
+    """
+    position = None
+    try:
+        for rate, position, channels in _by_libsndfile(path, start, stop):
+            yield rate, position, channels
+        return
+    except soundfile.LibsndfileError:
+        if position is not None:
+            raise BadClipError(
+                path,
+                f"could not be decoded: the file is damaged or cut off after "
+                f"{position / rate:.2f} s; fetch it again, or leave it out",
+            ) from None
+    try:
+        import av  # FFmpeg's libraries, an optional dependency
+    except ImportError:
+        raise BadClipError(
+            path,
+            f"could not be decoded: the file {_looks_like(path)}; accepted are wav, flac, ogg, "
+            "opus, mp3, aiff and others that libsndfile reads: convert the file, for example with "
+            "ffmpeg -i FILE clip.flac, or install what reads nearly all others, pip install "
+            "'sklearn-genremoe[ffmpeg]', or leave it out",
+        ) from None
+    try:
+        yield from _by_ffmpeg(av, path, start, stop)
+    except (av.FFmpegError, ValueError, IndexError) as error:
+        if isinstance(error, BadClipError):
+            raise
+        raise BadClipError(
+            path,
+            f"could not be decoded, neither by libsndfile nor by FFmpeg: the file "
+            f"{_looks_like(path)}; fetch it again, convert it, or leave it out",
+        ) from None
+
+
+def require_file(path) -> None:
+    """Raise unless the path is that of a file with something in it, which may be read."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISREG(status.st_mode):
+            os.close(os.open(path, os.O_RDONLY))
+    except (OSError, ValueError) as error:
+        raise BadClipError(path, _why_not(error)) from None
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+        raise BadClipError(
+            path, f"is not a file but {kind}; give the path of one audio file per clip"
+        )
+    if status.st_size == 0:
+        raise BadClipError(path, "the file is empty (0 bytes); fetch it again or leave it out")
+
+
+def _why_not(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if number in (errno.EACCES, errno.EPERM):
+        return (
+            "may not be read: you lack the permission for the file or for a folder above it; ask "
+            "for it (chmod), or leave the clip out"
+        )
+    if number == errno.ENAMETOOLONG:
+        return "no such file: the name is longer than a file system takes; check the path"
+    if number in (errno.ENOENT, errno.ENOTDIR) or isinstance(error, ValueError):
+        return "no such file; check the path and the working directory"
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    return f"could not be opened ({reason}); check the path, or leave the clip out"
+
+
+def _looks_like(path) -> str:
+    with open(path, "rb") as file:
+        head = file.read(64)
+    for pattern, kind in _SIGNATURES.items():
+        if re.match(pattern.encode("latin-1"), head, re.DOTALL):
+            return f"looks like {kind}"
+    if all(byte in b"\t\n\r\f" or byte >= 32 for byte in head):
+        return "looks like text"
+    return f"begins with the bytes {head[:8].hex(' ')}, which are those of no known audio format"
+
+
+class _SoundFile(soundfile.SoundFile):
+    """A file that is read from one end to the other."""
+
+    def seekable(self) -> bool:
+        return False  # else soundfile seeks after each read, to where it already is
+
+    def skip_to(self, frame: int) -> int:
+        """Go to a frame if that is possible and safe, and return where the file is now."""
+        frame = min(frame, self.frames)
+        return super().seek(frame) if frame > 0 and self.frames < _UNKNOWN else 0
+
+
+def _by_libsndfile(path, start, stop) -> Blocks:
+    with _open(path) as file:
+        rate = file.samplerate
+        _require_rate(path, rate)
+        position = 0 if file.format == "MP3" else file.skip_to(start * rate)
+        end = None if stop is None else stop * rate
+        step = max(1, _BLOCK // file.channels)
+        yield rate, position, np.empty((0, file.channels), np.float32)
+        while end is None or position < end:
+            n_frames = step if end is None else min(step, int(end - position) + 1)
+            channels = file.read(n_frames, dtype="float32", always_2d=True)
+            if not len(channels):
+                break
+            yield rate, position, channels
+            position += len(channels)
+
+
+@contextlib.contextmanager
+def _open(path) -> Iterator[_SoundFile]:
+    """Open a file by its contents, whatever its name is and ends with.
+
+    An mp3 comes through a pipe. Where an mp3 doesn't say how many frames it has, libsndfile
+    estimates it and stops there; and where it jumps, libmpg123 complains about what it jumped over.
+    """
+    if os.name == "nt":  # descriptors don't cross the borders of C libraries
+        with open(path, "rb") as stream, _SoundFile(stream) as file:
+            yield file
+        return
+    try:
+        file = _SoundFile(os.open(path, os.O_RDONLY), closefd=True)
+    except soundfile.LibsndfileError:
+        if not os.fspath(path).lower().endswith(".mp3"):
+            raise
+    else:
+        with file:
+            if file.format != "MP3":
+                yield file
+                return
+    reader, writer = os.pipe()
+    threading.Thread(target=_feed, args=(path, writer), daemon=True).start()
+    with _SoundFile(reader, closefd=True) as file:
+        yield file
+
+
+def _feed(path, writer: int) -> None:
+    """Write an mp3 into a pipe, without tags and whatever else precedes its sound."""
+    with contextlib.suppress(OSError), open(path, "rb") as source, open(writer, "wb", 0) as target:
+        head = source.read(10)
+        while head[:3] == b"ID3" and len(head) == 10:
+            size = sum((byte & 127) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0)))
+            source.seek(size, os.SEEK_CUR)
+            head = source.read(10)
+        block = head + source.read(2**16)
+        sync = re.search(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]", block, re.DOTALL)
+        block = block[sync.start() :] if sync else block
+        while block:
+            target.write(block)
+            block = source.read(2**16)
+
+
+def _by_ffmpeg(av, path, start, stop) -> Blocks:
+    # What is no file of its own (a play list) must not make FFmpeg open others.
+    options = {"protocol_whitelist": "none"}
+    with (
+        open(path, "rb") as stream,
+        av.open(stream, options=options, metadata_errors="ignore") as container,
+    ):
+        position, resampler = 0, None
+        for packet in container.demux(container.streams.audio[0]):
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError:
+                continue  # a damaged packet: take the others
+            for frame in frames:
+                if resampler is None:
+                    rate = frame.sample_rate
+                    _require_rate(path, rate)
+                    resampler = av.AudioResampler("flt", frame.layout.name, rate)
+                for converted in resampler.resample(frame):
+                    channels = converted.to_ndarray().reshape(-1, frame.layout.nb_channels)
+                    yield rate, position, channels
+                    position += len(channels)
+            if resampler is not None and stop is not None and position >= stop * rate:
+                return
+        if resampler is None:
+            raise ValueError("no sound")
+
+
+def _require_rate(path, rate: int) -> None:
+    if rate not in RATES:
+        raise BadClipError(
+            path,
+            f"claims a sample rate of {rate} Hz; accepted are {RATES[0]:,} to {RATES[-1]:,} Hz: "
+            "the file is damaged, fetch it again or leave it out",
+        )
