@@ -79,7 +79,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     pool_sizes : "auto" or sequence of (int, int), default="auto"
         Pooling over bins and frames in each block. "auto" gives the paper's pools for the
         paper's three shapes (96 x 1292, 96 x 646, 60 x 1292) and a reduction of any other shape
-        to one value per filter; before statistics, frames are halved as long as four are left.
+        to one value per filter. For statistics over time, "auto" halves the frames in each
+        block, and no block pools over frames that would leave a single one.
     architecture : {"k2c2", "statistics_pooling"}, default="k2c2"
         The paper's network, or one for few clips: bins are shifted and scaled to mean 0 and
         deviation 1 over the training clips; convolutions are padded; blocks pool before they

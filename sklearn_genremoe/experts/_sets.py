@@ -100,8 +100,17 @@ def default_experts(
     >>> experts["harmonic"]["cnnclassifier"].crop_frames
     128
     """
-    files = _files(duration, sample_rate, offset, fill, on_error, n_jobs)
-    signal: dict[str, Any] = {**files, "n_fft": 2048, "hop_length": 1707, "n_mels": 128}
+    signal: dict[str, Any] = {
+        "duration": duration,
+        "sample_rate": sample_rate,
+        "offset": offset,
+        "fill": fill,
+        "on_error": on_error,
+        "n_jobs": n_jobs,
+        "n_fft": 2048,
+        "hop_length": 1707,
+        "n_mels": 128,
+    }
     # 0.7 s along time, 680 Hz along frequency: what the paper's 31 x 31 cells are in its frames.
     kernel = (9, 63)
     recipe: dict[str, Any] = {
@@ -192,32 +201,20 @@ def paper_experts(
     >>> [name for name, _ in paper_experts(max_epochs=10)]
     ['original', 'harmonic', 'percussive', 'modulation']
     """
-    files = _files(duration, sample_rate, offset, fill, on_error, n_jobs)
-    return [
-        _expert("original", LogMelSpectrogram(**files), cnn_params),
-        _expert("harmonic", HarmonicSpectrogram(**files), cnn_params),
-        _expert("percussive", PercussiveSpectrogram(**files), cnn_params),
-        _expert("modulation", ModulationSpectrogram(**files), cnn_params),
-    ]
-
-
-def _files(
-    duration: float,
-    sample_rate: int,
-    offset: float,
-    fill: str,
-    on_error: str,
-    n_jobs: int | None,
-) -> dict[str, Any]:
-    """Return the parameters of the domains that say how files are read."""
-    files = {
+    signal: dict[str, Any] = {
         "duration": duration,
         "sample_rate": sample_rate,
         "offset": offset,
+        "fill": fill,
         "on_error": on_error,
         "n_jobs": n_jobs,
     }
-    return {**files, "fill": fill} if hasattr(BaseDomain, "fill") else files
+    return [
+        _expert("original", LogMelSpectrogram(**signal), cnn_params),
+        _expert("harmonic", HarmonicSpectrogram(**signal), cnn_params),
+        _expert("percussive", PercussiveSpectrogram(**signal), cnn_params),
+        _expert("modulation", ModulationSpectrogram(**signal), cnn_params),
+    ]
 
 
 def _expert(name: str, domain: BaseDomain, cnn_params: dict[str, Any]) -> tuple[str, Pipeline]:

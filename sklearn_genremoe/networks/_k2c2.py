@@ -18,7 +18,7 @@ from ._layers import BatchNorm, BinScaling, Dropout
 KERNEL_SIZE = 3
 
 # Frames that pools leave for statistics over time, where there are as many.
-_FRAMES_LEFT = 4
+_FRAMES_LEFT = 2
 
 # What the paper's authors use, for blocks 1 to 5: (pool over bins, pool over frames).
 _PAPER_POOL_SIZES = {
@@ -52,8 +52,9 @@ def resolve_pool_sizes(
     pool_sizes : "auto" or sequence of (int, int), default="auto"
         "auto" gives the paper's pools for the paper's three shapes, and spreads the reduction of
         any other axis to a single value evenly over the blocks: with ``k`` blocks left to go, a
-        block divides the size ``s`` by the ``k``-th root of ``s``. Before statistics over time,
-        frames are halved as long as four are left.
+        block divides the size ``s`` by the ``k``-th root of ``s``. For statistics over time,
+        each block halves the frames. These pools, and given ones, then end where they would
+        leave a single frame.
     architecture : {"k2c2", "statistics_pooling"}, default="k2c2"
         The network.
 
@@ -65,8 +66,7 @@ def resolve_pool_sizes(
     Raises
     ------
     ValueError
-        If the given sizes are not one pair of positive integers per block, or leave a single
-        frame for statistics.
+        If the given sizes are not one pair of positive integers per block.
 
     Examples
     --------
@@ -77,26 +77,24 @@ def resolve_pool_sizes(
     >>> resolve_pool_sizes((40, 100), n_blocks=3, architecture="statistics_pooling")
     ((3, 2), (4, 2), (4, 2))
     """
+    pools: tuple[tuple[int, int], ...]
     statistics = architecture == "statistics_pooling"
     bins, frames = input_shape
     if isinstance(pool_sizes, str) and pool_sizes == "auto":
         if statistics:
-            return tuple(zip(_spread(bins, n_blocks, True), _halve(frames, n_blocks)))
-        if n_blocks == 5 and input_shape in _PAPER_POOL_SIZES:
-            return _PAPER_POOL_SIZES[input_shape]
-        return tuple(zip(_spread(bins, n_blocks, False), _spread(frames, n_blocks, False)))
-    pools = tuple(pair for item in pool_sizes if (pair := _pair(item)))
-    if len(pools) != n_blocks or len(pool_sizes) != n_blocks:
-        raise ValueError(
-            f"pool_sizes={pool_sizes!r} does not fit: give 'auto' or {n_blocks} pairs of positive "
-            f"integers (bins, frames), one for each entry of channels."
-        )
-    if statistics and math.prod(pool for _, pool in pools) >= frames > 1:
-        raise ValueError(
-            f"pool_sizes={pool_sizes!r} leaves one of {frames} frames, over which there are no "
-            "statistics: pool less over frames, or use architecture='k2c2'."
-        )
-    return pools
+            pools = tuple(zip(_spread(bins, n_blocks, True), [2] * n_blocks))
+        elif n_blocks == 5 and input_shape in _PAPER_POOL_SIZES:
+            pools = _PAPER_POOL_SIZES[input_shape]
+        else:
+            pools = tuple(zip(_spread(bins, n_blocks, False), _spread(frames, n_blocks, False)))
+    else:
+        pools = tuple(pair for item in pool_sizes if (pair := _pair(item)))
+        if len(pools) != n_blocks or len(pool_sizes) != n_blocks:
+            raise ValueError(
+                f"pool_sizes={pool_sizes!r} does not fit: give 'auto' or {n_blocks} pairs of "
+                f"positive integers (bins, frames), one for each entry of channels."
+            )
+    return _leave_frames(pools, frames) if statistics else pools
 
 
 def _pair(item: Any) -> tuple[int, int] | None:
@@ -117,13 +115,14 @@ def _spread(size: int, n_blocks: int, padded: bool) -> list[int]:
     return pools
 
 
-def _halve(size: int, n_blocks: int) -> list[int]:
-    """Return pools along the frames that leave some for statistics."""
-    pools = []
-    for _ in range(n_blocks):
-        pools.append(2 if size_after_pool(size, 2) >= _FRAMES_LEFT else 1)
-        size = size_after_pool(size, pools[-1])
-    return pools
+def _leave_frames(pools: tuple[tuple[int, int], ...], n_frames: int) -> tuple[tuple[int, int], ...]:
+    """Return pools without those that would leave too few frames for statistics."""
+    kept = []
+    for bins, frames in pools:
+        frames = frames if size_after_pool(n_frames, frames) >= _FRAMES_LEFT else 1
+        n_frames = size_after_pool(n_frames, frames)
+        kept.append((bins, frames))
+    return tuple(kept)
 
 
 def size_after_conv(size: int, padded: bool = False) -> int:

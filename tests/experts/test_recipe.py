@@ -330,21 +330,26 @@ def test_statistics_pooling_in_plain_torch(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("shape", [(128, 388), (96, 1292), (40, 50), (12, 4), (12, 3), (12, 1)])
 @pytest.mark.parametrize("n_blocks", [1, 2, 5])
-def test_auto_pools_leave_frames_for_statistics(shape: tuple[int, int], n_blocks: int) -> None:
-    pools = resolve_pool_sizes(shape, n_blocks, "auto", "statistics_pooling")
-    bins, frames = shape
-    for pool in pools:
-        bins, frames = -(-bins // pool[0]), -(-frames // pool[1])
-    assert bins == 1
-    assert frames >= min(4, shape[1])
-    assert frames < 8 or all(pool == 2 for _, pool in pools)
+def test_frames_are_left_for_statistics(shape: tuple[int, int], n_blocks: int) -> None:
+    for given in ("auto", [(1, 3)] * n_blocks):
+        pools = resolve_pool_sizes(shape, n_blocks, given, "statistics_pooling")
+        bins, frames = shape
+        for pool in pools:
+            bins, frames = -(-bins // pool[0]), -(-frames // pool[1])
+        assert bins == (1 if given == "auto" else shape[0])
+        assert frames >= min(2, shape[1])
+        longest = 2 if given == "auto" else 3
+        assert {pool for _, pool in pools} <= {1, longest}
+        assert frames <= longest or all(pool == longest for _, pool in pools)
 
 
-def test_statistics_of_a_single_frame_are_refused(data: Data) -> None:
-    clf = make_clf(**STATISTICS, pool_sizes=((2, 2), (2, 20)))
-    with pytest.raises(ValueError, match=r"pool_sizes=.* leaves one of 40 frames.*'k2c2'"):
-        clf.fit(*data)
-    make_clf(**STATISTICS, pool_sizes=((2, 2), (2, 19))).fit(*data)
+def test_deviation_over_time_is_none_of_a_single_frame(data: Data) -> None:
+    module = make_clf(**STATISTICS, pool_sizes=((2, 40), (2, 40))).fit(*data).net_.module_
+    with torch.inference_mode():
+        features = module.blocks[0](torch.from_numpy(data[0][:, None]))
+        mean, maximum, deviation = module._features(module.blocks[1](features)).split(8, dim=1)
+    assert (maximum > mean).any()
+    assert deviation.std() > 0.01
     make_clf(**STATISTICS).fit(data[0][:, :, 0], data[1])  # there is but one
 
 

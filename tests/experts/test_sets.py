@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from sklearn_genremoe import default_experts, paper_experts
-from sklearn_genremoe.domains import BaseDomain
 
 
 @pytest.mark.parametrize("make", [default_experts, paper_experts])
@@ -17,7 +16,6 @@ def test_all_domains_read_files_alike(make: Any) -> None:
         assert {**files, "duration": 12.0}.items() <= domain.get_params().items()
 
 
-@pytest.mark.skipif(not hasattr(BaseDomain, "fill"), reason="domains fill up with zeros only")
 def test_short_files_are_repeated_for_the_default_experts() -> None:
     def fills(experts: list[Any]) -> set[str]:
         return {pipe[0].fill for _, pipe in experts}
