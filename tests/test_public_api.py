@@ -33,6 +33,7 @@ ROOMS = {
 
 TOP_LEVEL = {
     "AudioLoader",
+    "AudioSetEmbedding",
     "BalancedMixer",
     "CNNClassifier",
     "CNNMixer",
@@ -48,12 +49,14 @@ TOP_LEVEL = {
     "StackingMixer",
     "default_experts",
     "paper_experts",
+    "pretrained_experts",
 }
 SUBMODULES = {"audio", "datasets", "domains", "experts", "inspection", "mixture", "pretrained"}
 IN_ROOMS = {
     "audio": {"AudioLoader", "BadClipError", "BadClipWarning", "decode_audio", "fix_length"},
     "datasets": {"load_audio_folder", "load_mini_genres", "make_genre_clips"},
     "domains": {
+        "AudioSetEmbedding",
         "BaseDomain",
         "ClipAnalysis",
         "DomainBatch",
@@ -72,6 +75,7 @@ IN_ROOMS = {
         "TimeMask",
         "default_experts",
         "paper_experts",
+        "pretrained_experts",
     },
     "inspection": {
         "DomainDisplay",
