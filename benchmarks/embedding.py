@@ -14,7 +14,6 @@ line is the CPU time of the embedding alone.
 import argparse
 import os
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -36,6 +35,7 @@ from sklearn_genremoe import (
 )
 from sklearn_genremoe.audio import decode_audio
 from sklearn_genremoe.datasets import load_mini_genres
+from sklearn_genremoe.domains import ClipAnalysis
 
 RATE = 44100
 WORKERS = (1, 2)
@@ -84,8 +84,6 @@ def measure(weights: str, paths: list[str], repeats: int) -> dict[tuple[str, int
 
 def stages(weights: str, path: str, repeats: int) -> dict[str, float]:
     """Return median CPU milliseconds of what the embedding of a clip consists of."""
-    from sklearn_genremoe.domains import ClipAnalysis
-
     embedding = AudioSetEmbedding(weights)
     collected: dict[str, list[float]] = {"decode and resample": [], "embed": []}
     for _ in range(5 * repeats):
@@ -99,10 +97,8 @@ def stages(weights: str, path: str, repeats: int) -> dict[str, float]:
 
 
 def peak() -> float:
-    """Largest resident memory of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-        1 if sys.platform == "darwin" else 1024
-    )
+    """Largest resident memory of this process so far, in MiB (on Linux)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
