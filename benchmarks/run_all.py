@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # processes or threads say so in their tables.
 PROGRAMS: dict[str, int | None] = {
     "extraction": 1,
+    "embedding": 1,
     "memory": 1,
     "expert_speed": None,
     "mixer_speed": None,

@@ -34,6 +34,7 @@ ROOMS = {
 TOP_LEVEL = {
     "AudioSetEmbedding",
     "AudioLoader",
+    "AudioSetEmbedding",
     "BalancedMixer",
     "CNNClassifier",
     "CNNMixer",
@@ -49,6 +50,7 @@ TOP_LEVEL = {
     "StackingMixer",
     "default_experts",
     "paper_experts",
+    "pretrained_experts",
 }
 SUBMODULES = {"audio", "datasets", "domains", "experts", "inspection", "mixture", "pretrained"}
 IN_ROOMS = {
@@ -74,6 +76,7 @@ IN_ROOMS = {
         "TimeMask",
         "default_experts",
         "paper_experts",
+        "pretrained_experts",
     },
     "inspection": {
         "DomainDisplay",

@@ -11,7 +11,6 @@ import numpy as np
 import soxr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from .._download import fetch_file
 from .._parallel import one_torch_thread
 from .._sklearn_compat import Interval, StrOptions
 from ._base import BaseDomain
@@ -246,7 +245,8 @@ def _identity(path) -> tuple[str, int, int]:
 
 @lru_cache(maxsize=2)
 def _published_embedder(name) -> "Embedder":
-    from ._mobilenet import read_embedder  # torch is slow to import, so not before it is needed
+    from .._download import fetch_file  # slow to import, like torch, so not before it is needed
+    from ._mobilenet import read_embedder
 
     published = _WEIGHTS[name]
     path = fetch_file(published.url, published.url.rpartition("/")[2], published.sha256)
