@@ -34,7 +34,6 @@ ROOMS = {
 TOP_LEVEL = {
     "AudioSetEmbedding",
     "AudioLoader",
-    "AudioSetEmbedding",
     "BalancedMixer",
     "CNNClassifier",
     "CNNMixer",

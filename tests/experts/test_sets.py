@@ -63,7 +63,9 @@ def test_pretrained_experts_as_a_mixture(tmp_path, routing):
     X, y = make_genre_clips(12, duration=2.0, random_state=0)
     small = {"channels": (4,), "pool_sizes": ((4, 4),), "max_epochs": 1, "crop_frames": 8}
     with sklearn.config_context(enable_metadata_routing=routing):
-        clf = MixtureOfExpertsClassifier(pretrained_experts(weights=weights, **small), cv=2, random_state=0)
+        clf = MixtureOfExpertsClassifier(
+            pretrained_experts(weights=weights, **small), cv=2, random_state=0
+        )
         clone(clf).fit(X, y, sample_weight=np.ones(12), groups=np.arange(12))
         clf.fit(X, y)
     assert clf.named_experts_.embedding[-1].coef_.shape[1] == 2 * N_FEATURES
