@@ -3,6 +3,7 @@ from . import audio, datasets, domains, experts, inspection, mixture, pretrained
 from .audio import AudioLoader
 from .domains import (
     MFCC,
+    AudioSetEmbedding,
     DomainUnion,
     HarmonicSpectrogram,
     LogMelSpectrogram,
@@ -23,6 +24,7 @@ __version__: str
 __all__ = [
     "MFCC",
     "AudioLoader",
+    "AudioSetEmbedding",
     "BalancedMixer",
     "CNNClassifier",
     "CNNMixer",

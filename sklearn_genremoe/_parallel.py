@@ -2,8 +2,10 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 from joblib import Parallel, delayed
+from threadpoolctl import ThreadpoolController
 
 
 def map_clips(function: Callable, clips: Iterable, n_jobs: int | None) -> Iterator:
@@ -40,3 +42,19 @@ def map_clips(function: Callable, clips: Iterable, n_jobs: int | None) -> Iterat
             for _ in results:
                 pass
         raise
+
+
+def one_torch_thread():
+    """Keep torch from using other threads within this one; the others keep their settings.
+
+    Returns a context manager, which may be left unused to keep to one thread for good.
+    """
+    import torch  # slow, and not every room needs it
+
+    torch.get_num_threads()  # from now on torch takes its number of threads from OpenMP
+    return _thread_pools().limit(limits=1, user_api="openmp")
+
+
+@lru_cache(maxsize=1)
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()

@@ -7,6 +7,8 @@ gets a cheaper entry in ``CHEAP``.
 import importlib
 import inspect
 import pkgutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from sklearn_genremoe import (
     default_experts,
     paper_experts,
 )
+from tests._weights import write_small_weights
 
 # Clips of a few samples need no bigger network to show how an estimator behaves.
 CNN: dict[str, Any] = {"channels": (4, 4), "max_epochs": 2, "random_state": 0}
@@ -32,6 +35,10 @@ RECIPE: dict[str, Any] = {
     **CNN,
     "pool_sizes": "auto",
 }
+
+# Lives as long as the tests run.
+FOLDER = tempfile.TemporaryDirectory()
+WEIGHTS = write_small_weights(Path(FOLDER.name) / "mn01.pt")
 
 
 def two_experts() -> list[tuple[str, BaseEstimator]]:
@@ -49,6 +56,7 @@ def mixture(mixer: Any, experts: Any = None, **params: Any) -> dict[str, Any]:
 
 
 CHEAP: dict[str, dict[str, dict[str, Any]]] = {
+    "AudioSetEmbedding": {"": {"weights": WEIGHTS}},
     "CNNClassifier": {"": CNN, "recipe of the default experts": RECIPE},
     "MixtureOfExpertsClassifier": {
         "balanced": mixture("balanced"),
@@ -101,6 +109,7 @@ def test_discovery_finds_every_public_estimator() -> None:
     }
     assert names >= {
         "AudioLoader",
+        "AudioSetEmbedding",
         "CNNClassifier",
         "DomainUnion",
         "HarmonicSpectrogram",

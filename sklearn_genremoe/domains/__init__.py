@@ -3,6 +3,7 @@
 from ._analysis import ClipAnalysis
 from ._base import BaseDomain
 from ._batch import DomainBatch
+from ._embedding import AudioSetEmbedding
 from ._log_mel import LogMelSpectrogram
 from ._mfcc import MFCC
 from ._modulation import ModulationSpectrogram
@@ -12,6 +13,7 @@ from ._union import DomainUnion
 
 __all__ = [
     "MFCC",
+    "AudioSetEmbedding",
     "BaseDomain",
     "ClipAnalysis",
     "DomainBatch",

@@ -101,7 +101,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
 
         Returns
         -------
-        spectrogram : ndarray of shape (n_bins, n_frames)
+        spectrogram : ndarray of shape (n_bins, n_frames) or (n_features,)
             The features. Their shape may depend on the parameters and the length of the clip
             only.
         """
@@ -140,8 +140,8 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
 
         Returns
         -------
-        spectrograms : ndarray of shape (n_clips, n_bins, n_frames), dtype float32
-            The features.
+        features : ndarray of shape (n_clips, n_bins, n_frames), dtype float32
+            The spectrograms; (n_clips, n_features) from a domain that sums up the clip.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
 
         Returns
         -------
-        spectrogram : ndarray of shape (n_bins, n_frames), dtype float32
+        spectrogram : ndarray of shape (n_bins, n_frames) or (n_features,), dtype float32
             The features.
         """
         x = np.asarray(self.features(analysis), dtype=np.float32)
@@ -195,8 +195,11 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
 
     @property
     def n_samples(self) -> int:
-        """Samples per clip that are read from a file."""
+        """Samples per clip that a file stands for."""
         return round(self.duration * self.sample_rate)
+
+    def _prepare(self) -> None:
+        """Make ready what all clips need; called once, before the first of them."""
 
     def _check_params(self) -> None:
         self._validate_params()

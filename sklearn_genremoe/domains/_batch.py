@@ -17,8 +17,10 @@ class DomainBatch:
 
     Parameters
     ----------
-    arrays : mapping of str to array-like of shape (n_clips, n_bins, n_frames)
-        The spectrograms of each domain; shapes may differ in bins and frames.
+    arrays : mapping of str to array-like
+        For each domain spectrograms of shape (n_clips, n_bins, n_frames), or a table of shape
+        (n_clips, n_features), such as embeddings computed elsewhere. Shapes may differ in all
+        but the number of clips.
     domains : mapping of str to BaseDomain, default=None
         The domains that computed the arrays, where known. An expert then finds its array by
         what it computes instead of by name.
@@ -57,14 +59,14 @@ class DomainBatch:
         if not isinstance(arrays, Mapping) or not arrays:
             raise ValueError(
                 f"arrays is {type(arrays).__name__}; expected a mapping with at least one entry, "
-                "from domain names to arrays of shape (n_clips, n_bins, n_frames)"
+                "from names to arrays of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)"
             )
         self._rows = {name: _as_rows(name, array) for name, array in arrays.items()}
         counts = {name: len(rows) for name, rows in self._rows.items()}
         if len(set(counts.values())) > 1:
             raise ValueError(
                 f"the domains hold different numbers of clips: {counts}; every domain needs one "
-                "spectrogram per clip"
+                "row per clip"
             )
         self.domains = dict(domains or {})
         unknown = sorted(set(self.domains) - set(self._rows))
@@ -198,8 +200,8 @@ class DomainBatch:
 
         Returns
         -------
-        array : ndarray of shape (n_clips, n_bins, n_frames)
-            The spectrograms.
+        array : ndarray of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
+            The features.
 
         Raises
         ------
@@ -238,7 +240,7 @@ class DomainBatch:
 
     def __repr__(self) -> str:
         shapes = ", ".join(
-            f"{name}: {rows.shape[1]} x {rows.shape[2]}" for name, rows in self._rows.items()
+            f"{name}: {' x '.join(map(str, rows.shape[1:]))}" for name, rows in self._rows.items()
         )
         return f"DomainBatch({len(self)} clips; {shapes})"
 
@@ -263,8 +265,9 @@ def _as_rows(name, array) -> Rows:
     if isinstance(array, Rows):
         return array
     array = array if isinstance(array, np.ndarray) else np.asarray(array)
-    if array.ndim != 3:
+    if array.ndim not in (2, 3):
         raise ValueError(
-            f"domain {name!r} has shape {array.shape}; expected (n_clips, n_bins, n_frames)"
+            f"domain {name!r} has shape {array.shape}; expected (n_clips, n_bins, n_frames), or "
+            "(n_clips, n_features) for a table"
         )
     return Rows(array)

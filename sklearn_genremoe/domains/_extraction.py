@@ -38,6 +38,9 @@ def extract(clips, domains, *, on_error, n_jobs, verbose, memory=None, dtype="fl
     """
 
     def run(tasks):
+        if tasks:
+            for domain in domains.values():
+                domain._prepare()
         results = map_clips(extract_clip, tasks, n_jobs)
         for result in tqdm(results, total=len(tasks), unit="clip", disable=not verbose):
             if isinstance(result, BadClipError) and on_error == "raise":
@@ -63,7 +66,7 @@ def extract_clip(task):
 
     Returns
     -------
-    spectrograms : dict of str to ndarray of shape (n_bins, n_frames), or BadClipError
+    features : dict of str to ndarray of shape (n_bins, n_frames) or (n_features,), or BadClipError
         The features. An error is returned, not raised, so that the first bad clip in order is
         reported and not the first in time.
     """
@@ -95,8 +98,9 @@ def _analyses(clip, domains) -> list[ClipAnalysis]:
         n_samples = round(part.duration * part.sample_rate)
         fill = domain.fill if len(waveform) < n_samples else None
         if (part, fill) not in made:
-            filled = fix_length(waveform, n_samples, domain.fill)
-            made[part, fill] = ClipAnalysis(filled, part.sample_rate)
+            if fill is not None:
+                waveform = fix_length(waveform, n_samples, fill)
+            made[part, fill] = ClipAnalysis(waveform, part.sample_rate)
         analyses.append(made[part, fill])
     return analyses
 

@@ -163,8 +163,8 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         Returns
         -------
         batch : DomainBatch
-            An array of shape (n_clips, n_bins, n_frames) per domain; domains that compute the
-            same share one.
+            An array of shape (n_clips, n_bins, n_frames) per domain, or (n_clips, n_features) of
+            one that sums up the clip; domains that compute the same share one.
 
         Raises
         ------

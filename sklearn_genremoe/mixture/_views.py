@@ -85,9 +85,9 @@ def domain_of_mixer(given: Any, experts: Experts) -> BaseDomain:
     for domain in found:
         if isinstance(domain, LogMelSpectrogram):
             return domain
-    if not found:
-        return LogMelSpectrogram()
-    return LogMelSpectrogram(**{name: getattr(found[0], name) for name in _SIGNAL})
+    # An embedding has no frames, but reads the same part of the clip.
+    first = next((d for d in found if hasattr(d, "hop_length")), found[0] if found else None)
+    return LogMelSpectrogram(**{n: getattr(first, n) for n in _SIGNAL if hasattr(first, n)})
 
 
 def check_X(estimator: Any, X: Any, experts: Experts, *, reset: bool) -> Any:

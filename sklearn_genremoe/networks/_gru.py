@@ -11,8 +11,8 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from .._parallel import one_torch_thread
 from ._gru_kernels import run_backward, run_forward, run_prediction
-from ._inference import work_alone
 
 _T = TypeVar("_T")
 
@@ -235,5 +235,5 @@ def _in_both_directions(run: Callable[[int], _T]) -> list[_T]:
 
     if torch.get_num_threads() == 1:
         return [run_one(0), run_one(1)]
-    with ThreadPoolExecutor(2, initializer=work_alone) as pool:
+    with ThreadPoolExecutor(2, initializer=one_torch_thread) as pool:
         return list(pool.map(run_one, (0, 1)))

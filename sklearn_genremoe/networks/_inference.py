@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from .._memmap import release_pages
+from .._parallel import one_torch_thread
 
 # Prediction takes this many clips at a time: in one batch on a GPU, by as many threads on the CPU,
 # unless clips are so small that waking threads would cost more than it brings.
@@ -62,16 +61,5 @@ def predict_logits(
     n_threads = min(torch.get_num_threads(), len(starts), _MAX_CLIPS_AT_A_TIME)
     if device.type != "cpu" or n_threads == 1 or X[:1].size < _CELLS_WORTH_A_THREAD:
         return np.concatenate([outputs(start) for start in starts])
-    with ThreadPoolExecutor(n_threads, initializer=work_alone) as threads:
+    with ThreadPoolExecutor(n_threads, initializer=one_torch_thread) as threads:
         return np.concatenate(list(threads.map(outputs, starts)))
-
-
-def work_alone() -> None:
-    """Let torch use no other threads from within this one; all others keep their settings."""
-    torch.get_num_threads()  # from now on torch takes its number of threads from OpenMP
-    _thread_pools().limit(limits=1, user_api="openmp")
-
-
-@lru_cache(maxsize=1)
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()

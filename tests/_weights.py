@@ -1,0 +1,29 @@
+"""Weights of a small network, for tests that need one but not what it knows."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sklearn_genremoe.domains._mobilenet import MobileNet
+
+#: Features of the network of width 0.1.
+N_FEATURES = 96
+
+
+def small_state(seed: int = 0) -> dict[str, torch.Tensor]:
+    """Return the state dict of a network of width 0.1 with seeded weights."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        network = MobileNet(0.1)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):  # as wide as it takes to keep the scale of the signal
+            n_inputs = module.weight[0].numel()
+            nn.init.normal_(module.weight, std=(2 / n_inputs) ** 0.5, generator=generator)
+    return network.state_dict()
+
+
+def write_small_weights(path: Path, seed: int = 0) -> Path:
+    """Write the network of width 0.1 as EfficientAT's weights are published."""
+    torch.save(small_state(seed), path)
+    return path
