@@ -1,5 +1,6 @@
 """Rows of a large array, picked but not yet copied."""
 
+import contextlib
 import mmap
 import tempfile
 from pathlib import Path
@@ -20,13 +21,13 @@ class Rows:
     ----------
     base : ndarray of shape (n_base, ...)
         The array, possibly memory-mapped.
-    index : ndarray of shape (n_rows,), dtype int, default=None
-        The rows; None for all of them.
+    index : slice or array-like of shape (n_rows,), default=None
+        The rows, as numpy has it: a slice, row numbers, or a mask; None for all of them.
     """
 
     def __init__(self, base: np.ndarray, index: np.ndarray | None = None):
         self.base = base
-        self.index = index
+        self.index = None if index is None else np.arange(len(base))[index]
 
     def __len__(self) -> int:
         return len(self.base if self.index is None else self.index)
@@ -37,8 +38,7 @@ class Rows:
 
     def pick(self, rows) -> "Rows":
         """Return some of the rows: a slice, row numbers or a mask."""
-        index = np.arange(len(self.base)) if self.index is None else self.index
-        return Rows(self.base, index[rows])
+        return Rows(self.base, rows if self.index is None else self.index[rows])
 
     def array(self) -> np.ndarray:
         """Return the rows as an array: a view where they are contiguous, else a copy."""
@@ -48,7 +48,8 @@ class Rows:
             return self.base[self.index[0] : self.index[-1] + 1]
         row_bytes = self.base[:1].nbytes
         if _mapped_file(self.base) and len(self.index) * row_bytes > SPILL_BYTES:
-            return self._spill(row_bytes)
+            with contextlib.suppress(OSError):  # no room: then there is only memory
+                return self._spill(row_bytes)
         return np.asarray(self.base[self.index])
 
     def _spill(self, row_bytes) -> np.ndarray:

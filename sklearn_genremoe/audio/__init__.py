@@ -4,7 +4,9 @@ from ._decode import Part as Part
 from ._decode import decode_audio, fix_length
 from ._decode import decode_parts as decode_parts
 from ._errors import BadClipError, BadClipWarning
+from ._errors import warn_of_long_files as warn_of_long_files
 from ._loader import AudioLoader
+from ._read import seconds_of_file as seconds_of_file
 
 __all__ = [
     "AudioLoader",

@@ -25,6 +25,9 @@ RATES = range(1_000, 1_000_001)
 # More frames than this mean that libsndfile doesn't know how many there are.
 _UNKNOWN = 2**60
 
+# What is no file of its own, such as a play list, must not make FFmpeg open others.
+_NO_OTHER_FILES = {"protocol_whitelist": "none"}
+
 # The first bytes of files that are often taken for audio, or that libsndfile doesn't read.
 _SIGNATURES = {
     r"\s*<": "a web page or another text with markup (HTML, XML)",
@@ -122,6 +125,21 @@ def require_file(path) -> None:
         )
     if status.st_size == 0:
         raise BadClipError(path, "the file is empty (0 bytes); fetch it again or leave it out")
+
+
+def seconds_of_file(path) -> float | None:
+    """Return the length of a file as its header has it or lets it be estimated, if it does."""
+    with (
+        contextlib.suppress(soundfile.LibsndfileError, OSError),
+        _SoundFile(os.open(path, os.O_RDONLY), closefd=True) as file,
+    ):
+        return file.frames / file.samplerate if file.frames < _UNKNOWN else None
+    with contextlib.suppress(Exception):
+        import av
+
+        with open(path, "rb") as stream, av.open(stream, options=_NO_OTHER_FILES) as container:
+            return container.duration / av.time_base
+    return None
 
 
 def _why_not(error: Exception) -> str:
@@ -223,11 +241,9 @@ def _feed(path, writer: int) -> None:
 
 
 def _by_ffmpeg(av, path, start, stop) -> Blocks:
-    # What is no file of its own (a play list) must not make FFmpeg open others.
-    options = {"protocol_whitelist": "none"}
     with (
         open(path, "rb") as stream,
-        av.open(stream, options=options, metadata_errors="ignore") as container,
+        av.open(stream, options=_NO_OTHER_FILES, metadata_errors="ignore") as container,
     ):
         position, resampler = 0, None
         for packet in container.demux(container.streams.audio[0]):

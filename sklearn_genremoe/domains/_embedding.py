@@ -121,6 +121,7 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     """
 
     normalize = None
+    output_ndim = 1
     set_output = TransformerMixin.set_output  # for once there are tables
 
     _parameter_constraints: dict = {
