@@ -10,7 +10,7 @@ import os
 import platform
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def header(threads: int) -> str:
     ).stdout.strip()
     return "\n".join(
         [
-            f"date      {datetime.now(timezone.utc):%Y-%m-%d}, commit {commit or 'unknown'}",
+            f"date      {datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}",
             f"machine   {processor()}, {os.cpu_count()} cores, {platform.system()}",
             f"threads   {threads} per process",
             f"versions  Python {platform.python_version()}, "

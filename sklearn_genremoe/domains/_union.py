@@ -185,7 +185,8 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         BadClipError
             A file cannot be used, and `on_error` is "raise".
         """
-        return self._extract(*self._check(X, reset=False), warn=not isinstance(X, Clips))
+        clips, domains = self._check(X, reset=False)
+        return self._extract(clips, domains, warn=not isinstance(X, Clips))
 
     def iter_transform(self, X, batch_size=32):
         """Extract the domains batch by batch, for collections that fit nowhere.
