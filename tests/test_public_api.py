@@ -54,7 +54,13 @@ TOP_LEVEL = {
 SUBMODULES = {"audio", "datasets", "domains", "experts", "inspection", "mixture", "pretrained"}
 IN_ROOMS = {
     "audio": {"AudioLoader", "BadClipError", "BadClipWarning", "decode_audio", "fix_length"},
-    "datasets": {"load_audio_folder", "load_mini_genres", "make_genre_clips"},
+    "datasets": {
+        "fetch_fma",
+        "fetch_gtzan",
+        "load_audio_folder",
+        "load_mini_genres",
+        "make_genre_clips",
+    },
     "domains": {
         "AudioSetEmbedding",
         "BaseDomain",
@@ -92,7 +98,7 @@ IN_ROOMS = {
         "RNNMixer",
         "StackingMixer",
     },
-    "pretrained": {"load_published_experts"},
+    "pretrained": {"fetch_published_experts", "load_published_experts"},
 }
 
 
