@@ -220,7 +220,7 @@ def _embedder(weights) -> "Embedder":
     """Return the network, which a process loads once."""
     if weights in _WEIGHTS:
         return _published_embedder(weights)
-    if not Path(weights).is_file():
+    if not os.path.isfile(weights):
         raise ValueError(
             f"weights={os.fspath(weights)!r} is neither the name of a published network "
             f"({', '.join(map(repr, _WEIGHTS))}) nor a file; give one of these names, or the path "
@@ -233,7 +233,7 @@ def _hash_of(weights) -> str:
     """Return what tells weights from others: their hash, or the path of a file that is gone."""
     if weights in _WEIGHTS:
         return _WEIGHTS[weights].sha256
-    if not Path(weights).is_file():
+    if not os.path.isfile(weights):
         return os.fspath(weights)
     return _hash_of_file(*_identity(weights))
 
@@ -254,7 +254,7 @@ def _published_embedder(name) -> "Embedder":
     return read_embedder(path.read_bytes(), path)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _embedder_of_file(path, size, changed) -> "Embedder":
     from ._mobilenet import read_embedder
 
