@@ -22,6 +22,11 @@ _BLOCK = 2**20
 #: Sample rates in Hz that a file may have; others are damage.
 RATES = range(1_000, 1_000_001)
 
+# What the headers of MPEG 1 and 2, layer 3, encode.
+_MP3_RATES = (44_100, 48_000, 32_000, 2**31)
+_KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+
 # More frames than this mean that libsndfile doesn't know how many there are.
 _UNKNOWN = 2**60
 
@@ -137,7 +142,7 @@ def seconds_of_file(path) -> float | None:
     with contextlib.suppress(Exception):
         import av
 
-        with open(path, "rb") as stream, av.open(stream, options=_NO_OTHER_FILES) as container:
+        with _nameless(path) as stream, av.open(stream, options=_NO_OTHER_FILES) as container:
             return container.duration / av.time_base
     return None
 
@@ -233,16 +238,34 @@ def _feed(path, writer: int) -> None:
             source.seek(size, os.SEEK_CUR)
             head = source.read(10)
         block = head + source.read(2**16)
-        sync = re.search(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]", block, re.DOTALL)
-        block = block[sync.start() :] if sync else block
+        block = block[_first_frame(block) :]
         while block:
             target.write(block)
             block = source.read(2**16)
 
 
+def _first_frame(block: bytes) -> int:
+    """Return where two frames of an mp3 follow each other; 0 if that is nowhere."""
+    for sync in re.finditer(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]", block, re.DOTALL):
+        start = sync.start()
+        version, coding = block[start + 1], block[start + 2]
+        is_1 = version >= 0xFA
+        kilobits = (_KILOBITS_1 if is_1 else _KILOBITS_2)[coding >> 4]
+        rate = _MP3_RATES[coding >> 2 & 3] >> (not is_1) >> (version < 0xF0)
+        length = (144_000 if is_1 else 72_000) * kilobits // rate + (coding >> 1 & 1)
+        if block[start + length : start + length + 2] == sync[0][:2]:
+            return start
+    return 0
+
+
+def _nameless(path):
+    """Open a file so that FFmpeg judges it by its contents, and not by what its name ends with."""
+    return open(os.open(path, os.O_RDONLY), "rb")
+
+
 def _by_ffmpeg(av, path, start, stop) -> Blocks:
     with (
-        open(path, "rb") as stream,
+        _nameless(path) as stream,
         av.open(stream, options=_NO_OTHER_FILES, metadata_errors="ignore") as container,
     ):
         position, resampler = 0, None
