@@ -75,7 +75,7 @@ def public_classes() -> set[type]:
     """Every estimator class that a room exports, found by walking the package."""
     found = set()
     for info in pkgutil.iter_modules(sklearn_genremoe.__path__):
-        if info.name.startswith("_"):
+        if info.name.startswith("_") or info.name == "networks":  # no estimators for users
             continue
         module = importlib.import_module(f"sklearn_genremoe.{info.name}")
         found |= {
