@@ -167,7 +167,7 @@ def test_stacking_chooses_how_much_to_believe_its_weights():
     equal, unequal = (StackingMixer(C=0).fit(probas, y) for probas in (alike, one_knows))
     assert equal.pull_ > 10 * unequal.pull_
     np.testing.assert_allclose(equal.weights(alike).mean(axis=0), 1 / 4, atol=0.05)
-    assert unequal.weights(one_knows)[:, 0].mean() > 0.9
+    assert unequal.weights(one_knows)[:, 0].mean() > 0.7
     assert (unequal.coef_.diagonal(axis1=1, axis2=2) >= 0).all()
     with pytest.warns(ConvergenceWarning, match="max_iter=1"):
         StackingMixer(max_iter=1).fit(one_knows, y)
