@@ -237,6 +237,12 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
     if waveforms.dtype not in (np.float32, np.float64):
         waveforms = waveforms.astype(np.float32 if waveforms.itemsize < 4 else np.float64)
     peak = check_finite(waveforms)
+    if peak > 1e13:
+        raise ValueError(
+            f"Input X contains values of up to {peak:.1e}, too large for spectra in single "
+            "precision; waveforms are floats between -1 and 1: leave damaged clips out, or divide "
+            "by the full scale"
+        )
     if peak > 4 and is_sound and (peak > 8 or np.mean(np.abs(waveforms) > 4) > 1e-3):
         warnings.warn(
             f"X holds samples of up to {peak:.4g}, where full scale is 1. Are they integers of 16 "
