@@ -9,7 +9,7 @@ from sklearn_genremoe.mixture import BaseMixer
 
 
 class EveryMixer(BaseMixer):
-    """Several mixers that learn from the same opinions; the first one answers.
+    """Several mixers that learn from the same predictions; the first one answers.
 
     Parameters
     ----------
@@ -33,21 +33,21 @@ class EveryMixer(BaseMixer):
         self.mixers = mixers
         self.n_jobs = n_jobs
 
-    def _fit(self, opinions, y, clips, sample_weight):
+    def _fit(self, probas, y, clips, sample_weight):
         # The gates, which take longest, come last and should start first.
         results = Parallel(n_jobs=self.n_jobs)(
-            delayed(_timed_fit)(mixer, opinions, y, clips, sample_weight)
+            delayed(_timed_fit)(mixer, probas, y, clips, sample_weight)
             for mixer in reversed(self.mixers.values())
         )
         fitted, seconds = zip(*reversed(results))
         self.fitted_ = dict(zip(self.mixers, fitted))
         self.seconds_ = dict(zip(self.mixers, seconds))
 
-    def _weights(self, opinions, clips):
-        return next(iter(self.fitted_.values())).weights(opinions, clips)
+    def _weights(self, probas, clips):
+        return next(iter(self.fitted_.values())).weights(probas, clips)
 
 
-def _timed_fit(mixer, opinions, y, clips, sample_weight):
+def _timed_fit(mixer, probas, y, clips, sample_weight):
     start = time.perf_counter()
-    fitted = clone(mixer).fit(opinions, y, clips, sample_weight=sample_weight)
+    fitted = clone(mixer).fit(probas, y, clips, sample_weight=sample_weight)
     return fitted, time.perf_counter() - start

@@ -221,15 +221,15 @@ def run(args: argparse.Namespace, seed: int) -> dict[str, np.ndarray]:
     start = time.perf_counter()
     moe.fit(batch[train], y[train])
     seconds = time.perf_counter() - start
-    opinions = moe.expert_predict_proba(batch[test])
+    probas = moe.expert_predict_proba(batch[test])
     clips = batch[test]["original"]
     result = {
         "y": np.searchsorted(moe.classes_, y[test]),
-        "opinions": opinions,
+        "probas": probas,
         "names": np.array([name for name, _ in experts]),
         "mixers": np.array(list(moe.mixer_.fitted_)),
         "proba": np.stack(
-            [mixer.predict_proba(opinions, clips) for mixer in moe.mixer_.fitted_.values()]
+            [mixer.predict_proba(probas, clips) for mixer in moe.mixer_.fitted_.values()]
         ),
         "seconds": np.array([seconds, *moe.mixer_.seconds_.values()]),
     }
@@ -263,7 +263,7 @@ def table(results: list[dict[str, np.ndarray]]) -> str:
     y = results[0]["y"]
     rows = {
         **{
-            str(name): [r["opinions"][:, m] for r in results]
+            str(name): [r["probas"][:, m] for r in results]
             for m, name in enumerate(results[0]["names"])
         },
         **{
@@ -274,7 +274,7 @@ def table(results: list[dict[str, np.ndarray]]) -> str:
     right = {
         name: np.array([p.argmax(axis=1) == y for p in probas]) for name, probas in rows.items()
     }
-    oracle = np.array([(r["opinions"].argmax(axis=2) == y[:, None]).any(axis=1) for r in results])
+    oracle = np.array([(r["probas"].argmax(axis=2) == y[:, None]).any(axis=1) for r in results])
     lines = [f"{'':24}accuracy ± 95 %   dev.  log-loss  calib.   - MoEB ± s.e.   seeds"]
     for name, probas in rows.items():
         accuracies = right[name].mean(axis=1)

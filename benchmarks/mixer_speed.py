@@ -95,12 +95,12 @@ def main() -> None:
 
     clips = torch.randn(BATCH_SIZE, N_BINS, N_FRAMES)
     given = torch.rand(BATCH_SIZE, N_EXPERTS)
-    opinions = np.stack([given.numpy(), 1 - given.numpy()], axis=2)
+    probas = np.stack([given.numpy(), 1 - given.numpy()], axis=2)
     mixer = RNNMixer(max_epochs=1, device="cpu", random_state=0)
-    mixer.fit(opinions, np.zeros(BATCH_SIZE, dtype=int), clips.numpy())
+    mixer.fit(probas, np.zeros(BATCH_SIZE, dtype=int), clips.numpy())
     ours = mixer.net_.module_
     plain = PlainGate(ours)
-    difference = np.abs(mixer.weights(opinions, clips.numpy()) - plain_weights(plain, clips)).max()
+    difference = np.abs(mixer.weights(probas, clips.numpy()) - plain_weights(plain, clips)).max()
     print(
         f"recurrent gate, {BATCH_SIZE} clips of {N_BINS} x {N_FRAMES}, {torch.get_num_threads()} "
         "thread(s)"
@@ -111,7 +111,7 @@ def main() -> None:
         "training step": [training_step(net, clips, given) for net in (plain, ours)],
         "prediction": [
             lambda: plain_weights(plain, clips),
-            lambda: mixer.weights(opinions, clips.numpy()),
+            lambda: mixer.weights(probas, clips.numpy()),
         ],
     }
     print(f"\nms per batch, medians of {options.rounds}")

@@ -63,7 +63,7 @@ print(f"{batch}, extracted in {time.perf_counter() - start:.1f} s")
 # Experts and mixture
 # -------------------
 # An expert is a view and a classifier. MoER, the paper's best mixture, lets a recurrent network
-# look at the clip and weigh the experts; it learns from their opinions on clips that they weren't
+# see the clip and weigh the experts; it learns from their predictions for clips that they weren't
 # trained on. MoEB is their plain average and takes no training, so the same experts serve both.
 #
 # The epochs are the paper's. Its batches of 16 would make three steps of an epoch here, too few
@@ -93,10 +93,10 @@ folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
 for fold, (train, test) in enumerate(folds.split(batch, clips.target, clips.groups)):
     start = time.perf_counter()
     fitted = clone(moer).fit(batch[train], clips.target[train], groups=clips.groups[train])
-    opinions = fitted.expert_predict_proba(batch[test])
+    expert_proba = fitted.expert_predict_proba(batch[test])
     probabilities = [
-        *opinions.swapaxes(0, 1),
-        BalancedMixer().predict_proba(opinions),
+        *expert_proba.swapaxes(0, 1),
+        BalancedMixer().predict_proba(expert_proba),
         fitted.predict_proba(batch[test]),
     ]
     for model, proba in enumerate(probabilities):
@@ -134,12 +134,12 @@ print("the mixture weights are drawn in mixture_weights.png")
 # A fitted mixture takes paths just as well. This clip was in the test data of the last fold.
 
 path = clips.data[test[0]]
-[opinions] = fitted.expert_predict_proba([path])
+[expert_proba] = fitted.expert_predict_proba([path])
 [weight] = fitted.mixture_weights([path])
 [proba] = fitted.predict_proba([path])
 print("/".join(Path(path).parts[-2:]))
 print(f"{'':<14}{'weight':>6}  " + "".join(f"{genre:>12}" for genre in fitted.classes_))
-for name, share, row in zip(names, weight, opinions):
+for name, share, row in zip(names, weight, expert_proba):
     print(f"{name:<14}{share:6.2f}  " + "".join(f"{value:12.2f}" for value in row))
 print(f"{'MoER':<14}{'':6}  " + "".join(f"{value:12.2f}" for value in proba))
 print(f"\npredicted: {fitted.predict([path])[0]}, in truth: {clips.target[test[0]]}")

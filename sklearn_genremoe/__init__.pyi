@@ -10,7 +10,7 @@ from .domains import (
     ModulationSpectrogram,
     PercussiveSpectrogram,
 )
-from .experts import CNNClassifier, default_experts, paper_experts
+from .experts import CNNClassifier, default_experts, paper_experts, pretrained_experts
 from .mixture import (
     BalancedMixer,
     CNNMixer,
@@ -46,4 +46,5 @@ __all__ = [
     "mixture",
     "paper_experts",
     "pretrained",
+    "pretrained_experts",
 ]

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pooch
-import requests
 
 #: Environment variable that names another folder for what is downloaded.
 DATA_VARIABLE = "SKLEARN_GENREMOE_DATA"
@@ -50,6 +49,8 @@ def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=Tr
     OSError
         If the file that arrived has another hash, or the folder can't be written to.
     """
+    import requests  # here, since it changes the filters of warnings wherever it is imported
+
     folder = data_folder(folder)
     path = folder / filename
     by_hand = (
@@ -96,8 +97,10 @@ def _has_hash(path: Path, known_hash: str) -> bool:
     return path.is_file() and pooch.file_hash(path, algorithm or "sha256") == digest
 
 
-def _reason(error: requests.RequestException) -> str:
-    """Say in words what stopped a download."""
+def _reason(error) -> str:
+    """Say in words what stopped a download, by the exception of requests."""
+    import requests
+
     if error.response is not None:
         return f"the server answers {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.ConnectionError | requests.Timeout):

@@ -3,8 +3,10 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +24,17 @@ _FEW_SAMPLES = 32
 _CHUNK_BYTES = 1 << 24
 
 
-class Clips(NamedTuple):
-    """Clips after validation: either `paths` or `waveforms` is set, the other is None."""
+@dataclass(frozen=True)
+class Clips:
+    """Clips that were validated where they came in: either paths or waveforms, the other None.
+
+    They are handed down as they are, and nobody asks again what they hold.
+    """
 
     paths: list[str] | None
     waveforms: np.ndarray | None
 
-    @property
-    def n_clips(self) -> int:
-        """Number of clips."""
+    def __len__(self) -> int:
         return len(self.paths if self.paths is not None else self.waveforms)  # type: ignore
 
     @property
@@ -41,6 +45,12 @@ class Clips(NamedTuple):
     def item(self, i: int):
         """Return clip i: a path, or a waveform of shape (n_samples,)."""
         return self.paths[i] if self.paths is not None else self.waveforms[i]  # type: ignore
+
+    def take(self, rows: NDArray[np.intp]) -> "Clips":
+        """Return some of the clips."""
+        if self.paths is not None:
+            return Clips([self.paths[row] for row in rows], None)
+        return Clips(None, self.waveforms[rows])  # type: ignore[index]
 
 
 def kind_of_clips(X) -> str:
@@ -144,7 +154,7 @@ def _holds_paths(row: np.ndarray) -> bool:
     return row.dtype.kind in "UTO" and any(map(_is_path, row.flat))
 
 
-def check_clips(estimator, X, *, path_samples: int, reset: bool) -> Clips:
+def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | None = None) -> Clips:
     """Validate paths or waveforms for an estimator, setting or checking `n_features_in_`.
 
     Parameters
@@ -157,14 +167,17 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool) -> Clips:
         Samples per clip that the estimator reads from a file: the number of features of a path.
     reset : bool
         Whether to set `n_features_in_` (in fit) or to check it (elsewhere, if it was set).
+    kind : str, default=None
+        What `kind_of_clips` has said about X; None asks.
 
     Returns
     -------
     clips : Clips
         The paths as str, or the waveforms as a float32 or float64 array.
     """
-    X = without_torch(X)
-    kind = kind_of_clips(X)
+    if kind is None:
+        X = without_torch(X)
+        kind = kind_of_clips(X)
     if kind == "spectrograms":
         raise ValueError(
             f"X has {np.ndim(X)} dimensions; {type(estimator).__name__} expects paths (a 1-D "
@@ -320,19 +333,44 @@ def some_rows(rows: list[int]) -> str:
     return ", ".join(str(row) for row in rows[:10]) + (", ..." if len(rows) > 10 else "")
 
 
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Put the attributes of an estimator back if a fit is refused: the model of before stays."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+@contextmanager
+def unfitted_on_error(estimator: Any) -> Iterator[None]:
+    """Take back all that fitting has set if it fails or is interrupted on its way."""
+    forget_fit(estimator)
+    try:
+        yield
+    except BaseException:
+        forget_fit(estimator)
+        raise
+
+
+def forget_fit(estimator: Any) -> None:
+    """Delete all that fitting sets, but for what validation has found out about `X`."""
+    kept = ("n_features_in_", "feature_names_in_")
+    for name in [name for name in vars(estimator) if name.endswith("_") and name not in kept]:
+        delattr(estimator, name)
+
+
 def check_targets(X: Any, y: Any) -> NDArray[Any]:
     """Return labels, one for each clip, as a 1-D array; raise if some are missing or no labels."""
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
     y = column_or_1d(y, warn=True)
     check_consistent_length(X, y)
+    _require_no_missing(y, "y", "find out their genres")
     if y.dtype == object:
-        missing = [row for row, label in enumerate(y) if _is_missing(label)]
-        if missing:
-            raise ValueError(
-                f"Input y contains None or NaN for {len(missing)} of {len(y)} clips (rows "
-                f"{some_rows(missing)}). Leave these clips out, or find out their genres."
-            )
         kinds = sorted({type(label).__name__ for label in y if not isinstance(label, str)})
         if kinds:
             raise ValueError(
@@ -356,42 +394,21 @@ def check_classes(y: NDArray[Any]) -> NDArray[Any]:
     return classes
 
 
-def _is_missing(label: Any) -> bool:
-    try:
-        return label is None or bool(label != label)
-    except TypeError:  # pandas.NA
-        return True
-
-
-def check_labels(
-    X: NDArray[Any], y: Any, sample_weight: Any
-) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return labels and weights, one for each clip.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_clips, ...)
-        The clips.
-    y : array-like of shape (n_clips,)
-        Their labels.
-    sample_weight : array-like of shape (n_clips,) or None
-        Their weights; None stands for ones.
-
-    Returns
-    -------
-    y : ndarray of shape (n_clips,)
-        Labels.
-    weight : ndarray of shape (n_clips,)
-        Weights, not negative and not all zero.
-    """
-    y = check_targets(X, y)
+def check_weight(X: Any, sample_weight: Any) -> NDArray[np.float64]:
+    """Return one weight per clip, not negative and not all zero; None stands for ones."""
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not weight.any():
         raise ValueError("All entries of sample_weight are zero: no clip is left to fit.")
-    return y, weight
+    return weight
 
 
-def check_group_count(groups: Any, n_clips: int) -> NDArray[Any]:
+def check_labels(X: Any, y: Any, sample_weight: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return labels and weights, one for each clip."""
+    y = check_targets(X, y)
+    return y, check_weight(X, sample_weight)
+
+
+def check_groups(groups: Any, n_clips: int) -> NDArray[Any]:
     """Return groups as a 1-D array; raise unless there is one for each clip."""
     groups = column_or_1d(groups)
     if len(groups) != n_clips:
@@ -399,27 +416,23 @@ def check_group_count(groups: Any, n_clips: int) -> NDArray[Any]:
             f"groups has {len(groups)} entries for {n_clips} clips; expected one for each clip, "
             "for example its track, album or artist."
         )
+    _require_no_missing(groups, "groups", "give each a group of its own")
+    if groups.dtype == object and len({type(group) for group in groups}) > 1:
+        groups = groups.astype(str)  # numbers beside names have no order
     return groups
 
 
-def check_groups(groups: Any, position: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return a number for the group of each distinct clip.
+def _require_no_missing(values: NDArray[Any], name: str, otherwise: str) -> None:
+    missing = [row for row, value in enumerate(values) if _is_missing(value)]
+    if missing:
+        raise ValueError(
+            f"Input {name} contains None or NaN for {len(missing)} of {len(values)} clips (rows "
+            f"{some_rows(missing)}). Leave these clips out, or {otherwise}."
+        )
 
-    Parameters
-    ----------
-    groups : array-like of shape (n_clips,)
-        Groups of the clips as they came.
-    position : ndarray of int, shape (n_clips,)
-        For each of them its place among the distinct clips, or -1.
 
-    Returns
-    -------
-    codes : ndarray of int, shape (n_distinct,)
-        Groups; a clip that came in several of them belongs to the first in sorting order.
-    """
-    groups = check_group_count(groups, len(position))
-    _, codes = np.unique(groups, return_inverse=True)
-    kept = position >= 0
-    first = np.full(position.max() + 1, len(groups), dtype=np.intp)
-    np.minimum.at(first, position[kept], codes[kept])
-    return first
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas.NA
+        return True

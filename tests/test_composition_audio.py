@@ -271,7 +271,7 @@ def test_their_classifiers_as_experts(clips: Clips) -> None:
         lambda clf: StackingClassifier([("ours", clf), ("theirs", theirs())], cv=2),
         lambda clf: make_pipeline(clf, LogisticRegression()),
     ],
-    ids=["calibrated", "voting", "stacking", "opinions as features"],
+    ids=["calibrated", "voting", "stacking", "probas as features"],
 )
 def test_ours_inside_theirs(clips: Clips, wrap: Any) -> None:
     clf = wrap(mixture()).fit(clips.waveforms, clips.y)

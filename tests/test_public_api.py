@@ -32,6 +32,7 @@ ROOMS = {
 }
 
 TOP_LEVEL = {
+    "AudioSetEmbedding",
     "AudioLoader",
     "BalancedMixer",
     "CNNClassifier",
@@ -48,12 +49,20 @@ TOP_LEVEL = {
     "StackingMixer",
     "default_experts",
     "paper_experts",
+    "pretrained_experts",
 }
 SUBMODULES = {"audio", "datasets", "domains", "experts", "inspection", "mixture", "pretrained"}
 IN_ROOMS = {
     "audio": {"AudioLoader", "BadClipError", "BadClipWarning", "decode_audio", "fix_length"},
-    "datasets": {"load_audio_folder", "load_mini_genres", "make_genre_clips"},
+    "datasets": {
+        "fetch_fma",
+        "fetch_gtzan",
+        "load_audio_folder",
+        "load_mini_genres",
+        "make_genre_clips",
+    },
     "domains": {
+        "AudioSetEmbedding",
         "BaseDomain",
         "ClipAnalysis",
         "DomainBatch",
@@ -72,6 +81,7 @@ IN_ROOMS = {
         "TimeMask",
         "default_experts",
         "paper_experts",
+        "pretrained_experts",
     },
     "inspection": {
         "DomainDisplay",
@@ -88,7 +98,7 @@ IN_ROOMS = {
         "RNNMixer",
         "StackingMixer",
     },
-    "pretrained": {"load_published_experts"},
+    "pretrained": {"fetch_published_experts", "load_published_experts"},
 }
 
 

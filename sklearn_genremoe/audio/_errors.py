@@ -48,11 +48,15 @@ class BadClipWarning(UserWarning):
     ----------
     bad_clips : mapping of int to str
         Row numbers of the bad clips, and what is wrong with each.
+    fate : str, default="whose rows are NaN; leave these rows out before fitting"
+        What became of them.
 
     Attributes
     ----------
     bad_clips : dict of int to str
         The bad clips as given.
+    fate : str
+        Their fate as given.
 
     Examples
     --------
@@ -61,19 +65,18 @@ class BadClipWarning(UserWarning):
     row 3: a.wav: the file is empty
     """
 
-    def __init__(self, bad_clips: Mapping[int, str]):
-        super().__init__(bad_clips)
+    def __init__(
+        self,
+        bad_clips: Mapping[int, str],
+        fate: str = "whose rows are NaN; leave these rows out before fitting",
+    ):
+        super().__init__(bad_clips, fate)
         self.bad_clips = dict(bad_clips)
+        self.fate = fate
 
     def __str__(self) -> str:
         lines = [f"row {row}: {reason}" for row, reason in self.bad_clips.items()]
-        return "\n".join(
-            [
-                f"{len(lines)} bad clip(s), whose rows are NaN; leave these rows out before "
-                "fitting:",
-                *lines,
-            ]
-        )
+        return "\n".join([f"{len(lines)} bad clip(s), {self.fate}:", *lines])
 
 
 def warn_of_long_files(seconds: Sequence[float], end: float) -> None:

@@ -152,7 +152,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _load(self, clips):
         if clips.paths is None:
             return clips.waveforms
-        waveforms = np.empty((clips.n_clips, self._n_samples), dtype=np.float32)
+        waveforms = np.empty((len(clips), self._n_samples), dtype=np.float32)
         load = partial(
             _load,
             part=Part(self.sample_rate, self.offset, self.duration),
@@ -163,7 +163,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         bad: dict[int, str] = {}
         seconds = []
         for row, clip in enumerate(
-            tqdm(loaded, total=clips.n_clips, unit="clip", disable=not self.verbose)
+            tqdm(loaded, total=len(clips), unit="clip", disable=not self.verbose)
         ):
             if isinstance(clip, BadClipError):
                 if self.on_error == "raise":

@@ -304,8 +304,8 @@ class DomainBatch:
         held = ", ".join(f"{entry} = {self.domains.get(entry, 'unknown')}" for entry in self.names)
         raise ValueError(
             f"the DomainBatch does not hold {domain}; it holds {held}. Extract it with a "
-            "DomainUnion that includes this domain with the same parameters, or pass paths or "
-            "waveforms"
+            "DomainUnion that includes this domain with the same parameters (for the experts "
+            "of a mixture clf: clf.extract(X)), or pass paths or waveforms"
         )
 
     def __array__(self, dtype=None, copy=None):

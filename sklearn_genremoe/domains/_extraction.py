@@ -185,13 +185,13 @@ def _compute_all(clips, domains, run, dtype):
     """Compute every clip, into memory."""
     arrays: dict[str, np.ndarray] = {}
     bad: dict[int, str] = {}
-    for row, result in enumerate(run([(clips.item(i), domains) for i in range(clips.n_clips)])):
+    for row, result in enumerate(run([(clips.item(i), domains) for i in range(len(clips))])):
         if isinstance(result, BadClipError):
             bad[row] = str(result)
             continue
         for name, features in result.items():
             if name not in arrays:
-                arrays[name] = np.empty((clips.n_clips, *features.shape), dtype)
+                arrays[name] = np.empty((len(clips), *features.shape), dtype)
             if features.shape != arrays[name].shape[1:]:
                 raise ValueError(
                     f"{type(domains[name]).__name__}.features returned the shape {features.shape} "
@@ -200,7 +200,7 @@ def _compute_all(clips, domains, run, dtype):
                 )
             arrays[name][row] = features
     for name in domains.keys() - arrays.keys():  # there are bad clips only
-        arrays[name] = np.empty((clips.n_clips, *_shape(clips, domains[name])), dtype)
+        arrays[name] = np.empty((len(clips), *_shape(clips, domains[name])), dtype)
     for array in arrays.values():
         array[list(bad)] = np.nan
     return arrays, bad
@@ -208,7 +208,7 @@ def _compute_all(clips, domains, run, dtype):
 
 def _compute_missing(clips, domains, stores, run):
     """Compute what the stores lack, and map the stores."""
-    keys = [clip_key(clips.item(i)) for i in range(clips.n_clips)]
+    keys = [clip_key(clips.item(i)) for i in range(len(clips))]
     rows = {name: store.find(keys) for name, store in stores.items()}
     # One task per clip that lacks something, even where the clip comes several times.
     places: dict[str, list[int]] = {}

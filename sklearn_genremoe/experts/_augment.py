@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 import torch
@@ -204,13 +202,6 @@ class RandomCrop:
         return torch.stack(
             [clip[:, start : start + self.n_frames] for clip, start in zip(clips, starts)]
         )
-
-
-def as_sequence(augment: Any) -> list[Any]:
-    """Return what `augment` of an expert may be, None, a callable or several, as a list."""
-    if augment is None:
-        return []
-    return list(augment) if isinstance(augment, Sequence) else [augment]
 
 
 def _random_stretches(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any, cast
 
 import numpy as np
@@ -11,23 +11,45 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
 
-from .._validation import check_classes, check_groups, check_labels
+from .._memmap import release_pages
+from .._sklearn_compat import Interval, StrOptions
+from .._validation import (
+    check_classes,
+    check_finite,
+    check_groups,
+    check_labels,
+    kind_of_clips,
+    unchanged_on_error,
+    without_torch,
+)
+from ..domains import DomainBatch
 from ..networks import (
+    ADAM_EPS,
     K2C2,
     ClipDataset,
     GenreNet,
+    InverseTimeDecay,
+    OneCycle,
+    ProgressBar,
+    ValidationStopping,
+    check_channels,
     merge_duplicates,
+    net_state,
     predict_logits,
+    resolve_device,
+    resolve_pool_sizes,
+    restore_net,
     split_validation,
 )
-from ._augment import Mixup
-from ._checks import check_parameters, check_spectrograms
-from ._recipe import make_net
+from ._augment import Mixup, RandomCrop
+
+# Epochs without improvement that early_stopping=True waits for.
+_PATIENCE = 10
 
 Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor] | Mixup
 
@@ -44,8 +66,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     for update :math:`t = 0, 1, \ldots` A skorch net does the training and stays at hand as
     ``net_``.
 
-    That is the paper's recipe. The parameters from `padding` on are those of another one, for a
-    few hundred clips, which :func:`~sklearn_genremoe.default_experts` puts together.
+    That is the paper's recipe. :func:`~sklearn_genremoe.default_experts` has another one, for a
+    few hundred clips, which begins with ``architecture="statistics_pooling"``.
 
     Training is defined on the *multiset* of clips. The order of the clips in `X` doesn't matter,
     a clip that is there twice counts as one with weight two, and one with weight zero as absent.
@@ -57,9 +79,23 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     pool_sizes : "auto" or sequence of (int, int), default="auto"
         Pooling over bins and frames in each block. "auto" gives the paper's pools for the
         paper's three shapes (96 x 1292, 96 x 646, 60 x 1292) and a reduction of any other shape
-        to one value per filter.
+        to one value per filter. For statistics over time, "auto" halves the frames in each
+        block, and no block pools over frames that would leave a single one.
+    architecture : {"k2c2", "statistics_pooling"}, default="k2c2"
+        The paper's network, or one for few clips: bins are shifted and scaled to mean 0 and
+        deviation 1 over the training clips; convolutions are padded; blocks pool before they
+        normalise, so that what ELU sees has mean zero, with running statistics that settle ten
+        times faster; the dense layer sees mean, maximum and deviation over time of each filter.
+    center_bins : bool, default=False
+        Whether to take the mean over time off each bin of a clip (spectral mean subtraction),
+        and with it the colour of the recording.
+    crop_frames : int or None, default=None
+        Train on random stretches of that many frames, drawn anew in every epoch, and average the
+        probabilities of windows of that length, overlapping by half, in prediction. None, or
+        more than there are, takes whole clips.
     dropout : float, default=0.0
-        Share of the inputs of the dense layer that is set to zero in training, in [0, 1).
+        Share of the inputs of the dense layer that is set to zero in training, in [0, 1), to the
+        next 1/256.
     max_epochs : int, default=50
         Passes over the clips.
     batch_size : int, default=16
@@ -68,56 +104,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         Learning rate of the first update.
     lr_decay : float, default=1e-2
         Decay per update.
-    augment : callable, sequence of callable or None, default=None
-        Applied to each training batch, one after the other:
-        :class:`~sklearn_genremoe.experts.TimeMask`,
-        :class:`~sklearn_genremoe.experts.FrequencyMask`,
-        :class:`~sklearn_genremoe.experts.Mixup`, or a function of your own,
-        ``augment(clips, rng)``, which takes a float32 tensor of shape (n_clips, n_bins,
-        n_frames) and a :class:`numpy.random.Generator` and returns a tensor of the same shape.
-    validation_fraction : float or None, default=None
-        Share of the clips, between 0 and 1, that is held out to watch the loss on: stratified by
-        class, and by whole groups where `fit` is given `groups`. None trains on everything.
-    early_stopping : bool or int, default=False
-        Whether to stop when the loss on the held-out clips has not improved for 10 epochs, or
-        for the given number of epochs, and to keep the network of the best epoch. Needs
-        `validation_fraction`.
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the loss. "balanced" gives every class the same total weight.
-    device : str, default="auto"
-        Where to train: "auto" takes CUDA, then MPS, then the CPU; or a torch device. On a GPU of
-        the Ampere generation or later the network trains in mixed precision, and the clips stay
-        on the GPU if they take less than half of its free memory.
-    callbacks : list of skorch.callbacks.Callback or None, default=None
-        Passed on to the net, after its own.
-    warm_start : bool, default=False
-        Whether `fit` goes on with the network of the last fit, for another `max_epochs`. The
-        other parameters of the network and of the training stay those of the first fit.
-    random_state : int, RandomState instance or None, default=None
-        Determines the initial network, the order of the clips, dropout, augmentation and the
-        held-out clips. The same value gives the same network, in other processes too.
-    verbose : int, default=0
-        Above zero, show a progress bar.
-    padding : {"valid", "same"}, default="valid"
-        Padding of the convolutions: none, or zeros so that they keep the size.
-    pooling : {"flatten", "statistics"}, default="flatten"
-        What of the last block the dense layer sees: all of it, or mean, maximum and deviation
-        over time of each filter.
-    norm_momentum : float, default=0.01
-        Weight of the newest batch in the running statistics of batch normalisation, in (0, 1].
-        The paper's value needs some hundred updates to settle.
-    pool_before_norm : bool, default=False
-        Whether each block pools before it normalises, so that what ELU sees has mean zero. The
-        maximum of normalised values lies mostly above, where ELU changes nothing.
-    scale_bins : bool, default=False
-        Whether to shift and scale each bin to mean 0 and deviation 1 over the training clips.
-    center_bins : bool, default=False
-        Whether to take the mean over time off each bin of a clip, and with it the colour of the
-        recording.
-    crop_frames : int or None, default=None
-        Train on random stretches of that many frames, drawn anew in every epoch, and average the
-        probabilities of windows of that length, overlapping by half, in prediction. None, or
-        more than there are, takes whole clips.
     schedule : {"inverse_time", "one_cycle"}, default="inverse_time"
         Learning rate over the updates: as above, or up to `lr` and down to nothing once per
         fit [2]_, and `lr_decay` is not used.
@@ -126,6 +112,37 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         rate.
     label_smoothing : float, default=0.0
         Share of the target that is spread over all classes, in [0, 1).
+    augment : callable, sequence of callable or None, default=None
+        Applied to each training batch, one after the other:
+        :class:`~sklearn_genremoe.experts.TimeMask`,
+        :class:`~sklearn_genremoe.experts.FrequencyMask`,
+        :class:`~sklearn_genremoe.experts.Mixup`, or a function of your own,
+        ``augment(clips, rng)``, which takes a float32 tensor of shape (n_clips, n_bins,
+        n_frames) and a :class:`numpy.random.Generator` and returns a tensor of the same shape.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss. "balanced" gives every class the same total weight.
+    validation_fraction : float or None, default=None
+        Share of the clips, between 0 and 1, that is held out to watch the loss on: stratified by
+        class, and by whole groups where `fit` is given `groups`. None trains on everything.
+    early_stopping : bool or int, default=False
+        Whether to stop when the loss on the held-out clips has not improved for 10 epochs, or
+        for the given number of epochs, and to keep the network of the best epoch. Needs
+        `validation_fraction`.
+    callbacks : list of skorch.callbacks.Callback or None, default=None
+        Passed on to the net, after its own.
+    warm_start : bool, default=False
+        Whether `fit` goes on with the network of the last fit, for another `max_epochs`, trained
+        as the parameters say now. Those that make the network itself can't change.
+    device : str, default="auto"
+        Where to train: "auto" takes CUDA, then MPS, then the CPU; or a torch device. On a GPU of
+        the Ampere generation or later the network trains in mixed precision, and the clips stay
+        on the GPU if they take less than half of its free memory. A model that was saved on a
+        GPU loads on the CPU where there is none.
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial network, the order of the clips, dropout, augmentation and the
+        held-out clips. The same value gives the same network, in other processes too.
+    verbose : int, default=0
+        Above zero, `fit` shows a progress bar.
 
     Attributes
     ----------
@@ -179,62 +196,79 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     # groups come without a request, as for scikit-learn's own group splitters.
     __metadata_request__fit = {"groups": True}
 
+    _parameter_constraints = {
+        "channels": ["array-like"],
+        "pool_sizes": [StrOptions({"auto"}), "array-like"],
+        "architecture": [StrOptions({"k2c2", "statistics_pooling"})],
+        "center_bins": ["boolean"],
+        "crop_frames": [Interval(Integral, 1, None, closed="left"), None],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_decay": [Interval(Real, 0, None, closed="left")],
+        "schedule": [StrOptions({"inverse_time", "one_cycle"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "augment": [callable, Mixup, list, tuple, None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "early_stopping": ["boolean", Interval(Integral, 0, None, closed="left")],
+        "callbacks": [list, tuple, None],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
     def __init__(
         self,
         channels: Sequence[int] = (64, 128, 128, 192, 256),
         pool_sizes: str | Sequence[tuple[int, int]] = "auto",
+        *,
+        architecture: str = "k2c2",
+        center_bins: bool = False,
+        crop_frames: int | None = None,
         dropout: float = 0.0,
         max_epochs: int = 50,
         batch_size: int = 16,
         lr: float = 5e-3,
         lr_decay: float = 1e-2,
-        augment: Augmentation | Sequence[Augmentation] | None = None,
-        validation_fraction: float | None = None,
-        early_stopping: bool | int = False,
-        class_weight: Mapping[Any, float] | str | None = None,
-        device: str = "auto",
-        callbacks: Sequence[Callback] | None = None,
-        warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-        *,
-        padding: str = "valid",
-        pooling: str = "flatten",
-        norm_momentum: float = 0.01,
-        pool_before_norm: bool = False,
-        scale_bins: bool = False,
-        center_bins: bool = False,
-        crop_frames: int | None = None,
         schedule: str = "inverse_time",
         weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
+        augment: Augmentation | Sequence[Augmentation] | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
+        validation_fraction: float | None = None,
+        early_stopping: bool | int = False,
+        callbacks: Sequence[Callback] | None = None,
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ) -> None:
         self.channels = channels
         self.pool_sizes = pool_sizes
+        self.architecture = architecture
+        self.center_bins = center_bins
+        self.crop_frames = crop_frames
         self.dropout = dropout
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
         self.lr_decay = lr_decay
-        self.augment = augment
-        self.validation_fraction = validation_fraction
-        self.early_stopping = early_stopping
-        self.class_weight = class_weight
-        self.device = device
-        self.callbacks = callbacks
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.padding = padding
-        self.pooling = pooling
-        self.norm_momentum = norm_momentum
-        self.pool_before_norm = pool_before_norm
-        self.scale_bins = scale_bins
-        self.center_bins = center_bins
-        self.crop_frames = crop_frames
         self.schedule = schedule
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
+        self.augment = augment
+        self.class_weight = class_weight
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -280,29 +314,30 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         KeyboardInterrupt
             If the user interrupts; the classifier is unfitted then.
         """
-        previous = (self.net_, self.classes_) if self.warm_start and self._fitted else None
-        with self._unfitted_on_error():
-            check_parameters(self)
-            clips = check_spectrograms(self, X, self.input_shape_ if previous else None)
+        with unchanged_on_error(self):
+            before = self.classes_ if self.warm_start and self._fitted else None
+            self._check_params(watch=self.validation_fraction is not None)
+            clips = self._check_clips(X, reset=before is None)
             y, weight = check_labels(clips, y, sample_weight)
-            self.classes_ = check_classes(y[weight > 0])
-            if previous and not np.array_equal(previous[1], self.classes_):
+            classes = check_classes(y[weight > 0])
+            if before is not None and not np.array_equal(before, classes):
                 raise ValueError(
-                    f"warm_start goes on with a network for the classes {previous[1].tolist()}, "
-                    f"but y has {self.classes_.tolist()}. Set warm_start=False to start anew."
+                    f"warm_start goes on with a network for the classes {before.tolist()}, but y "
+                    f"has {classes.tolist()}. Set warm_start=False to start anew."
                 )
-            self.input_shape_ = clips.shape[1:]
+            self.classes_, self.input_shape_ = classes, clips.shape[1:]
             dataset, position = self._distinct(clips, y, weight)
-            net = previous[0] if previous else make_net(self, len(self.classes_))
+            net = self._new_net() if before is None else self._continued()
             validation = None
             if self.validation_fraction is not None:
-                codes = None if groups is None else check_groups(groups, position)
+                codes = None if groups is None else _group_codes(groups, position)
                 learn, watch = split_validation(
-                    dataset.y, self.validation_fraction, codes, net.seed
+                    dataset.y, self.validation_fraction, codes, net.seed, classes
                 )
                 dataset, validation = dataset.take(learn), dataset.take(watch)
-            self._train(net, dataset, self.max_epochs, validation)
-        return self
+            if self.verbose:
+                net.callbacks_.append(("progress_bar", ProgressBar()))
+        return self._train(net, dataset, self.max_epochs, validation)
 
     def partial_fit(
         self,
@@ -342,20 +377,19 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"classes={known.tolist()} differ from those of before, {self.classes_.tolist()}."
             )
-        check_parameters(self)
-        clips = check_spectrograms(self, X, None if first else self.input_shape_)
-        y, weight = check_labels(clips, y, sample_weight)
-        unknown = np.setdiff1d(y, known)
-        if len(unknown):
-            raise ValueError(
-                f"y has the labels {unknown.tolist()}, but classes are {known.tolist()}."
-            )
-        with self._unfitted_on_error():
+        with unchanged_on_error(self):
+            self._check_params(watch=False)
+            clips = self._check_clips(X, reset=first)
+            y, weight = check_labels(clips, y, sample_weight)
+            unknown = np.setdiff1d(y, known)
+            if len(unknown):
+                raise ValueError(
+                    f"y has the labels {unknown.tolist()}, but classes are {known.tolist()}."
+                )
             self.classes_, self.input_shape_ = known, clips.shape[1:]
             dataset, _ = self._distinct(clips, y, weight)
-            net = make_net(self, len(known)) if first else self.net_
-            self._train(net, dataset, 1)
-        return self
+            net = self._new_net() if first else self._continued()
+        return self._train(net, dataset, 1)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -405,7 +439,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self)
-        clips = check_spectrograms(self, X, self.input_shape_)
+        clips = self._check_clips(X, reset=False)
         logits = predict_logits(self.net_.module_, clips, torch.device(self.net_.device))
         return logits.astype(np.float64)
 
@@ -413,15 +447,176 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     def _fitted(self) -> bool:
         return hasattr(self, "net_")
 
-    @contextmanager
-    def _unfitted_on_error(self) -> Iterator[None]:
-        """Take back all that fitting has set if it doesn't come to its end."""
-        try:
-            yield
-        except BaseException:
-            for name in [name for name in vars(self) if name.endswith("_")]:
-                delattr(self, name)
-            raise
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if self._fitted:
+            state["net_"] = net_state(self.net_)
+            del state["history_"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        net = state.get("net_")
+        super().__setstate__({name: value for name, value in state.items() if name != "net_"})
+        if net is not None:
+            self.net_ = restore_net(self._net(net["module"]), net)
+            self.history_ = self.net_.history
+
+    def _check_params(self, watch: bool) -> None:
+        """Raise a ValueError if a parameter is wrong; `watch` says whether clips are held out."""
+        self._validate_params()
+        check_channels(self.channels)
+        for augmentation in self._augmentations():
+            if not callable(augmentation) and not isinstance(augmentation, Mixup):
+                raise ValueError(
+                    f"augment holds {augmentation!r}, which is neither a function of clips and a "
+                    "random generator nor a Mixup."
+                )
+        if isinstance(self.class_weight, dict):
+            for label, factor in self.class_weight.items():
+                if not isinstance(factor, Real) or not 0 <= float(factor) < np.inf:
+                    raise ValueError(
+                        f"class_weight[{label!r}]={factor!r} has to be a number, zero or above."
+                    )
+        if self.early_stopping and self.validation_fraction is None:
+            raise ValueError(
+                "early_stopping watches the loss on held-out clips: set validation_fraction, for "
+                "example to 0.1."
+            )
+        for entry in self.callbacks or ():
+            callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
+            if not hasattr(callback, "on_train_begin"):
+                raise ValueError(
+                    f"callbacks={self.callbacks!r} is not accepted; expected a list of skorch "
+                    "callbacks or of pairs (name, callback)."
+                )
+            monitor = getattr(callback, "monitor", None)
+            if not watch and isinstance(monitor, str) and monitor.startswith("valid_"):
+                raise ValueError(
+                    f"callbacks hold {type(callback).__name__}, which watches {monitor!r}, but no "
+                    "clips are held out: use fit with validation_fraction, for example 0.1, or "
+                    "watch 'train_loss'."
+                )
+        resolve_device(self.device)
+
+    def _augmentations(self) -> list[Any]:
+        if isinstance(self.augment, (list, tuple)):
+            return list(self.augment)
+        return [] if self.augment is None else [self.augment]
+
+    def _check_clips(self, X: Any, reset: bool) -> NDArray[Any]:
+        """Return finite spectrograms (n_clips, n_bins, n_frames), not copied if they are some."""
+        name = type(self).__name__
+        if isinstance(X, DomainBatch):
+            if len(X.names) != 1:
+                raise ValueError(
+                    f"The DomainBatch holds {len(X.names)} domains ({', '.join(X.names)}), but "
+                    f"{name} takes one: pass batch[{X.names[0]!r}] or another."
+                )
+            X = X[X.names[0]]
+        X = without_torch(X)
+        is_numeric = isinstance(X, np.ndarray) and X.dtype.kind in "biuf"
+        if not is_numeric and kind_of_clips(X) == "paths":
+            raise ValueError(
+                f"X holds paths, but {name} starts from spectrograms: put a domain before it, for "
+                f"example make_pipeline(LogMelSpectrogram(), {name}())."
+            )
+        if not reset and self.input_shape_[1] > 1 and np.shape(X) == self.input_shape_:
+            raise ValueError(
+                f"X has the shape {self.input_shape_} of a single clip, but {name} is expecting "
+                "several: give X[np.newaxis]."
+            )
+        X = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite=False)
+        if X.ndim == 2:
+            X = X[:, :, np.newaxis]
+        if X.ndim != 3:
+            raise ValueError(
+                f"X has {X.ndim} dimensions, {X.shape}, but {name} is expecting spectrograms of "
+                "shape (n_clips, n_bins, n_frames), or (n_clips, n_features)."
+            )
+        if 0 in X.shape:
+            raise ValueError(
+                f"X has the shape {X.shape}, but {name} needs at least one bin and frame."
+            )
+        if not reset and X.shape[2] != self.input_shape_[1]:
+            raise ValueError(
+                f"X has {X.shape[2]} frames, but {name} is expecting {self.input_shape_[1]} "
+                "frames as input."
+            )
+        check_finite(X, release_pages)
+        return X
+
+    def _module(self) -> dict[str, Any]:
+        """Return the arguments of the network, whose pools are resolved."""
+        n_bins, n_frames = self.input_shape_
+        shape = (n_bins, min(n_frames, self.crop_frames or n_frames))
+        channels = tuple(int(count) for count in self.channels)
+        return {
+            "n_classes": len(self.classes_),
+            "input_shape": shape,
+            "channels": channels,
+            "pool_sizes": resolve_pool_sizes(
+                shape, len(channels), self.pool_sizes, self.architecture
+            ),
+            "dropout": self.dropout,
+            "architecture": self.architecture,
+            "center_bins": self.center_bins,
+        }
+
+    def _net(self, module: dict[str, Any], seed: int = 0) -> GenreNet:
+        """Return a net, not initialized, that trains as the parameters say."""
+        length = module["input_shape"][1]
+        crop = [RandomCrop(length)] if length < self.input_shape_[1] else []
+        callbacks: list[Any] = [
+            OneCycle(self.lr)
+            if self.schedule == "one_cycle"
+            else InverseTimeDecay(self.lr, self.lr_decay)
+        ]
+        if self.early_stopping:
+            patience = _PATIENCE if self.early_stopping is True else int(self.early_stopping)
+            callbacks.append(ValidationStopping(patience=patience, threshold=0, load_best=True))
+        return GenreNet(
+            K2C2,
+            **{f"module__{name}": value for name, value in module.items()},
+            criterion=torch.nn.CrossEntropyLoss,
+            criterion__reduction="none",
+            criterion__label_smoothing=self.label_smoothing,
+            # Without weight decay this is Adam.
+            optimizer=torch.optim.AdamW,
+            optimizer__eps=ADAM_EPS,
+            optimizer__weight_decay=0.0,
+            optimizer__param_groups=[
+                (name, {"weight_decay": self.weight_decay})
+                for name in ("blocks.*.conv.weight", "head.weight")
+            ],
+            lr=self.lr,
+            batch_size=self.batch_size,
+            train_split=None,
+            callbacks=[*callbacks, *(self.callbacks or [])],
+            classes=list(range(module["n_classes"])),
+            device=self.device,
+            seed=seed,
+            augment=[*crop, *self._augmentations()],
+            verbose=0,
+        )
+
+    def _new_net(self) -> GenreNet:
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        return self._net(self._module(), int(seed)).initialize()
+
+    def _continued(self) -> GenreNet:
+        """Return the net of before, which trains as the parameters say now."""
+        state, module = net_state(self.net_), self._module()
+        changed = [
+            "crop_frames" if name == "input_shape" else name
+            for name, value in module.items()
+            if name != "dropout" and state["module"].get(name, value) != value
+        ]
+        if changed:
+            raise ValueError(
+                f"The training goes on with the network of before, for which {', '.join(changed)} "
+                "can't change. Set it back, or start anew by fit with warm_start=False."
+            )
+        return restore_net(self._net(module), {**state, "module": module})
 
     def _distinct(
         self, clips: NDArray[Any], y: NDArray[Any], weight: NDArray[np.float64]
@@ -445,10 +640,27 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def _train(
         self, net: GenreNet, dataset: ClipDataset, epochs: int, validation: Any = None
-    ) -> None:
-        if self.scale_bins and not len(net.history):
-            cast(K2C2, net.module_).set_bin_statistics(*dataset.bin_statistics())
-        net.train(dataset.on(net.device), epochs, validation)
+    ) -> CNNClassifier:
+        """Train, and be unfitted if that doesn't come to its end."""
+        try:
+            scaling = cast(K2C2, net.module_).scaling
+            if scaling is not None:
+                scaling.observe(*dataset.bin_statistics())
+            net.train(dataset.on(net.device), epochs, validation)
+        except BaseException:
+            for name in [name for name in vars(self) if name.endswith("_")]:
+                delattr(self, name)
+            raise
         self.net_ = net
         self.history_ = net.history
         self.n_iter_ = len(net.history)
+        return self
+
+
+def _group_codes(groups: Any, position: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return a number for the group of each distinct clip, the first if it came in several."""
+    _, codes = np.unique(check_groups(groups, len(position)), return_inverse=True)
+    kept = position >= 0
+    first = np.full(position.max() + 1, len(codes), dtype=np.intp)
+    np.minimum.at(first, position[kept], codes[kept])
+    return first

@@ -1,8 +1,9 @@
 """Ready-made sets of experts: those of the paper, and those that a mixture has by default."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -10,6 +11,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from .._sklearn_compat import _routing_enabled
 from ..domains import (
     MFCC,
+    AudioSetEmbedding,
     BaseDomain,
     HarmonicSpectrogram,
     LogMelSpectrogram,
@@ -21,15 +23,26 @@ from ._augment import FrequencyMask, Mixup, TimeMask
 from ._cnn import CNNClassifier
 
 
-def default_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
+def default_experts(
+    duration: float = 30.0,
+    *,
+    sample_rate: int = 22050,
+    offset: float = 0.0,
+    fill: str = "repeat",
+    on_error: str = "raise",
+    n_jobs: int | None = None,
+    class_weight: Mapping[Any, float] | str | None = None,
+    random_state: Any = None,
+    **cnn_params: Any,
+) -> list[tuple[str, Pipeline]]:
     """Return seven experts that are made to learn from a few hundred clips.
 
     The paper's four views and its baseline, MFCC, each with a narrow convolutional network that
-    is kept from learning its clips by heart: trained on random crops of 10 s with masks and
-    mixup, label smoothing, dropout and weight decay, over one cycle of the learning rate. From
-    each mel band its mean over the crop is taken off, and with it much of what tells a recording
-    from another. In prediction the probabilities of overlapping crops are averaged. The domains
-    have 128 mel bands and frames of 77 ms.
+    is kept from overfitting: trained on random crops of 10 s with masks and mixup, label
+    smoothing, dropout and weight decay, over one cycle of the learning rate. From each mel band
+    its mean over the crop is taken off, and with it much of what tells a recording from another.
+    In prediction the probabilities of overlapping crops are averaged. The domains have 128 mel
+    bands and frames of 77 ms.
 
     Two more are logistic regressions on :func:`~sklearn_genremoe.domains.time_statistics` of
     the harmonic spectrogram and of the MFCC. They take no time, err on other clips than the
@@ -37,9 +50,25 @@ def default_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
 
     Parameters
     ----------
+    duration : float, default=30.0
+        Seconds of each file that all experts get.
+    sample_rate : int, default=22050
+        Hz, to which files are resampled.
+    offset : float, default=0.0
+        Seconds at the beginning of each file to skip.
+    fill : {"repeat", "zeros"}, default="repeat"
+        How shorter files are filled up. Zeros would make crops of nothing but zeros.
+    on_error : {"raise", "warn"}, default="raise"
+        What happens where a file can't be used, as in the domains.
+    n_jobs : int or None, default=None
+        Clips that each domain extracts at the same time.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, for the networks and the linear experts alike.
+    random_state : int, RandomState instance or None, default=None
+        Determines the training of all experts. A mixture with a `random_state` sets it.
     **cnn_params : dict
         Parameters of all :class:`~sklearn_genremoe.CNNClassifier` to change, for example
-        ``max_epochs=10``.
+        ``max_epochs=10`` or ``device="cpu"``.
 
     Returns
     -------
@@ -50,6 +79,7 @@ def default_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
 
     See Also
     --------
+    pretrained_experts : These and one that was trained on other clips before.
     paper_experts : The experts of the paper.
 
     Notes
@@ -59,7 +89,7 @@ def default_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
     Examples
     --------
     >>> from sklearn_genremoe import default_experts
-    >>> experts = dict(default_experts(max_epochs=10))
+    >>> experts = dict(default_experts(10.0, max_epochs=10))
     >>> for name in experts:
     ...     print(name)
     original
@@ -72,16 +102,25 @@ def default_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
     >>> experts["harmonic"]["cnnclassifier"].crop_frames
     128
     """
-    signal: dict[str, Any] = {"n_fft": 2048, "hop_length": 1707, "n_mels": 128}
+    signal: dict[str, Any] = {
+        "duration": duration,
+        "sample_rate": sample_rate,
+        "offset": offset,
+        "fill": fill,
+        "on_error": on_error,
+        "n_jobs": n_jobs,
+        "n_fft": 2048,
+        "hop_length": 1707,
+        "n_mels": 128,
+    }
     # 0.7 s along time, 680 Hz along frequency: what the paper's 31 x 31 cells are in its frames.
     kernel = (9, 63)
-    recipe = {
+    recipe: dict[str, Any] = {
         "channels": (16, 32, 48, 64, 96),
         "pool_sizes": ((4, 2), (2, 2), (2, 2), (2, 2), (4, 2)),
-        "padding": "same",
-        "pooling": "statistics",
-        "norm_momentum": 0.1,
-        "pool_before_norm": True,
+        "architecture": "statistics_pooling",
+        "center_bins": True,
+        "crop_frames": 128,
         "dropout": 0.4,
         "max_epochs": 80,
         "batch_size": 16,
@@ -89,9 +128,6 @@ def default_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
         "schedule": "one_cycle",
         "weight_decay": 0.05,
         "label_smoothing": 0.1,
-        "crop_frames": 128,
-        "scale_bins": True,
-        "center_bins": True,
         "augment": [TimeMask(16), FrequencyMask(16), Mixup(0.3)],
     }
     # The bins of these are no frequencies whose mean is the colour of a recording.
@@ -100,30 +136,104 @@ def default_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
         "pool_sizes": ((2, 2), (2, 2), (2, 2), (2, 2), (4, 2)),
         "center_bins": False,
     }
+    given = {"class_weight": class_weight, "random_state": random_state, **cnn_params}
     harmonic = HarmonicSpectrogram(**signal, kernel_size=kernel)
     percussive = PercussiveSpectrogram(**signal, kernel_size=kernel)
     mfcc = MFCC(**signal, normalize=None)
+    statistics = FunctionTransformer(time_statistics)
+    of_linear = {"C": 0.1, "class_weight": class_weight, "random_state": random_state}
     return [
-        _expert("original", LogMelSpectrogram(**signal), recipe | cnn_params),
-        _expert("harmonic", harmonic, recipe | cnn_params),
-        _expert("percussive", percussive, recipe | cnn_params),
-        _expert("modulation", ModulationSpectrogram(**signal), recipe | of_modulation | cnn_params),
-        _expert("mfcc", mfcc, recipe | of_mfcc | cnn_params),
-        _linear_expert("harmonic_statistics", clone(harmonic)),
-        _linear_expert("mfcc_statistics", clone(mfcc)),
+        _expert("original", LogMelSpectrogram(**signal), recipe | given),
+        _expert("harmonic", harmonic, recipe | given),
+        _expert("percussive", percussive, recipe | given),
+        _expert("modulation", ModulationSpectrogram(**signal), recipe | of_modulation | given),
+        _expert("mfcc", mfcc, recipe | of_mfcc | given),
+        _linear_expert("harmonic_statistics", clone(harmonic), statistics, **of_linear),
+        _linear_expert("mfcc_statistics", clone(mfcc), clone(statistics), **of_linear),
     ]
 
 
-def paper_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
+def pretrained_experts(
+    duration: float = 30.0, *, weights: Any = "mn04", **params: Any
+) -> list[tuple[str, Pipeline]]:
+    """Return the default experts, and one that was trained on other clips before.
+
+    The eighth is a logistic regression on :class:`~sklearn_genremoe.AudioSetEmbedding`, mean and
+    deviation over windows of 3 s. With a few hundred clips it is the strongest by far; the others
+    err on other clips.
+
+    Parameters
+    ----------
+    duration : float, default=30.0
+        Seconds read from each file, by all experts.
+    weights : str or Path, default="mn04"
+        The weights of the embedding: the name of a published network, which is downloaded when it
+        is first needed (4 MB), or the path of a file.
+    **params : dict
+        What else :func:`default_experts` takes; what concerns all experts there reaches the
+        embedding too.
+
+    Returns
+    -------
+    experts : list of (str, Pipeline)
+        The `experts` of a :class:`~sklearn_genremoe.MixtureOfExpertsClassifier`, untrained:
+        those of :func:`default_experts`, and embedding.
+
+    See Also
+    --------
+    default_experts : All from scratch.
+
+    Notes
+    -----
+    AudioSet may hold the songs that such a mixture is tested on: report its figures apart from
+    those of methods that were trained from scratch.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe import MixtureOfExpertsClassifier, pretrained_experts
+    >>> clf = MixtureOfExpertsClassifier(pretrained_experts())
+    >>> clf.experts[-1][0]
+    'embedding'
+    """
+    others = default_experts(duration, **params)
+    known = AudioSetEmbedding().get_params()
+    of_domain = {name: value for name, value in params.items() if name in known}
+    embedding = AudioSetEmbedding(weights, window=3.0, duration=duration, **of_domain)
+    of_linear = {name: params.get(name) for name in ("class_weight", "random_state")}
+    return [*others, _linear_expert("embedding", embedding, C=0.01, **of_linear)]
+
+
+def paper_experts(
+    duration: float = 30.0,
+    *,
+    sample_rate: int = 22050,
+    offset: float = 0.0,
+    fill: str = "zeros",
+    on_error: str = "raise",
+    n_jobs: int | None = None,
+    **cnn_params: Any,
+) -> list[tuple[str, Pipeline]]:
     """Return the paper's four experts: original, harmonic, percussive and modulation.
 
     Each is a Pipeline of a feature domain and a k2c2 network, untrained.
 
     Parameters
     ----------
+    duration : float, default=30.0
+        Seconds of each file that all experts get.
+    sample_rate : int, default=22050
+        Hz, to which files are resampled.
+    offset : float, default=0.0
+        Seconds at the beginning of each file to skip.
+    fill : {"zeros", "repeat"}, default="zeros"
+        How shorter files are filled up.
+    on_error : {"raise", "warn"}, default="raise"
+        What happens where a file can't be used, as in the domains.
+    n_jobs : int or None, default=None
+        Clips that each domain extracts at the same time.
     **cnn_params : dict
         Parameters of all four :class:`~sklearn_genremoe.CNNClassifier`, for example
-        ``max_epochs=10``. Its defaults are the paper's.
+        ``max_epochs=10`` or ``class_weight="balanced"``. Its defaults are the paper's.
 
     Returns
     -------
@@ -145,11 +255,19 @@ def paper_experts(**cnn_params: Any) -> list[tuple[str, Pipeline]]:
     >>> [name for name, _ in paper_experts(max_epochs=10)]
     ['original', 'harmonic', 'percussive', 'modulation']
     """
+    signal: dict[str, Any] = {
+        "duration": duration,
+        "sample_rate": sample_rate,
+        "offset": offset,
+        "fill": fill,
+        "on_error": on_error,
+        "n_jobs": n_jobs,
+    }
     return [
-        _expert("original", LogMelSpectrogram(), cnn_params),
-        _expert("harmonic", HarmonicSpectrogram(), cnn_params),
-        _expert("percussive", PercussiveSpectrogram(), cnn_params),
-        _expert("modulation", ModulationSpectrogram(), cnn_params),
+        _expert("original", LogMelSpectrogram(**signal), cnn_params),
+        _expert("harmonic", HarmonicSpectrogram(**signal), cnn_params),
+        _expert("percussive", PercussiveSpectrogram(**signal), cnn_params),
+        _expert("modulation", ModulationSpectrogram(**signal), cnn_params),
     ]
 
 
@@ -160,9 +278,9 @@ def _expert(name: str, domain: BaseDomain, cnn_params: dict[str, Any]) -> tuple[
     return name, make_pipeline(domain, cnn)
 
 
-def _linear_expert(name: str, domain: BaseDomain) -> tuple[str, Pipeline]:
-    scaler, linear = StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)
+def _linear_expert(name: str, *first: BaseEstimator, **linear_params: Any) -> tuple[str, Pipeline]:
+    scaler, linear = StandardScaler(), LogisticRegression(max_iter=1000, **linear_params)
     if _routing_enabled():
         scaler.set_fit_request(sample_weight=False)  # as without routing: only the last step asks
         linear.set_fit_request(sample_weight=True)
-    return name, make_pipeline(domain, FunctionTransformer(time_statistics), scaler, linear)
+    return name, make_pipeline(*first, scaler, linear)

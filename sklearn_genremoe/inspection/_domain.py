@@ -22,8 +22,9 @@ class DomainDisplay:
 
     Parameters
     ----------
-    spectrograms : dict of str to ndarray of shape (n_bins, n_frames)
-        The clip in each domain, by name.
+    spectrograms : dict of str to ndarray of shape (n_bins, n_frames) or (n_features,)
+        The clip in each domain, by name. Features without time, such as those of
+        :class:`~sklearn_genremoe.AudioSetEmbedding`, are shown as one row.
     frame_units : dict of str to (float, str), default=None
         For the domains of which it is known, what a step along the second axis is worth, and
         its name: ``(0.023, "time in s")``. The others count frames.
@@ -92,7 +93,7 @@ class DomainDisplay:
             name = type(estimator).__name__
             domains, arrays = {name: estimator}, {name: spectrograms[0]}
         units = {
-            name: _frame_unit(domain, arrays[name].shape[1]) for name, domain in domains.items()
+            name: _frame_unit(domain, arrays[name].shape[-1]) for name, domain in domains.items()
         }
         known = {name: unit for name, unit in units.items() if unit is not None}
         return cls(arrays, frame_units=known).plot(ax=ax)
@@ -125,8 +126,10 @@ class DomainDisplay:
             raise ValueError(f"{len(axes)} axes for {n_domains} domains; pass one for each.")
         self.images_ = []
         for axis, (name, array) in zip(axes, self.spectrograms.items()):
-            cells: np.ndarray = check_array(array, dtype=np.float64, input_name=name)
-            step, label = (self.frame_units or {}).get(name, (1.0, "frame"))
+            vector = np.ndim(array) == 1
+            cells: np.ndarray = check_array(np.atleast_2d(array), dtype=np.float64, input_name=name)
+            unit = (1.0, "feature" if vector else "frame")
+            step, label = (self.frame_units or {}).get(name, unit)
             low, high = np.percentile(cells, _PERCENTILES)
             self.images_.append(
                 axis.imshow(
@@ -142,7 +145,10 @@ class DomainDisplay:
             )
             axis.set_title(name, fontsize="medium", loc="left")
             axis.set_xlabel(label)
-            axis.set_ylabel("bin")
+            if vector:
+                axis.set_yticks([])
+            else:
+                axis.set_ylabel("bin")
         self.ax_ = axes
         self.figure_ = axes[0].figure
         return self
@@ -153,7 +159,7 @@ class DomainDisplay:
         Returns
         -------
         frame : pandas.DataFrame with the columns domain, bin, frame and value
-            One row per cell.
+            One row per cell; features without time are the bins of a single frame.
 
         Raises
         ------
@@ -164,6 +170,8 @@ class DomainDisplay:
         parts = []
         for name, array in self.spectrograms.items():
             cells = np.asarray(array)
+            if cells.ndim == 1:
+                cells = cells[:, np.newaxis]
             bins, frames = np.indices(cells.shape)
             parts.append(
                 pandas.DataFrame(

@@ -47,8 +47,8 @@ class ExpertAgreementDisplay:
     Examples
     --------
     >>> from sklearn_genremoe.inspection import ExpertAgreementDisplay
-    >>> opinions = [[[0.9, 0.1], [0.6, 0.4]], [[0.2, 0.8], [0.7, 0.3]]]  # 2 clips, 2 experts
-    >>> display = ExpertAgreementDisplay.from_predictions(opinions, expert_names=["a", "b"])
+    >>> expert_proba = [[[0.9, 0.1], [0.6, 0.4]], [[0.2, 0.8], [0.7, 0.3]]]  # 2 clips, 2 experts
+    >>> display = ExpertAgreementDisplay.from_predictions(expert_proba, expert_names=["a", "b"])
     >>> display.frame()
     expert    a    b
     expert
@@ -86,22 +86,22 @@ class ExpertAgreementDisplay:
         """
         check_is_fitted(estimator)
         mixture, X = mixture_and_clips(estimator, X, "expert_predict_proba")
-        opinions = mixture.expert_predict_proba(X)
-        return cls.from_predictions(opinions, expert_names=names_of_experts(mixture), ax=ax)
+        expert_proba = mixture.expert_predict_proba(X)
+        return cls.from_predictions(expert_proba, expert_names=names_of_experts(mixture), ax=ax)
 
     @classmethod
     def from_predictions(
         cls,
-        opinions: ArrayLike,
+        expert_proba: ArrayLike,
         *,
         expert_names: Sequence[str] | None = None,
         ax: Any = None,
     ) -> "ExpertAgreementDisplay":
-        """Plot the agreement of given opinions.
+        """Plot the agreement of given predictions.
 
         Parameters
         ----------
-        opinions : array-like of shape (n_clips, n_experts, n_classes)
+        expert_proba : array-like of shape (n_clips, n_experts, n_classes)
             Probabilities as ``expert_predict_proba`` gives them.
         expert_names : sequence of str of length n_experts, default=None
             Names of the experts. None numbers them.
@@ -116,13 +116,13 @@ class ExpertAgreementDisplay:
         Raises
         ------
         ValueError
-            If the opinions don't have three dimensions, or the number of names is wrong.
+            If `expert_proba` doesn't have three dimensions, or the number of names is wrong.
         """
-        checked: np.ndarray = check_array(opinions, allow_nd=True, input_name="opinions")
+        checked: np.ndarray = check_array(expert_proba, allow_nd=True, input_name="expert_proba")
         if checked.ndim != 3:
             raise ValueError(
-                f"opinions has the shape {checked.shape}; expected (n_clips, n_experts, n_classes) "
-                "as expert_predict_proba returns."
+                f"expert_proba has the shape {checked.shape}; expected (n_clips, n_experts, "
+                "n_classes) as expert_predict_proba returns."
             )
         answers = checked.argmax(axis=2)
         agreement = (answers[:, :, np.newaxis] == answers[:, np.newaxis]).mean(axis=0)

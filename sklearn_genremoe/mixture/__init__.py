@@ -1,9 +1,10 @@
-"""From the opinions of the experts to one opinion."""
+"""From the predicted probabilities of the experts to one answer."""
 
 from ._base import BaseMixer
-from ._classifier import MixtureOfExpertsClassifier
 from ._gates import CNNMixer, RNNMixer
-from ._mixers import BalancedMixer, LogPoolMixer, StackingMixer
+from ._mixture import MixtureOfExpertsClassifier
+from ._pools import BalancedMixer, LogPoolMixer
+from ._stacking import StackingMixer
 
 __all__ = [
     "BalancedMixer",

@@ -1,45 +1,50 @@
-"""What every mixer is: a rule that turns the opinions of the experts into one opinion."""
+"""What every mixer is: a rule that turns the predictions of the experts into one answer."""
 
-import inspect
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_consistent_length
 
 _SIMPLEX_TOLERANCE = 1e-3
+# Below this, a probability counts as this in a logarithm: one expert that excludes the right
+# genre must not be able to silence all the others.
+_FLOOR = 1e-6
 
 
-class BaseMixer:
+class BaseMixer(BaseEstimator):
     r"""Base class of the mixers.
 
-    A mixer sees what M experts think of a clip, and may look at the clip itself. It answers
+    A mixer sees what M experts think of a clip, and may see the clip itself. It answers
     with weights on the simplex and with one distribution over the K genres, by default the
     mixture of experts
 
     .. math:: y_k(x) = \sum_{m=1}^{M} g_m(x)\, h_{mk}(x).
 
     A mixer is a component of an estimator, as a kernel is of a Gaussian process: it has
-    parameters, so it can be cloned and searched over, but it isn't an estimator by itself.
+    parameters, so it can be cloned and searched over, but it learns from predicted
+    probabilities and not from `X`.
 
     To write one, subclass, store the constructor's parameters unchanged, and implement
 
-    - ``_weights(opinions, clips) -> (n_clips, n_experts)``, rows on the simplex;
-    - ``_fit(opinions, y, clips, sample_weight)``, if the mixer learns, and ``needs_fit = True``;
-    - ``_predict_proba(opinions, clips) -> (n_clips, n_classes)``, if its opinion isn't the
+    - ``_weights(expert_proba, clips) -> (n_clips, n_experts)``, rows on the simplex;
+    - ``_fit(expert_proba, y, clips, sample_weight)``, if the mixer learns, and
+      ``needs_fit = True``;
+    - ``_predict_proba(expert_proba, clips) -> (n_clips, n_classes)``, if its answer isn't the
       weighted mean of those of the experts;
 
-    and set ``needs_clips = True`` if it looks at the clips. These methods get checked arrays:
+    and set ``needs_clips = True`` if it sees the clips. These methods get checked arrays:
     float64 probabilities, integer labels, and weights above zero.
 
     Attributes
     ----------
     needs_fit : bool
-        Whether the mixer learns from opinions on clips with known genre. Experts are
+        Whether the mixer learns from predictions for clips with known genre. Experts are
         cross-fitted only for mixers that do.
     needs_clips : bool
-        Whether the mixer looks at the clips, as an array (n_clips, n_bins, n_frames).
+        Whether the mixer sees the clips, as an array (n_clips, n_bins, n_frames).
 
     See Also
     --------
@@ -55,14 +60,14 @@ class BaseMixer:
     ...     def __init__(self, sharpness=1.0):
     ...         self.sharpness = sharpness
     ...
-    ...     def _weights(self, opinions, clips):
-    ...         trust = opinions.max(axis=2) ** self.sharpness
+    ...     def _weights(self, expert_proba, clips):
+    ...         trust = expert_proba.max(axis=2) ** self.sharpness
     ...         return trust / trust.sum(axis=1, keepdims=True)
-    >>> opinions = np.array([[[0.9, 0.1], [0.4, 0.6]]])  # 1 clip, 2 experts, 2 genres
+    >>> expert_proba = np.array([[[0.9, 0.1], [0.4, 0.6]]])  # 1 clip, 2 experts, 2 genres
     >>> mixer = ConfidenceMixer()
-    >>> mixer.weights(opinions)
+    >>> mixer.weights(expert_proba)
     array([[0.6, 0.4]])
-    >>> mixer.predict_proba(opinions)
+    >>> mixer.predict_proba(expert_proba)
     array([[0.7, 0.3]])
 
     It goes where a mixer's name goes: ``MixtureOfExpertsClassifier(mixer=ConfidenceMixer())``.
@@ -70,12 +75,13 @@ class BaseMixer:
 
     needs_fit: bool = False
     needs_clips: bool = False
+    _parameter_constraints: dict[str, list[Any]] = {}
 
     # The public methods check; the methods with an underscore compute.
 
     def fit(
         self,
-        opinions: ArrayLike,
+        expert_proba: ArrayLike,
         y: ArrayLike,
         clips: NDArray | None = None,
         *,
@@ -85,12 +91,12 @@ class BaseMixer:
 
         Parameters
         ----------
-        opinions : array-like of shape (n_clips, n_experts, n_classes)
+        expert_proba : array-like of shape (n_clips, n_experts, n_classes)
             The probabilities that each expert gives, best on clips that it wasn't trained on.
         y : array-like of int of shape (n_clips,)
-            The genre of each clip, as a column number of `opinions`.
+            The genre of each clip, as a column number of `expert_proba`.
         clips : ndarray of shape (n_clips, n_bins, n_frames), default=None
-            The clips themselves, for mixers that look at them.
+            The clips themselves, for mixers that see them.
         sample_weight : array-like of shape (n_clips,), default=None
             Weights of the clips. A clip of weight 0 counts as absent, a clip of weight 2 as
             present twice.
@@ -103,21 +109,22 @@ class BaseMixer:
         Raises
         ------
         ValueError
-            If the shapes don't agree, or if the opinions aren't probabilities.
+            If the shapes don't agree, or if what the experts say aren't probabilities.
         """
-        opinions = check_opinions(opinions)
+        self._check_params()
+        expert_proba = check_expert_proba(expert_proba)
         y = np.asarray(y)
-        clips = self._check_clips(clips, len(opinions))
-        check_consistent_length(opinions, y)
-        n_classes = opinions.shape[2]
+        clips = self._check_clips(clips, len(expert_proba))
+        check_consistent_length(expert_proba, y)
+        n_classes = expert_proba.shape[2]
         if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
             raise ValueError(
                 f"y must be a 1-D array of integers, got {y.ndim} dimensions of {y.dtype}; "
-                "encode the genres as column numbers of the opinions."
+                "encode the genres as column numbers of the probabilities."
             )
         if y.size and (y.min() < 0 or y.max() >= n_classes):
             raise ValueError(
-                f"y must lie in 0..{n_classes - 1}, the columns of the opinions, got "
+                f"y must lie in 0..{n_classes - 1}, the columns of the probabilities, got "
                 f"{y.min()}..{y.max()}."
             )
         if sample_weight is None:
@@ -131,69 +138,69 @@ class BaseMixer:
         if not len(present):
             raise ValueError("The mixer got no clip to learn from (with a weight above zero).")
         if len(present) < len(y):
-            opinions, y, weight = opinions[present], y[present], weight[present]
+            expert_proba, y, weight = expert_proba[present], y[present], weight[present]
             clips = None if clips is None else clips[present]
-        self.n_experts_, self.n_classes_ = opinions.shape[1:]
-        self._fit(opinions, y, clips, weight)
+        self.n_experts_, self.n_classes_ = expert_proba.shape[1:]
+        self._fit(expert_proba, y, clips, weight)
         return self
 
-    def predict_proba(self, opinions: ArrayLike, clips: NDArray | None = None) -> NDArray:
-        """Mix the opinions of the experts.
+    def predict_proba(self, expert_proba: ArrayLike, clips: NDArray | None = None) -> NDArray:
+        """Mix the predictions of the experts.
 
         Parameters
         ----------
-        opinions : array-like of shape (n_clips, n_experts, n_classes)
+        expert_proba : array-like of shape (n_clips, n_experts, n_classes)
             The probabilities that each expert gives.
         clips : ndarray of shape (n_clips, n_bins, n_frames), default=None
-            The clips themselves, for mixers that look at them.
+            The clips themselves, for mixers that see them.
 
         Returns
         -------
         proba : ndarray of shape (n_clips, n_classes)
             Probabilities; rows sum to one.
         """
-        opinions, clips = self._check(opinions, clips)
-        return self._predict_proba(opinions, clips)
+        expert_proba, clips = self._check(expert_proba, clips)
+        return self._predict_proba(expert_proba, clips)
 
-    def weights(self, opinions: ArrayLike, clips: NDArray | None = None) -> NDArray:
+    def weights(self, expert_proba: ArrayLike, clips: NDArray | None = None) -> NDArray:
         """Say how much each expert counts, clip by clip.
 
         Parameters
         ----------
-        opinions : array-like of shape (n_clips, n_experts, n_classes)
+        expert_proba : array-like of shape (n_clips, n_experts, n_classes)
             The probabilities that each expert gives.
         clips : ndarray of shape (n_clips, n_bins, n_frames), default=None
-            The clips themselves, for mixers that look at them.
+            The clips themselves, for mixers that see them.
 
         Returns
         -------
         weights : ndarray of shape (n_clips, n_experts)
             Weights, zero or above; rows sum to one.
         """
-        opinions, clips = self._check(opinions, clips)
-        return self._weights(opinions, clips)
+        expert_proba, clips = self._check(expert_proba, clips)
+        return self._weights(expert_proba, clips)
 
-    def _fit(self, opinions: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
+    def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
         """Learn nothing."""
 
-    def _weights(self, opinions: NDArray, clips: Any) -> NDArray:
+    def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
         raise NotImplementedError(f"{type(self).__name__} doesn't define _weights.")
 
-    def _predict_proba(self, opinions: NDArray, clips: Any) -> NDArray:
+    def _predict_proba(self, expert_proba: NDArray, clips: Any) -> NDArray:
         # A sum over an axis that isn't the last one adds in the same order for every clip,
         # so that the answer for a clip doesn't depend on the clips around it.
-        return (self._weights(opinions, clips)[:, :, None] * opinions).sum(axis=1)
+        return (self._weights(expert_proba, clips)[:, :, None] * expert_proba).sum(axis=1)
 
-    def _check(self, opinions: ArrayLike, clips: NDArray | None) -> tuple[NDArray, Any]:
-        checked = check_opinions(opinions)
+    def _check(self, expert_proba: ArrayLike, clips: NDArray | None) -> tuple[NDArray, Any]:
+        checked = check_expert_proba(expert_proba)
         if self.needs_fit and not hasattr(self, "n_experts_"):
             raise NotFittedError(f"This {type(self).__name__} isn't fitted yet; call fit first.")
         fitted = (getattr(self, "n_experts_", None), getattr(self, "n_classes_", None))
         if self.needs_fit and checked.shape[1:] != fitted:
             raise ValueError(
-                f"The opinions come from {checked.shape[1]} experts on {checked.shape[2]} genres, "
-                f"but {type(self).__name__} was fitted with {fitted[0]} experts and {fitted[1]} "
-                "genres."
+                f"The predictions come from {checked.shape[1]} experts on {checked.shape[2]} "
+                f"genres, but {type(self).__name__} was fitted with {fitted[0]} experts and "
+                f"{fitted[1]} genres."
             )
         return checked, self._check_clips(clips, len(checked))
 
@@ -203,85 +210,52 @@ class BaseMixer:
         if clips is None or clips.ndim != 3 or len(clips) != n_clips:
             found = "none" if clips is None else f"an array of shape {clips.shape}"
             raise ValueError(
-                f"{type(self).__name__} looks at the clips: it needs an array of shape "
+                f"{type(self).__name__} sees the clips: it needs an array of shape "
                 f"({n_clips}, n_bins, n_frames), got {found}."
             )
         return clips
 
-    # Parameters, as scikit-learn's estimators have them.
-
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        if cls.__init__ is object.__init__:
-            return []
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters of the mixer.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Accepted for scikit-learn's sake; a mixer holds no other estimator.
-
-        Returns
-        -------
-        params : dict
-            Names and values of the constructor's parameters.
-        """
-        return {name: getattr(self, name) for name in self._parameter_names()}
-
-    def set_params(self, **params: Any) -> "BaseMixer":
-        """Set parameters of the mixer.
-
-        Parameters
-        ----------
-        **params : dict
-            Names and values.
-
-        Returns
-        -------
-        self : BaseMixer
-            The mixer.
-
-        Raises
-        ------
-        ValueError
-            If the mixer has no parameter of that name.
-        """
-        known = self._parameter_names()
-        for name, value in params.items():
-            if name not in known:
-                raise ValueError(
-                    f"{type(self).__name__} has no parameter {name!r}; it has "
-                    f"{', '.join(known) or 'none'}."
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = {}
-        if self._parameter_names():
-            defaults = {k: p.default for k, p in inspect.signature(type(self)).parameters.items()}
-        changed = [
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if repr(value) != repr(defaults[name])
-        ]
-        return f"{type(self).__name__}({', '.join(changed)})"
+    def _check_params(self) -> None:
+        """Refuse parameters that make no sense; a mixture asks for it before it trains experts."""
+        self._validate_params()
 
 
-def check_opinions(opinions: ArrayLike) -> NDArray[np.float64]:
-    """Return opinions as float64, or raise if they aren't probabilities."""
-    checked = check_array(opinions, allow_nd=True, dtype=np.float64, input_name="opinions")
+def check_expert_proba(expert_proba: ArrayLike) -> NDArray[np.float64]:
+    """Return the experts' probabilities as float64, or raise if they aren't probabilities."""
+    checked = check_array(expert_proba, allow_nd=True, dtype=np.float64, input_name="expert_proba")
     if checked.ndim != 3:
         raise ValueError(
-            "opinions must have the shape (n_clips, n_experts, n_classes), got "
+            "expert_proba must have the shape (n_clips, n_experts, n_classes), got "
             f"{checked.ndim} dimensions of shape {checked.shape}."
         )
     if checked.min() < 0 or np.abs(checked.sum(axis=2) - 1).max() > _SIMPLEX_TOLERANCE:
         raise ValueError(
-            "opinions must be probabilities: zero or above, with sum one over the genres "
+            "expert_proba must be probabilities: zero or above, with sum one over the genres "
             "(the last axis)."
         )
     return checked
+
+
+def log_probabilities(expert_proba: NDArray) -> NDArray:
+    """Return the logarithm of probabilities, bounded below."""
+    return np.log(np.maximum(expert_proba, _FLOOR))
+
+
+def centred_logs(expert_proba: NDArray) -> NDArray:
+    """Return the logarithm of probabilities with mean zero over the genres of each expert."""
+    logs = log_probabilities(expert_proba)
+    return logs - logs.mean(axis=2, keepdims=True)
+
+
+def merge_equal(
+    expert_proba: NDArray, y: NDArray, sample_weight: NDArray
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Merge clips with equal predictions and genre, add up their weights, and order the rest.
+
+    What is learnt then depends on which clips there are, not on their order, and a clip that
+    comes twice counts exactly as a clip of weight 2.
+    """
+    keys = np.column_stack([y, expert_proba.reshape(len(y), -1)])
+    _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    weight = np.bincount(group.ravel(), weights=sample_weight)
+    return expert_proba[first], y[first], weight

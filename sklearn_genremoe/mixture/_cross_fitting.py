@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
@@ -16,77 +16,26 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from tqdm.auto import tqdm
 
-from .._memmap import Rows
-from .._sklearn_compat import _check_method_params, _safe_indexing
+from .._sklearn_compat import _check_method_params
 from ..domains import DomainBatch
+from ..experts import CNNClassifier
 from ..networks import resolve_device
+from ._fold_average import FoldAverage, aligned_proba
 from ._splits import Split
-from ._training_clips import TrainingClips
+from ._training_clips import TrainingClips, take_clips
 
 # Clips whose features are gathered at a time for prediction.
 _CHUNK = 64
 
 
-class FoldAverage(ClassifierMixin, BaseEstimator):
-    """One expert whose opinion is the mean of those of the models that the folds left.
-
-    Parameters
-    ----------
-    models : list of estimators
-        Fitted classifiers.
-    """
-
-    def __init__(self, models: list[Any]) -> None:
-        self.models = models
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    @property
-    def classes_(self) -> NDArray:
-        """All classes that one of the models knows."""
-        return np.unique(np.concatenate([model.classes_ for model in self.models]))
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the mean of the models' probabilities."""
-        return np.mean([aligned_proba(model, X, self.classes_) for model in self.models], axis=0)
-
-    def predict(self, X: Any) -> NDArray:
-        """Return the most probable class of each clip."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-
-def aligned_proba(expert: Any, X: Any, classes: NDArray) -> NDArray[np.float64]:
-    """Return an expert's probabilities with one column for each of `classes`.
-
-    Parameters
-    ----------
-    expert : estimator
-        A fitted classifier.
-    X : array-like of shape (n_clips, ...)
-        What it sees of the clips.
-    classes : ndarray of shape (n_classes,)
-        All genres, sorted. Those that the expert has never seen get zeros.
-
-    Returns
-    -------
-    proba : ndarray of shape (n_clips, n_classes)
-        Rows sum to one within float64.
-    """
-    given = np.asarray(expert.predict_proba(X), dtype=np.float64)
-    proba = np.zeros((len(given), len(classes)))
-    proba[:, np.searchsorted(classes, expert.classes_)] = given
-    return proba / proba.sum(axis=1, keepdims=True)
-
-
-def opinions_of(
+def expert_proba_of(
     experts: Sequence[Any],
     views: Sequence[Any],
     classes: NDArray,
 ) -> NDArray[np.float64]:
     """Return what fitted experts think of clips, (n_clips, n_experts, n_classes)."""
     return np.stack(
-        [_judge(expert, view, None, classes) for expert, view in zip(experts, views)], axis=1
+        [_predict(expert, view, None, classes) for expert, view in zip(experts, views)], axis=1
     )
 
 
@@ -113,7 +62,7 @@ def fit_experts(
     classes : ndarray of shape (n_classes,)
         All genres, sorted.
     splits : sequence of (train, test)
-        Row numbers to learn from and to judge; may be empty.
+        Row numbers to learn from and to predict; may be empty.
     refit : bool, default=True
         Whether to fit on all clips. If not, the models of the splits are kept and averaged.
     n_jobs : int, default=None
@@ -125,25 +74,30 @@ def fit_experts(
     -------
     fitted : list of estimators
         One per expert.
-    opinions : ndarray of shape (n_judged, n_experts, n_classes)
+    expert_proba : ndarray of shape (n_held_out, n_experts, n_classes)
         What the models think of the clips that they weren't trained on.
-    judged : ndarray of int of shape (n_judged,)
+    held_out : ndarray of int of shape (n_held_out,)
         The rows of those clips, ascending. Clips of a genre that the models of the split didn't
         learn from are left out: nobody could have known it.
     """
     y = clips.y
-    splits = [(train, test[np.isin(y[test], y[train])]) for train, test in splits]
     refit = refit or not splits
     tasks: list[tuple[int, Split | None]] = [
         (m, split) for m in range(len(experts)) for split in [*splits, *([None] if refit else [])]
     ]
-    results = Parallel(n_jobs=_n_jobs([expert for _, expert in experts], n_jobs))(
-        delayed(_fit_and_judge)(
+    jobs = [
+        delayed(_fit_and_predict)(
             experts[m][1], views[m], y, classes, clips.params[experts[m][0]], split, keep=not refit
         )
-        for m, split in tqdm(tasks, desc="experts", unit="fit", disable=not verbose)
-    )
-    fitted, opinions = [], []
+        for m, split in tasks
+    ]
+    n_jobs = _n_jobs([expert for _, expert in experts], n_jobs)
+    try:
+        finished = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+    except ValueError:  # the backends "multiprocessing" and "ray" cannot stream results
+        finished = Parallel(n_jobs=n_jobs)(jobs)
+    results = list(tqdm(finished, desc="experts", unit="fit", total=len(jobs), disable=not verbose))
+    fitted, expert_proba = [], []
     for m in range(len(experts)):
         mine = [result for (other, _), result in zip(tasks, results) if other == m]
         if refit:
@@ -151,16 +105,16 @@ def fit_experts(
         else:
             models = [model for model, _ in mine]
             fitted.append(models[0] if len(models) == 1 else FoldAverage(models))
-        opinions.append([proba for _, proba in mine[: len(splits)]])
+        expert_proba.append([proba for _, proba in mine[: len(splits)]])
     if not splits:
         return fitted, np.zeros((0, len(experts), len(classes))), np.zeros(0, dtype=np.intp)
-    judged = np.concatenate([test for _, test in splits])
-    in_order = judged.argsort(kind="stable")
-    stacked = np.stack([np.concatenate(probas) for probas in opinions], axis=1)
-    return fitted, stacked[in_order], judged[in_order]
+    held_out = np.concatenate([test for _, test in splits])
+    in_order = held_out.argsort(kind="stable")
+    stacked = np.stack([np.concatenate(probas) for probas in expert_proba], axis=1)
+    return fitted, stacked[in_order], held_out[in_order]
 
 
-def _fit_and_judge(
+def _fit_and_predict(
     expert: Any,
     view: Any,
     y: NDArray,
@@ -169,33 +123,26 @@ def _fit_and_judge(
     split: Split | None,
     keep: bool,
 ) -> tuple[Any, NDArray | None]:
-    """Fit an expert, on all clips or on one side of a split, and let it judge the other."""
+    """Fit an expert, on all clips or on one side of a split, and predict the other."""
     if split is None:
         return clone(expert).fit(view, y, **params), None
     train, test = split
     params = _check_method_params(y, params, train)
-    model = clone(expert).fit(_take(view, train), y[train], **params)
-    return model if keep else None, _judge(model, view, test, classes)
+    model = clone(expert).fit(take_clips(view, train), y[train], **params)
+    return model if keep else None, _predict(model, view, test, classes)
 
 
-def _judge(
+def _predict(
     expert: Any, view: Any, rows: NDArray[np.intp] | None, classes: NDArray
 ) -> NDArray[np.float64]:
     """Return an expert's aligned probabilities, of all clips or of some."""
     if not isinstance(view, DomainBatch) and np.ndim(view) < 3:
-        return aligned_proba(expert, view if rows is None else _take(view, rows), classes)
+        return aligned_proba(expert, view if rows is None else take_clips(view, rows), classes)
     # Features may be mapped from a file that is larger than the memory.
     rows = np.arange(len(view)) if rows is None else rows
     chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-    probas = [aligned_proba(expert, _take(view, chunk), classes) for chunk in chunks]
+    probas = [aligned_proba(expert, take_clips(view, chunk), classes) for chunk in chunks]
     return np.concatenate([np.zeros((0, len(classes))), *probas])
-
-
-def _take(view: Any, rows: NDArray[np.intp]) -> Any:
-    """Return some clips; rows of a mapped array go to a file, not into memory."""
-    if isinstance(view, np.ndarray) and view.ndim == 3:
-        return Rows(view, rows).array()
-    return _safe_indexing(view, rows)
 
 
 def weight_params(name: str, expert: Any, sample_weight: NDArray | None) -> dict[str, Any]:
@@ -279,14 +226,20 @@ def classes_of_prefit(experts: Sequence[tuple[str, Any]], y: NDArray) -> NDArray
     return classes
 
 
+def check_devices(experts: Sequence[tuple[str, Any]]) -> None:
+    """Raise if an expert of this package is to be trained on a device that isn't there."""
+    for _, expert in experts:
+        for cnn in _cnns_in(expert):
+            resolve_device(cnn.device)
+
+
+def _cnns_in(expert: Any) -> list[CNNClassifier]:
+    """Return the networks in an expert; devices of other libraries are their own affair."""
+    parts = [expert, *expert.get_params(deep=True).values()]
+    return [part for part in parts if isinstance(part, CNNClassifier)]
+
+
 def _n_jobs(experts: Sequence[Any], n_jobs: int | None) -> int | None:
     """Return how many experts to fit at a time: those on one accelerator take turns."""
-    devices = {
-        resolve_device(value).type
-        for expert in experts
-        for name, value in expert.get_params(deep=True).items()
-        if name.rpartition("__")[2] == "device" and isinstance(value, str)
-    }
-    if devices <= {"cpu"} or effective_n_jobs(n_jobs) == 1:
-        return n_jobs
-    return 1
+    devices = {resolve_device(cnn.device).type for expert in experts for cnn in _cnns_in(expert)}
+    return n_jobs if devices <= {"cpu"} or effective_n_jobs(n_jobs) == 1 else 1

@@ -1,8 +1,9 @@
-"""Mixers that look at the clip: the CNN and the RNN gate of the paper."""
+"""Mixers that see the clip: the CNN and the RNN gate of the paper."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from .._memmap import release_pages
-from ..experts._checks import check_training
+from .._sklearn_compat import Interval, StrOptions
 from ..networks import (
     ADAM_EPS,
     K2C2,
@@ -20,9 +21,13 @@ from ..networks import (
     InverseTimeDecay,
     ProgressBar,
     RecurrentGate,
+    check_channels,
     merge_duplicates,
+    net_state,
     predict_logits,
     resolve_device,
+    resolve_pool_sizes,
+    restore_net,
 )
 from ._base import BaseMixer
 
@@ -59,7 +64,7 @@ class MixtureLoss(nn.Module):
         return loss
 
 
-class OpinionDataset(torch.utils.data.Dataset):
+class GateDataset(torch.utils.data.Dataset):
     """Clips and what the experts gave to their true genres, read batch by batch.
 
     Parameters
@@ -92,10 +97,21 @@ class OpinionDataset(torch.utils.data.Dataset):
 
 
 class GateMixer(BaseMixer):
-    """A network that looks at the clip and weights the experts; they stay as they are."""
+    """A network that sees the clip and weights the experts; they stay as they are."""
 
     needs_fit = True
     needs_clips = True
+    _module: type[nn.Module]
+    _parameter_constraints: dict[str, list[Any]] = {
+        "shrinkage": [Interval(Real, 0, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_decay": [Interval(Real, 0, None, closed="left")],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
     # Clips that the network is given at a time for prediction on the CPU.
     _block = 1
 
@@ -108,24 +124,35 @@ class GateMixer(BaseMixer):
     random_state: Any
     verbose: int
 
-    def _module(
+    def _module_arguments(
         self, n_experts: int, clip_shape: tuple[int, int], seed: int
-    ) -> tuple[type[nn.Module], dict[str, Any]]:
-        """Return the class of the network, from clips to expert logits, and its arguments."""
+    ) -> dict[str, Any]:
+        """Return the arguments of the network, which maps clips to a logit per expert."""
         raise NotImplementedError
 
-    def _fit(self, opinions: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
-        check_training(self)
-        n_experts, clip_shape = opinions.shape[1], clips.shape[1:]
-        rows, weights, _ = merge_duplicates([clips, opinions], y, sample_weight)
-        given = np.maximum(opinions[rows, :, y[rows]], _FLOOR)
+    def _check_params(self) -> None:
+        super()._check_params()
+        resolve_device(self.device)
+
+    def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
+        clip_shape = clips.shape[1:]
+        rows, weights, _ = merge_duplicates([clips, expert_proba], y, sample_weight)
+        given = np.maximum(expert_proba[rows, :, y[rows]], _FLOOR)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        net = self._net(self._module_arguments(expert_proba.shape[1], clip_shape, seed), seed)
+        net.initialize()
+        net.train(GateDataset(clips, rows, given, weights), self.max_epochs)
+        self.net_ = net
+        self.history_ = net.history
+        self.clip_shape_ = clip_shape
+
+    def _net(self, arguments: dict[str, Any], seed: int = 0) -> GenreNet:
+        """Return a net that isn't initialized yet, for these arguments of its network."""
         callbacks: list[Any] = [InverseTimeDecay(self.lr, self.lr_decay)]
         if self.verbose:
-            callbacks.append(ProgressBar())
-        module, arguments = self._module(n_experts, clip_shape, seed)
-        net = GenreNet(
-            module,
+            callbacks.append(ProgressBar("mixer"))
+        return GenreNet(
+            self._module,
             **{f"module__{name}": value for name, value in arguments.items()},
             criterion=MixtureLoss,
             criterion__shrinkage=self.shrinkage,
@@ -135,16 +162,26 @@ class GateMixer(BaseMixer):
             batch_size=self.batch_size,
             train_split=None,
             callbacks=callbacks,
-            device=str(resolve_device(self.device)),
+            device=self.device,
             seed=seed,
             verbose=0,
-        ).initialize()
-        net.train(OpinionDataset(clips, rows, given, weights), self.max_epochs)
-        self.net_ = net
-        self.history_ = net.history
-        self.clip_shape_ = clip_shape
+        )
 
-    def _weights(self, opinions: NDArray, clips: Any) -> NDArray:
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "net_" in state:
+            state["net_"] = net_state(self.net_)
+            del state["history_"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        net = state.get("net_")
+        super().__setstate__({name: value for name, value in state.items() if name != "net_"})
+        if net is not None:
+            self.net_ = restore_net(self._net(net["module"]), net)
+            self.history_ = self.net_.history
+
+    def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
         if clips.shape[1:] != self.clip_shape_:
             raise ValueError(
                 f"The clips have the shape {clips.shape[1:]}, but {type(self).__name__} was fitted "
@@ -157,7 +194,7 @@ class GateMixer(BaseMixer):
 
 
 class CNNMixer(GateMixer):
-    r"""Mixture weights by a k2c2 network that looks at the clip (the paper's MoEC).
+    r"""Mixture weights by a k2c2 network that sees the clip (the paper's MoEC).
 
     .. math:: y_k(x) = \sum_{m=1}^{M} g_m(x)\, h_{mk}(x), \qquad
         g(x) = \mathrm{softmax}(\mathrm{CNN}(x))
@@ -219,13 +256,25 @@ class CNNMixer(GateMixer):
     >>> clips = rng.normal(size=(64, 8, 8))
     >>> clips[:, 4:] += 3 * upper[:, None, None]
     >>> right = np.stack([upper, 1 - upper], axis=1) * 0.8 + 0.1
-    >>> opinions = np.stack([right, 1 - right], axis=2)
+    >>> expert_proba = np.stack([right, 1 - right], axis=2)
     >>> y = np.zeros(64, dtype=int)
     >>> mixer = CNNMixer(channels=(8,), max_epochs=20, lr=1e-2, device="cpu", random_state=0)
-    >>> weights = mixer.fit(opinions, y, clips).weights(opinions, clips)
+    >>> weights = mixer.fit(expert_proba, y, clips).weights(expert_proba, clips)
     >>> bool(((weights[:, 0] > 0.5) == upper).mean() > 0.9)
     True
     """
+
+    _module = K2C2
+    _parameter_constraints = {
+        **GateMixer._parameter_constraints,
+        "channels": ["array-like"],
+        "pool_sizes": [StrOptions({"auto"}), "array-like"],
+    }
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        check_channels(self.channels)
+        resolve_pool_sizes((96, 96), len(self.channels), self.pool_sizes)
 
     def __init__(
         self,
@@ -252,20 +301,19 @@ class CNNMixer(GateMixer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module(
+    def _module_arguments(
         self, n_experts: int, clip_shape: tuple[int, int], seed: int
-    ) -> tuple[type[nn.Module], dict[str, Any]]:
-        arguments = {
+    ) -> dict[str, Any]:
+        return {
             "n_classes": n_experts,
             "input_shape": clip_shape,
             "channels": tuple(self.channels),
             "pool_sizes": self.pool_sizes,
         }
-        return K2C2, arguments
 
 
 class RNNMixer(GateMixer):
-    r"""Mixture weights by a recurrent network that listens to the clip (the paper's MoER).
+    r"""Mixture weights by a recurrent network that reads the clip (the paper's MoER).
 
     .. math:: y_k(x) = \sum_{m=1}^{M} g_m(x)\, h_{mk}(x), \qquad
         g(x) = \mathrm{softmax}(\mathrm{RNN}(x))
@@ -326,16 +374,21 @@ class RNNMixer(GateMixer):
     >>> clips = rng.normal(size=(64, 8, 8))
     >>> clips[:, 4:] += 3 * upper[:, None, None]
     >>> right = np.stack([upper, 1 - upper], axis=1) * 0.8 + 0.1
-    >>> opinions = np.stack([right, 1 - right], axis=2)
+    >>> expert_proba = np.stack([right, 1 - right], axis=2)
     >>> y = np.zeros(64, dtype=int)
     >>> mixer = RNNMixer(hidden_size=8, max_epochs=20, lr=1e-2, device="cpu", random_state=0)
-    >>> weights = mixer.fit(opinions, y, clips).weights(opinions, clips)
+    >>> weights = mixer.fit(expert_proba, y, clips).weights(expert_proba, clips)
     >>> bool(((weights[:, 0] > 0.5) == upper).mean() > 0.9)
     True
     """
 
+    _module = RecurrentGate
     # Steps of several clips side by side read the weights once; more than 8 bring no more.
     _block = 8
+    _parameter_constraints = {
+        **GateMixer._parameter_constraints,
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+    }
 
     def __init__(
         self,
@@ -360,13 +413,11 @@ class RNNMixer(GateMixer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module(
+    def _module_arguments(
         self, n_experts: int, clip_shape: tuple[int, int], seed: int
-    ) -> tuple[type[nn.Module], dict[str, Any]]:
-        arguments = {
+    ) -> dict[str, Any]:
+        return {
             "n_outputs": n_experts,
             "n_bins": clip_shape[0],
             "hidden_size": self.hidden_size,
-            "seed": seed,
         }
-        return RecurrentGate, arguments

@@ -1,4 +1,4 @@
-"""Which clips the experts learn from, and which the mixer hears their opinions on."""
+"""Which clips the experts learn from, and which they predict for the mixer."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_cv_value(cv: Any) -> None:
 
 
 def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list[Split]:
-    """Split clips into those that experts learn from and those that they judge.
+    """Split clips into those that experts learn from and those that they predict.
 
     Parameters
     ----------
@@ -99,7 +99,21 @@ def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list
         for pair in pairs:
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
                 raise ValueError(f"cv yields {pair!r}; expected {_ACCEPTED}.")
-        splits = [(_rows(train, clips.origin), _rows(test, clips.origin)) for train, test in pairs]
+        splits = [
+            (_rows(train, clips.origin, clips.n_given), _rows(test, clips.origin, clips.n_given))
+            for train, test in pairs
+        ]
+    if not splits:
+        raise ValueError(f"cv={cv!r} yields no split; expected {_ACCEPTED}.")
+    return splits
+
+
+def check_splits(splits: list[Split], y: NDArray, cv: Any) -> list[Split]:
+    """Return splits without held-out clips of genres that nobody could have learned in them.
+
+    Raise, before anything is trained, if experts or mixer would have nothing to learn from.
+    """
+    kept = []
     for number, (train, test) in enumerate(splits):
         if not len(train) or not len(test):
             side = "learn from" if not len(train) else "hold out"
@@ -107,9 +121,19 @@ def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list
                 f"Split {number} of cv={cv!r} leaves no clip to {side}; use fewer folds or "
                 "larger sides."
             )
-    if not splits:
-        raise ValueError(f"cv={cv!r} yields no split; expected {_ACCEPTED}.")
-    return splits
+        if len(np.unique(y[train])) < 2:
+            raise ValueError(
+                f"In split {number} of cv={cv!r} the experts would learn from clips of one genre "
+                f"only, {y[train][0]!s}; use fewer folds, or groups that aren't genres."
+            )
+        kept.append((train, test[np.isin(y[test], y[train])]))
+    if splits and not any(len(test) for _, test in kept):
+        raise ValueError(
+            f"No split of cv={cv!r} holds out a clip of a genre that the experts have learned "
+            "there, so the mixer would learn from nothing; groups must not be the genres "
+            "themselves."
+        )
+    return kept
 
 
 def _folds(n_folds: int, y: NDArray, groups: NDArray | None) -> list[Split]:
@@ -133,12 +157,15 @@ def _hold_out(share: float, y: NDArray, groups: NDArray | None, random_state: An
     return (train, test) if share <= 0.5 else (test, train)
 
 
-def _rows(rows: Any, origin: NDArray[np.intp] | None) -> NDArray[np.intp]:
+def _rows(rows: Any, origin: NDArray[np.intp], n_clips: int) -> NDArray[np.intp]:
     rows = np.asarray(rows)
     rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
-    if origin is None:
-        return rows
-    # Rows that were taken out for their weight of zero fall out of the split as well.
+    if len(rows) and not -n_clips <= rows.min() <= rows.max() < n_clips:
+        raise ValueError(
+            f"cv yields rows {rows.min()} to {rows.max()}, but there are {n_clips} clips."
+        )
+    rows = np.where(rows < 0, rows + n_clips, rows)  # from the end, as numpy has it
+    # Rows that were taken out, for a weight of zero or a bad clip, fall out of the split as well.
     position = np.searchsorted(origin, rows)
     present = (position < len(origin)) & (origin[np.minimum(position, len(origin) - 1)] == rows)
     return position[present]

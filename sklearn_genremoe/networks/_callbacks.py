@@ -28,10 +28,9 @@ class InverseTimeDecay(Callback):
         self.lr = lr
         self.decay = decay
 
-    def initialize(self) -> InverseTimeDecay:
-        """Start to count again."""
-        self.n_updates_ = 0
-        return self
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Go on counting where the training before ended."""
+        self.n_updates_ = net.history[-1].get("n_updates", 0) if net.history else 0
 
     def on_batch_begin(
         self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
@@ -41,6 +40,10 @@ class InverseTimeDecay(Callback):
             for group in net.optimizer_.param_groups:
                 group["lr"] = self.lr / (1 + self.decay * self.n_updates_)
             self.n_updates_ += 1
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Note the number of updates so far."""
+        net.history.record("n_updates", self.n_updates_)
 
 
 class OneCycle(Callback):
@@ -97,11 +100,14 @@ class DivergenceGuard(Callback):
 
 
 class ProgressBar(Callback):
-    """Show the epochs and their losses as a tqdm bar on standard error."""
+    """Show the epochs and their losses as a tqdm bar on standard error, under a name."""
+
+    def __init__(self, desc: str = "training") -> None:
+        self.desc = desc
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(desc="training", unit="epoch", total=net.max_epochs)
+        self.bar_ = tqdm(desc=self.desc, unit="epoch", total=net.max_epochs)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Show the losses of the epoch."""

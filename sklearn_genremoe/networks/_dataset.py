@@ -81,6 +81,7 @@ def split_validation(
     fraction: float,
     groups: NDArray[np.intp] | None,
     seed: int,
+    classes: NDArray[Any],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Split clips into those to learn from and those to watch the loss on.
 
@@ -94,6 +95,8 @@ def split_validation(
         Clips of the same group stay together.
     seed : int
         Determines the choice.
+    classes : ndarray of shape (n_classes,)
+        What the labels stand for, to be named in messages.
 
     Returns
     -------
@@ -105,6 +108,16 @@ def split_validation(
     ValueError
         If the clips can't be divided like this.
     """
+    units = np.column_stack([y, np.arange(len(y)) if groups is None else groups])
+    counts = np.bincount(np.unique(units, axis=0)[:, 0])
+    rare = ", ".join(str(label) for label in classes[: len(counts)][counts == 1])
+    what, instead = f"validation_fraction={fraction}", "use another fraction, or None"
+    if rare:
+        raise ValueError(
+            f"{what} needs two {'distinct clips' if groups is None else 'groups'} or more of each "
+            f"class, one to hold out and one to learn from, but there is one only of {rare}. Add "
+            f"clips, leave the class out, or set validation_fraction=None."
+        )
     try:
         if groups is None:
             splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
@@ -114,13 +127,14 @@ def split_validation(
             training, validation = split_groups(n_parts, y, groups, seed)
     except ValueError as error:
         raise ValueError(
-            f"validation_fraction={fraction} can't be held out of {len(y)} distinct clips: "
-            f"{error} Use more clips, another fraction, or None."
+            f"{what} of {len(y)} distinct clips doesn't give one of each class to both parts: add "
+            f"clips, {instead}."
         ) from error
-    if len(np.unique(y[training])) < len(np.unique(y)):
+    lost = np.setdiff1d(y, y[training])
+    if len(lost):
         raise ValueError(
-            f"validation_fraction={fraction} by groups would leave a class without training "
-            f"clips, since it has too few groups. Use another fraction, or None."
+            f"{what} by groups would leave {', '.join(str(label) for label in classes[lost])} "
+            f"without training clips: add groups, {instead}."
         )
     return training, validation
 
@@ -194,8 +208,8 @@ class ClipDataset(torch.utils.data.Dataset):
         weights = torch.from_numpy(self.weights[batch])
         return {"X": clips, "sample_weight": weights}, torch.from_numpy(self.y[batch])
 
-    def bin_statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mean and deviation of each bin over all clips, weighted, (n_bins,) each.
+    def bin_statistics(self) -> tuple[torch.Tensor, torch.Tensor, float]:
+        """Return mean and deviation of each bin over all clips, weighted, and their weight.
 
         The deviation of a bin is zero where it is within rounding of that.
         """
@@ -209,7 +223,7 @@ class ClipDataset(torch.utils.data.Dataset):
         mean, power = total / n_cells, square / n_cells
         variance = power - mean**2
         variance[variance < 1e-12 * power] = 0
-        return torch.from_numpy(mean), torch.from_numpy(np.sqrt(variance))
+        return torch.from_numpy(mean), torch.from_numpy(np.sqrt(variance)), float(n_cells)
 
     def _pieces(self) -> list[NDArray[np.intp]]:
         """Return the positions of all clips, in pieces that are small in memory."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -14,6 +17,9 @@ from ._layers import BatchNorm, BinScaling, Dropout
 
 KERNEL_SIZE = 3
 
+# Frames that pools leave for statistics over time, where there are as many.
+_FRAMES_LEFT = 2
+
 # What the paper's authors use, for blocks 1 to 5: (pool over bins, pool over frames).
 _PAPER_POOL_SIZES = {
     (96, 1292): ((2, 4), (2, 4), (2, 4), (3, 5), (4, 4)),
@@ -22,13 +28,20 @@ _PAPER_POOL_SIZES = {
 }
 
 
+def check_channels(channels: Sequence[int]) -> None:
+    """Raise a ValueError unless there are one or more blocks with filters."""
+    counts = list(channels)
+    if not counts or not all(isinstance(n, Integral) and int(n) >= 1 for n in counts):
+        raise ValueError(f"channels={channels!r} has to be one or more positive integers.")
+
+
 def resolve_pool_sizes(
     input_shape: tuple[int, int],
     n_blocks: int = 5,
     pool_sizes: str | Sequence[tuple[int, int]] = "auto",
-    padding: str = "valid",
+    architecture: str = "k2c2",
 ) -> tuple[tuple[int, int], ...]:
-    """Choose how far each block pools, so that one value per channel is left at the end.
+    """Choose how far each block pools.
 
     Parameters
     ----------
@@ -37,11 +50,13 @@ def resolve_pool_sizes(
     n_blocks : int, default=5
         Number of convolutional blocks.
     pool_sizes : "auto" or sequence of (int, int), default="auto"
-        "auto" gives the paper's pools for the paper's three shapes, and for any other shape
-        spreads the reduction evenly over the blocks: along each axis, a block with ``k``
-        blocks left to go divides the size ``s`` by the ``k``-th root of ``s``.
-    padding : {"valid", "same"}, default="valid"
-        Padding of the convolutions. The paper's pools are for "valid".
+        "auto" gives the paper's pools for the paper's three shapes, and spreads the reduction of
+        any other axis to a single value evenly over the blocks: with ``k`` blocks left to go, a
+        block divides the size ``s`` by the ``k``-th root of ``s``. For statistics over time,
+        each block halves the frames. These pools, and given ones, then end where they would
+        leave a single frame.
+    architecture : {"k2c2", "statistics_pooling"}, default="k2c2"
+        The network.
 
     Returns
     -------
@@ -59,39 +74,60 @@ def resolve_pool_sizes(
     ((2, 4), (2, 4), (2, 4), (3, 5), (4, 4))
     >>> resolve_pool_sizes((40, 100), n_blocks=3)
     ((3, 5), (3, 4), (2, 3))
+    >>> resolve_pool_sizes((40, 100), n_blocks=3, architecture="statistics_pooling")
+    ((3, 2), (4, 2), (4, 2))
     """
-    if isinstance(pool_sizes, str):
-        if pool_sizes != "auto":
+    pools: tuple[tuple[int, int], ...]
+    statistics = architecture == "statistics_pooling"
+    bins, frames = input_shape
+    if isinstance(pool_sizes, str) and pool_sizes == "auto":
+        if statistics:
+            pools = tuple(zip(_spread(bins, n_blocks, True), [2] * n_blocks))
+        elif n_blocks == 5 and input_shape in _PAPER_POOL_SIZES:
+            pools = _PAPER_POOL_SIZES[input_shape]
+        else:
+            pools = tuple(zip(_spread(bins, n_blocks, False), _spread(frames, n_blocks, False)))
+    else:
+        pools = tuple(pair for item in pool_sizes if (pair := _pair(item)))
+        if len(pools) != n_blocks or len(pool_sizes) != n_blocks:
             raise ValueError(
-                f"pool_sizes={pool_sizes!r} is not known. Give 'auto' or one pair (bins, frames) "
-                f"per block."
+                f"pool_sizes={pool_sizes!r} does not fit: give 'auto' or {n_blocks} pairs of "
+                f"positive integers (bins, frames), one for each entry of channels."
             )
-        if n_blocks == 5 and padding == "valid" and input_shape in _PAPER_POOL_SIZES:
-            return _PAPER_POOL_SIZES[input_shape]
-        bins, frames = (_spread(size, n_blocks, padding) for size in input_shape)
-        return tuple(zip(bins, frames))
-    given = tuple(tuple(int(size) for size in pair) for pair in pool_sizes)
-    if len(given) != n_blocks or any(len(pair) != 2 or min(pair) < 1 for pair in given):
-        raise ValueError(
-            f"pool_sizes={pool_sizes!r} does not fit: give 'auto' or {n_blocks} pairs of positive "
-            f"integers (bins, frames), one for each entry of channels."
-        )
-    return given  # type: ignore[return-value]
+    return _leave_frames(pools, frames) if statistics else pools
 
 
-def _spread(size: int, n_blocks: int, padding: str) -> list[int]:
+def _pair(item: Any) -> tuple[int, int] | None:
+    """Return a pair of positive integers, or None if it is none."""
+    pair = list(item) if np.iterable(item) else []
+    if len(pair) == 2 and all(isinstance(n, Integral) and int(n) >= 1 for n in pair):
+        return int(pair[0]), int(pair[1])
+    return None
+
+
+def _spread(size: int, n_blocks: int, padded: bool) -> list[int]:
     """Return pools along one axis that leave a single value after the last block."""
     pools = []
     for blocks_left in range(n_blocks, 0, -1):
-        size = size_after_conv(size, padding)
+        size = size_after_conv(size, padded)
         pools.append(size if blocks_left == 1 else max(1, round(size ** (1 / blocks_left))))
         size = size_after_pool(size, pools[-1])
     return pools
 
 
-def size_after_conv(size: int, padding: str = "valid") -> int:
+def _leave_frames(pools: tuple[tuple[int, int], ...], n_frames: int) -> tuple[tuple[int, int], ...]:
+    """Return pools without those that would leave too few frames for statistics."""
+    kept = []
+    for bins, frames in pools:
+        frames = frames if size_after_pool(n_frames, frames) >= _FRAMES_LEFT else 1
+        n_frames = size_after_pool(n_frames, frames)
+        kept.append((bins, frames))
+    return tuple(kept)
+
+
+def size_after_conv(size: int, padded: bool = False) -> int:
     """Return the length of an axis after the convolution."""
-    return size - KERNEL_SIZE + 1 + 2 * conv_padding(size, padding)
+    return size - KERNEL_SIZE + 1 + 2 * conv_padding(size, padded)
 
 
 def size_after_pool(size: int, pool: int) -> int:
@@ -99,9 +135,9 @@ def size_after_pool(size: int, pool: int) -> int:
     return -(-size // pool)
 
 
-def conv_padding(size: int, padding: str = "valid") -> int:
+def conv_padding(size: int, padded: bool) -> int:
     """Return the zeros on each side of an axis; without any it has to be as long as the kernel."""
-    return KERNEL_SIZE // 2 if padding == "same" or size < KERNEL_SIZE else 0
+    return KERNEL_SIZE // 2 if padded or size < KERNEL_SIZE else 0
 
 
 def pool_padding(shape: tuple[int, int], pool: tuple[int, int]) -> tuple[int, int]:
@@ -129,13 +165,10 @@ class ConvBlock(nn.Module):
         Bins and frames before.
     pool_size : tuple of (int, int)
         Pooling window and stride over bins and frames.
-    padding : {"valid", "same"}, default="valid"
-        Padding of the convolution.
-    norm_momentum : float, default=0.01
-        Weight of the newest batch in the running statistics.
-    pool_before_norm : bool, default=False
-        Whether the maxima are normalised, in place of what they are taken of. The convolution
-        then has no bias: the normalisation has one.
+    pool_first : bool, default=False
+        Whether the maxima are normalised, in place of what they are taken of, after a padded
+        convolution without bias; the weight of the newest batch in the running statistics is
+        then 0.1 in place of 0.01.
     """
 
     def __init__(
@@ -144,31 +177,26 @@ class ConvBlock(nn.Module):
         out_channels: int,
         input_shape: tuple[int, int],
         pool_size: tuple[int, int],
-        padding: str = "valid",
-        norm_momentum: float = 0.01,
-        pool_before_norm: bool = False,
+        pool_first: bool = False,
     ) -> None:
         super().__init__()
-        self.pool_before_norm = pool_before_norm
-        bins, frames = (size_after_conv(size, padding) for size in input_shape)
+        self.pool_first = pool_first
+        bins, frames = (size_after_conv(size, pool_first) for size in input_shape)
         self.pooling = Pooling(
             pool_size,
             pool_padding((bins, frames), pool_size),
             (size_after_pool(bins, pool_size[0]), size_after_pool(frames, pool_size[1])),
         )
-        self.zeros = (conv_padding(input_shape[0], padding), conv_padding(input_shape[1], padding))
+        bins, frames = input_shape
+        self.zeros = (conv_padding(bins, pool_first), conv_padding(frames, pool_first))
         self.conv = nn.Conv2d(
-            in_channels,
-            out_channels,
-            KERNEL_SIZE,
-            padding=self.zeros,
-            bias=not pool_before_norm,
+            in_channels, out_channels, KERNEL_SIZE, padding=self.zeros, bias=not pool_first
         )
-        self.norm = BatchNorm(out_channels, momentum=norm_momentum)
+        self.norm = BatchNorm(out_channels, momentum=0.1 if pool_first else 0.01)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, in_channels, bins, frames) to (n, out_channels, fewer bins, fewer frames)."""
-        if self.pool_before_norm:
+        if self.pool_first:
             return F.elu(self.norm(self._conv_pool(x)))
         if self._can_fuse(x):
             if self.training:
@@ -255,18 +283,10 @@ class K2C2(nn.Module):
         Pooling over bins and frames in each block. "auto": see :func:`resolve_pool_sizes`.
     dropout : float, default=0.0
         Share of the features that is set to zero before the dense layer in training.
-    padding : {"valid", "same"}, default="valid"
-        Whether the convolutions see zeros beyond the edges, so that sizes stay what they are.
-    pooling : {"flatten", "statistics"}, default="flatten"
-        What of the last block the dense layer sees: all of it, or mean, maximum and deviation
-        over time, after the mean over bins.
-    norm_momentum : float, default=0.01
-        Weight of the newest batch in the running statistics of batch normalisation.
-    pool_before_norm : bool, default=False
-        Whether each block pools before it normalises.
-    scale_bins : bool, default=False
-        Whether each bin is shifted and scaled to mean 0 and deviation 1 over the training clips,
-        whose statistics are set by :meth:`set_bin_statistics`.
+    architecture : {"k2c2", "statistics_pooling"}, default="k2c2"
+        The paper's, or padded convolutions in blocks that pool before they normalise, on scaled
+        bins (:class:`BinScaling`); the dense layer then sees mean, maximum and deviation over
+        time of each filter, after the mean over bins.
     center_bins : bool, default=False
         Whether the mean over its frames is taken off each bin of each window.
 
@@ -293,36 +313,23 @@ class K2C2(nn.Module):
         channels: Sequence[int] = (64, 128, 128, 192, 256),
         pool_sizes: str | Sequence[tuple[int, int]] = "auto",
         dropout: float = 0.0,
-        padding: str = "valid",
-        pooling: str = "flatten",
-        norm_momentum: float = 0.01,
-        pool_before_norm: bool = False,
-        scale_bins: bool = False,
+        architecture: str = "k2c2",
         center_bins: bool = False,
     ) -> None:
         super().__init__()
         self.input_shape = shape = (int(input_shape[0]), int(input_shape[1]))
-        self.pooling = pooling
+        self.statistics = architecture == "statistics_pooling"
         self.center_bins = center_bins
-        self.scaling = BinScaling(shape[0]) if scale_bins else None
+        self.scaling = BinScaling(shape[0]) if self.statistics else None
+        pools = resolve_pool_sizes(shape, len(channels), pool_sizes, architecture)
         in_channels = 1
         self.blocks = nn.ModuleList()
-        for out_channels, pool_size in zip(
-            channels, resolve_pool_sizes(shape, len(channels), pool_sizes, padding)
-        ):
-            block = ConvBlock(
-                in_channels,
-                out_channels,
-                shape,
-                pool_size,
-                padding,
-                norm_momentum,
-                pool_before_norm,
-            )
+        for out_channels, pool_size in zip(channels, pools):
+            block = ConvBlock(in_channels, out_channels, shape, pool_size, self.statistics)
             self.blocks.append(block)
             in_channels, shape = out_channels, block.pooling.output_shape
         self.dropout = Dropout(dropout)
-        n_values = 3 if pooling == "statistics" else shape[0] * shape[1]
+        n_values = 3 if self.statistics else shape[0] * shape[1]
         self.head = nn.Linear(in_channels * n_values, n_classes)
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
@@ -344,11 +351,6 @@ class K2C2(nn.Module):
         log_proba = self._logits(windows.flatten(0, 1)).float().log_softmax(dim=1)
         return log_proba.unflatten(0, windows.shape[:2]).logsumexp(dim=1) - math.log(len(starts))
 
-    def set_bin_statistics(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:
-        """Take over mean and deviation of each bin in the training clips, for `scale_bins`."""
-        assert self.scaling is not None
-        self.scaling.set_statistics(mean, deviation)
-
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         if self.scaling is not None:
             x = self.scaling(x)
@@ -360,7 +362,7 @@ class K2C2(nn.Module):
         return self.head(self.dropout(self._features(x)))
 
     def _features(self, x: torch.Tensor) -> torch.Tensor:
-        if self.pooling == "flatten":
+        if not self.statistics:
             return x.flatten(1)
         x = x.mean(dim=2)
         mean = x.mean(dim=2)

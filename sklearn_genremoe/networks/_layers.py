@@ -64,7 +64,7 @@ class BatchNorm(nn.Module):
 
 
 class BinScaling(nn.Module):
-    """Shift and scale each bin by fixed numbers, so that bins of different loudness count alike.
+    """Shift and scale each bin, so that bins of different loudness count alike.
 
     Parameters
     ----------
@@ -74,20 +74,28 @@ class BinScaling(nn.Module):
 
     mean: torch.Tensor
     deviation: torch.Tensor
+    weight: torch.Tensor
 
     def __init__(self, n_bins: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_bins))
         self.register_buffer("deviation", torch.ones(n_bins))
+        self.register_buffer("weight", torch.zeros(()))
 
-    def set_statistics(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:
-        """Take over mean and deviation of each bin; one that never varies is only shifted."""
-        self.mean.copy_(mean)
-        self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+    def observe(self, mean: torch.Tensor, deviation: torch.Tensor, weight: float) -> None:
+        """Merge mean and deviation of each bin in some clips with those of all clips before."""
+        total = self.weight + weight
+        share = weight / total
+        shift = mean.to(self.mean) - self.mean
+        variance = torch.lerp(self.deviation.square(), deviation.to(self.mean).square(), share)
+        self.deviation.copy_((variance + share * (1 - share) * shift.square()).sqrt())
+        self.mean.add_(share * shift)
+        self.weight.copy_(total)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``x`` of shape (n, n_bins, n_frames) with its bins shifted and scaled."""
-        return (x - self.mean[:, None]) / self.deviation[:, None]
+        """Return ``x`` (n, n_bins, n_frames), scaled; a bin that never varied is only shifted."""
+        deviation = torch.where(self.deviation > 0, self.deviation, 1)
+        return (x - self.mean[:, None]) / deviation[:, None]
 
 
 class Dropout(nn.Module):
@@ -99,20 +107,32 @@ class Dropout(nn.Module):
     Parameters
     ----------
     p : float
-        Share of the values that is set to zero in training; the others are scaled up.
+        Share of the values that is set to zero in training, to the next 1/256; the others are
+        scaled up.
     """
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
-        self.seed = int(torch.randint(1 << 31, ()))
-        self.n_calls = 0
+        self.restart(0)
+
+    def restart(self, seed: int) -> None:
+        """Draw anew, from this seed."""
+        self._seed = seed
+        self._generator: torch.Generator | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``x`` with a new random share of its values set to zero, in training."""
-        if not self.training or self.p == 0:
+        n_dropped = round(256 * self.p)
+        if not self.training or n_dropped == 0:
             return x
-        generator = torch.Generator(x.device).manual_seed(self.seed + self.n_calls)
-        self.n_calls += 1
-        kept = torch.rand(x.shape, generator=generator, device=x.device) >= self.p
-        return x * kept / (1 - self.p)
+        if self._generator is None or self._generator.device != x.device:
+            self._generator = torch.Generator(x.device).manual_seed(self._seed)
+        # One random byte per value, drawn by eights: a third of the time of uniform floats.
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
+        words.random_(-(2**63), None, generator=self._generator)
+        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= n_dropped
+        return x * (kept * (256 / (256 - n_dropped)))
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_generator": None}  # a generator can't be copied

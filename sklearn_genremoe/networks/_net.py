@@ -13,6 +13,7 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PassthroughScoring
 
 from ._callbacks import DivergenceGuard
+from ._layers import Dropout
 
 ADAM_EPS = 1e-7  # Keras' default; torch's is 1e-8
 
@@ -163,6 +164,7 @@ class GenreNet(NeuralNetClassifier):
     """
 
     module_: torch.nn.Module
+    device: str
 
     def __init__(
         self, module: Any, seed: int = 0, augment: Sequence[Any] = (), **kwargs: Any
@@ -182,6 +184,7 @@ class GenreNet(NeuralNetClassifier):
 
     def initialize(self) -> GenreNet:
         """Create the network and all that goes with it, from this net's own seed."""
+        self.device = str(resolve_device(self.device))
         with local_seed(self.seed):
             return super().initialize()
 
@@ -216,6 +219,10 @@ class GenreNet(NeuralNetClassifier):
         """
         self.datasets_ = training, validation
         self.max_epochs = epochs
+        dropouts = [layer for layer in self.module_.modules() if isinstance(layer, Dropout)]
+        for number, layer in enumerate(dropouts):
+            sequence = np.random.SeedSequence([self.seed, len(self.history), number])
+            layer.restart(int(sequence.generate_state(1)[0]))
         self.notify("on_train_begin", X=training, y=None)
         try:
             self.fit_loop(training)
@@ -225,6 +232,10 @@ class GenreNet(NeuralNetClassifier):
             del self.datasets_
         self.notify("on_train_end", X=training, y=None)
         self.module_.eval()
+        for epoch in self.history:  # what is kept: Python's numbers, and no single batches
+            epoch["batches"] = []
+            scalars = {key: value for key, value in epoch.items() if isinstance(value, np.generic)}
+            epoch.update((key, value.item()) for key, value in scalars.items())
         return self
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:

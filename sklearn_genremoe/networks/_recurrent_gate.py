@@ -7,45 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ._gru import BidirectionalGRU
-from ._layers import BatchNorm
-
-
-class SeededDropout(nn.Module):
-    """Dropout that draws from a generator of its own.
-
-    torch's dropout draws from the global generator: fits that run in threads beside each
-    other would then not be reproducible, and each fit would leave the global state changed.
-
-    Parameters
-    ----------
-    p : float
-        Share of the values that is set to zero in training, to the next 1/256.
-    seed : int
-        Seed of the generator.
-    """
-
-    def __init__(self, p: float, seed: int) -> None:
-        super().__init__()
-        self.p = p
-        self.seed = seed
-        self._generator: torch.Generator | None = None
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Drop values of `x` in training, scaling the others up by 1/(1 - p)."""
-        n_dropped = round(256 * self.p)
-        if not self.training or n_dropped == 0:
-            return x
-        if self._generator is None or self._generator.device != x.device:
-            self._generator = torch.Generator(x.device).manual_seed(self.seed)
-        # One random byte per value, drawn by eights: a third of the time of uniform floats.
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
-        words.random_(-(2**63), None, generator=self._generator)
-        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= n_dropped
-        return x * (kept * (256 / (256 - n_dropped)))
-
-    def __getstate__(self) -> dict:
-        # Only training needs the generator, and a fitted network trains no more.
-        return {**self.__dict__, "_generator": None}
+from ._layers import BatchNorm, Dropout
 
 
 class RecurrentGate(nn.Module):
@@ -66,8 +28,6 @@ class RecurrentGate(nn.Module):
         Bins of the spectrograms.
     hidden_size : int, default=64
         Units of each GRU, in each direction.
-    seed : int, default=0
-        Seed of the dropout masks.
 
     Examples
     --------
@@ -81,13 +41,13 @@ class RecurrentGate(nn.Module):
 
     N_DENSE = 32
 
-    def __init__(self, n_outputs: int, n_bins: int, hidden_size: int = 64, seed: int = 0) -> None:
+    def __init__(self, n_outputs: int, n_bins: int, hidden_size: int = 64) -> None:
         super().__init__()
-        self.input_dropout = SeededDropout(0.25, seed)
+        self.input_dropout = Dropout(0.25)
         self.first = BidirectionalGRU(n_bins, hidden_size)
-        self.between_dropout = SeededDropout(0.25, seed + 1)
+        self.between_dropout = Dropout(0.25)
         self.second = BidirectionalGRU(2 * hidden_size, hidden_size)
-        self.last_dropout = SeededDropout(0.5, seed + 2)
+        self.last_dropout = Dropout(0.5)
         self.dense = nn.Linear(2 * hidden_size, self.N_DENSE)
         self.norm = BatchNorm(self.N_DENSE)
         self.head = nn.Linear(self.N_DENSE, n_outputs)

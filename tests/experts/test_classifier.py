@@ -1,7 +1,9 @@
 """CNNClassifier on spectrograms: what goes in, what comes out, how training is controlled."""
 
+import copy
 import pickle
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring
 
 from sklearn_genremoe import CNNClassifier
 from sklearn_genremoe.domains import DomainBatch
+from sklearn_genremoe.experts import _cnn
 
 Data = tuple[np.ndarray, np.ndarray]
 SHAPE = (12, 20)
@@ -289,6 +292,59 @@ def test_wrong_parameters_name_themselves(
     assert not vars(clf).keys() & {"net_", "classes_", "n_features_in_"}
 
 
+def wrong_fits(X: np.ndarray, y: np.ndarray) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Parameters and arguments of fits that are refused."""
+    return [
+        ({"lr": -1.0}, {}),
+        ({"device": "gpu"}, {}),
+        ({"pool_sizes": [(2, 2)]}, {}),
+        ({}, {"X": np.full_like(X, np.nan)}),
+        ({}, {"X": X[:, :7]}),
+        ({}, {"y": np.zeros(30)}),
+        ({}, {"y": y[:5]}),
+        ({}, {"sample_weight": -np.ones(30)}),
+        ({"validation_fraction": 0.2}, {"groups": np.zeros(30)}),
+        ({"validation_fraction": 0.2, "class_weight": {0: 0, 1: 0}}, {}),
+    ]
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_a_fit_that_is_refused_leaves_the_model_of_before(data: Data, warm_start: bool) -> None:
+    X, y = data
+    clf = make_clf(warm_start=warm_start).fit(X, y)
+    expected, names = clf.predict_proba(X), set(vars(clf))
+    for params, arguments in wrong_fits(X, y):
+        if not warm_start and "X" in arguments and np.isfinite(arguments["X"]).all():
+            continue  # clips of another size are nothing wrong
+        before = clf.get_params()
+        with pytest.raises(ValueError):  # noqa: PT011, each has its own test
+            clf.set_params(**params).fit(**{"X": X, "y": y, **arguments})
+        clf.set_params(**before)
+        np.testing.assert_array_equal(clf.predict_proba(X), expected)
+        assert set(vars(clf)) == names
+    with pytest.raises(ValueError, match="X has 7 features"):
+        clf.partial_fit(X[:, :7], y)
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+
+
+def test_each_call_asks_once(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def count(name: str) -> None:
+        original = getattr(_cnn, name)
+        monkeypatch.setattr(_cnn, name, lambda *args: (asked.append(name), original(*args))[1])
+
+    count("kind_of_clips")
+    count("check_finite")
+    X, y = data
+    clf = make_clf(validation_fraction=0.2).fit(X, y)
+    assert asked == ["check_finite"]
+    clf.predict_proba(X)
+    assert asked == ["check_finite"] * 2
+    clf.predict_proba(X.tolist())
+    assert asked[2:] == ["kind_of_clips", "check_finite"]
+
+
 # Determinism, copies, state of the world
 
 
@@ -327,13 +383,82 @@ def test_fit_is_the_same_in_other_workers(data: Data, backend: str) -> None:
 @pytest.mark.parametrize("module", [pickle, cloudpickle], ids=lambda module: module.__name__)
 def test_pickle(data: Data, module: Any) -> None:
     X, y = data
-    clf = make_clf(validation_fraction=0.2, early_stopping=True).fit(X, y)
+    clf = make_clf(validation_fraction=0.2, early_stopping=True, dropout=0.3).fit(X, y)
     again = pickle.loads(module.dumps(clf))
     np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
     assert again.history_ == clf.history_
-    for each in (clf, again):
-        each.partial_fit(X, y)
+    for _ in range(2):
+        for each in (clf, again):
+            each.partial_fit(X, y)
     np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+
+
+def leaves(state: Any) -> Iterator[Any]:
+    """Yield what the lists and dicts of a state hold in the end."""
+    if isinstance(state, dict):
+        assert all(type(key) is str for key in state)
+        state = list(state.values())
+    if isinstance(state, (list, tuple)):
+        for part in state:
+            yield from leaves(part)
+    else:
+        yield state
+
+
+def test_state_is_numbers_and_arrays(data: Data) -> None:
+    clf = make_clf(validation_fraction=0.2, early_stopping=True).fit(*data)
+    kinds = {type(leaf) for leaf in leaves(clf.__getstate__())}
+    assert kinds == {np.ndarray, int, float, str, bool, type(None)}
+    net = clf.net_
+    n_bytes = sum(4 * tensor.numel() for tensor in net.module_.state_dict().values())
+    remembered = sum(8 * parameter.numel() for parameter in net.module_.parameters())
+    for dumped in (pickle.dumps(clf), cloudpickle.dumps(clf)):
+        assert len(dumped) < n_bytes + remembered + 8192
+        assert b"torch" not in dumped
+        assert b"skorch" not in dumped
+
+
+@pytest.mark.parametrize("take", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
+def test_copies_are_independent(data: Data, take: Any) -> None:
+    clf = make_clf().fit(*data)
+    again, expected = take(clf), clf.predict_proba(data[0])
+    np.testing.assert_array_equal(again.predict_proba(data[0]), expected)
+    again.partial_fit(*data)
+    np.testing.assert_array_equal(clf.predict_proba(data[0]), expected)
+    assert clf.n_iter_ == len(clf.history_) == 3
+
+
+def test_skops_carries_the_state(data: Data) -> None:
+    skops = pytest.importorskip("skops.io")
+    clf = make_clf(dropout=0.2).fit(*data)
+    dumped = skops.dumps(clf)
+    asked = skops.get_untrusted_types(data=dumped)
+    assert asked == ["sklearn_genremoe.experts._cnn.CNNClassifier"]
+    again = skops.loads(dumped, trusted=asked)
+    np.testing.assert_array_equal(again.predict_proba(data[0]), clf.predict_proba(data[0]))
+    for each in (clf, again):
+        each.partial_fit(*data)
+    np.testing.assert_array_equal(again.predict_proba(data[0]), clf.predict_proba(data[0]))
+
+
+def test_model_of_a_gpu_loads_where_there_is_none(
+    data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clf = make_clf().fit(*data)
+    dumped = pickle.dumps(clf.set_params(device="cuda:3"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    again = pickle.loads(dumped)
+    assert again.device == "cuda:3"
+    np.testing.assert_array_equal(again.predict_proba(data[0]), clf.predict_proba(data[0]))
+    with pytest.raises(ValueError, match="device='cuda:3' is not available here"):
+        again.fit(*data)
+
+
+def test_parameters_set_after_the_fit_do_not_matter_to_a_copy(data: Data) -> None:
+    clf = make_clf().fit(*data)
+    clf.set_params(channels=(3, 3, 3), dropout=0.5)
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(again.predict_proba(data[0]), clf.predict_proba(data[0]))
 
 
 def test_fit_leaves_the_world_as_it_was(
@@ -367,8 +492,13 @@ def test_fit_leaves_the_world_as_it_was(
 
 
 def test_verbose_shows_progress(data: Data, capsys: pytest.CaptureFixture[str]) -> None:
-    make_clf(verbose=1, validation_fraction=0.2).fit(*data)
+    clf = make_clf(verbose=1, validation_fraction=0.2).fit(*data)
     printed = capsys.readouterr()
+    again = pickle.loads(pickle.dumps(clf))
+    for each in (clf, again):
+        each.partial_fit(*data).predict(data[0])
+        each.net_.partial_fit(data[0].copy(), data[1])
+    assert capsys.readouterr() == ("", "")
     assert printed.out == ""
     assert "training" in printed.err
     assert "3/3" in printed.err
@@ -512,14 +642,62 @@ def test_callbacks_of_skorch_work(data: Data) -> None:
     assert clf.n_iter_ < 40
 
 
+@pytest.mark.parametrize("callback", [EarlyStopping(), ("best", Checkpoint())])
+def test_callbacks_that_watch_held_out_clips_need_some(data: Data, callback: Any) -> None:
+    clf = make_clf(callbacks=[callback])
+    message = r"callbacks hold .*, which watches 'valid_.*'.*use fit with validation_fraction"
+    with pytest.raises(ValueError, match=message):
+        clf.fit(*data)
+    with pytest.raises(ValueError, match=message):
+        clf.set_params(validation_fraction=0.2).partial_fit(*data, classes=[0, 1])
+
+
+def test_early_stopping_of_skorch_watches_held_out_clips(data: Data) -> None:
+    stop = EarlyStopping(patience=2, threshold=10, threshold_mode="abs")
+    clf = make_clf(callbacks=[stop], validation_fraction=0.2, max_epochs=30)
+    assert clf.fit(*data).n_iter_ == 3
+
+
+def test_class_of_a_single_clip_cannot_be_held_out(data: Data) -> None:
+    X, y = data
+    labels = np.array(["folk", "rock"])[y]
+    labels[3] = "jazz"
+    clf = make_clf(validation_fraction=0.2)
+    with pytest.raises(ValueError, match=r"one only of jazz\. Add clips, leave the class out, or"):
+        clf.fit(X, labels)
+
+
+@pytest.mark.parametrize("way", ["fit", "partial_fit"])
+def test_continued_training_follows_its_parameters(data: Data, way: str) -> None:
+    rates: list[float] = []
+
+    class Rates(Callback):
+        def on_grad_computed(self, net: Any, *args: Any, **kwargs: Any) -> None:
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    clf = make_clf(warm_start=True, max_epochs=1, lr_decay=0.5, lr=1e-2).fit(*data)
+    clf.set_params(lr=1e-4, batch_size=10, callbacks=[Rates()], dropout=0.5)
+    getattr(clf, way)(*data)
+    assert rates == pytest.approx([1e-4 / (1 + 0.5 * t) for t in (2, 3, 4)])
+    assert clf.net_.module_.dropout.p == 0.5
+    for name, value in [
+        ("channels", (4, 7)),
+        ("pool_sizes", [(2, 2), (5, 9)]),
+        ("crop_frames", 9),
+        ("architecture", "statistics_pooling"),
+        ("center_bins", True),
+    ]:
+        before = clf.get_params()[name]
+        with pytest.raises(ValueError, match=f"for which .*{name}.* can't change"):
+            getattr(clf.set_params(**{name: value}), way)(*data)
+        clf.set_params(**{name: before}).predict(data[0])
+
+
 def test_warm_start_goes_on(data: Data) -> None:
     X, y = data
     clf = make_clf(warm_start=True).fit(X, y)
-    net, module = clf.net_, clf.net_.module_
     np.testing.assert_array_equal(clf.predict_proba(X), proba(X, y))
     clf.set_params(max_epochs=2).fit(X, y)
-    assert clf.net_ is net
-    assert clf.net_.module_ is module
     assert clf.n_iter_ == len(clf.history_) == 5
     assert not np.array_equal(clf.predict_proba(X), proba(X, y))
     with pytest.raises(ValueError, match=r"warm_start goes on .* \[0, 1\], but y has \[0, 2\]"):

@@ -14,7 +14,13 @@ from torch.nn import functional as F
 from sklearn_genremoe import CNNClassifier
 from sklearn_genremoe.experts import FrequencyMask, Mixup, TimeMask
 from sklearn_genremoe.networks._dataset import ClipDataset
-from sklearn_genremoe.networks._k2c2 import K2C2, ConvBlock, window_starts
+from sklearn_genremoe.networks._k2c2 import (
+    K2C2,
+    ConvBlock,
+    resolve_pool_sizes,
+    window_starts,
+)
+from sklearn_genremoe.networks._layers import BinScaling
 from sklearn_genremoe.networks._net import Batches, GenreNet
 
 Data = tuple[np.ndarray, np.ndarray]
@@ -42,12 +48,9 @@ def make_clf(**params: Any) -> CNNClassifier:
     return CNNClassifier(**{**defaults, **params})
 
 
+STATISTICS: dict[str, Any] = {"architecture": "statistics_pooling"}
 RECIPE: dict[str, Any] = {
-    "padding": "same",
-    "pooling": "statistics",
-    "norm_momentum": 0.1,
-    "pool_before_norm": True,
-    "scale_bins": True,
+    "architecture": "statistics_pooling",
     "center_bins": True,
     "crop_frames": 16,
     "schedule": "one_cycle",
@@ -190,24 +193,28 @@ def test_watched_clips_are_judged_by_windows(data: Data) -> None:
     assert np.isfinite(clf.history_[:, "valid_loss"]).all()
 
 
+def scaling(clf: CNNClassifier) -> BinScaling:
+    return clf.net_.module_.scaling
+
+
 def test_bins_are_scaled_by_the_training_clips(data: Data) -> None:
     X, y = data
     weight = np.linspace(0, 2, len(X))
-    scaling = make_clf(scale_bins=True).fit(X, y, sample_weight=weight).net_.module_.scaling
+    found = scaling(make_clf(**STATISTICS).fit(X, y, sample_weight=weight))
     mean = np.average(X.mean(axis=2), axis=0, weights=weight)
     square = np.average(np.square(X, dtype=np.float64).mean(axis=2), axis=0, weights=weight)
-    np.testing.assert_allclose(scaling.mean, mean, atol=1e-5)
-    np.testing.assert_allclose(scaling.deviation, np.sqrt(square - mean**2), rtol=1e-5)
+    np.testing.assert_allclose(found.mean, mean, atol=1e-5)
+    np.testing.assert_allclose(found.deviation, np.sqrt(square - mean**2), rtol=1e-5)
 
 
 def test_scaling_makes_bins_alike() -> None:
     torch.manual_seed(0)
-    network = K2C2(3, (12, 40), (4, 8), scale_bins=True).eval()
+    network = K2C2(3, (12, 40), (4, 8), **STATISTICS).eval()
     X = torch.randn(5, 12, 40)
     factor, offset = torch.linspace(0.5, 4, 12), torch.linspace(-3, 3, 12)
     with torch.inference_mode():
         expected = network(X)
-        network.set_bin_statistics(offset, factor)
+        network.scaling.observe(offset, factor, 10.0)
         logits = network(X * factor[:, None] + offset[:, None])
     np.testing.assert_allclose(logits, expected, atol=1e-5)
 
@@ -215,18 +222,33 @@ def test_scaling_makes_bins_alike() -> None:
 def test_bins_that_never_vary_are_only_shifted(data: Data) -> None:
     X, y = data[0].copy(), data[1]
     X[:, 3] = 0.1
-    clf = make_clf(scale_bins=True).fit(X, y)
-    assert clf.net_.module_.scaling.deviation[3] == 1
+    clf = make_clf(**STATISTICS).fit(X, y)
+    assert scaling(clf).deviation[3] == 0
     X[:, 3] = 0.1 + 1e-6
     assert np.isfinite(clf.predict_proba(X)).all()
 
 
-def test_continued_training_keeps_the_scaling(data: Data) -> None:
-    X, y = data
-    clf = make_clf(scale_bins=True, warm_start=True).fit(X, y)
-    before = clf.net_.module_.scaling.mean.clone()
-    clf.fit(X + 10, y)
-    assert torch.equal(clf.net_.module_.scaling.mean, before)
+@pytest.mark.parametrize("way", ["partial_fit", "warm_start"])
+def test_scaling_runs_over_all_clips_so_far(data: Data, way: str) -> None:
+    X, y = data[0] * np.float32(3), data[1]
+    first, second = slice(None, None, 3), np.arange(24) % 3 > 0
+    X[second] += 10
+    clf = make_clf(**STATISTICS, warm_start=True)
+    for part in (first, second):
+        if way == "partial_fit":
+            clf.partial_fit(X[part], y[part], classes=["fast", "slow"])
+        else:
+            clf.fit(X[part], y[part])
+    together = scaling(make_clf(**STATISTICS).fit(X, y))
+    for name, running in scaling(clf).named_buffers():
+        torch.testing.assert_close(running, together.get_buffer(name), msg=name)
+
+
+def test_clips_that_come_again_leave_the_scaling_alone(data: Data) -> None:
+    clf = make_clf(**STATISTICS, warm_start=True).fit(*data)
+    before = scaling(clf).mean.clone(), scaling(clf).deviation.clone()
+    clf.fit(*data)
+    torch.testing.assert_close((scaling(clf).mean, scaling(clf).deviation), before)
 
 
 def test_centred_bins_ignore_the_colour_of_a_recording(data: Data) -> None:
@@ -286,23 +308,18 @@ def test_label_smoothing_keeps_the_loss_up(data: Data) -> None:
 
 
 @pytest.mark.parametrize("shape", [(16, 32), (60, 129), (2, 1), (7, 5)])
-def test_same_padding_and_statistics_in_plain_torch(shape: tuple[int, int]) -> None:
+def test_statistics_pooling_in_plain_torch(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    network = K2C2(3, shape, (5, 6), padding="same", pooling="statistics").eval()
+    network = K2C2(3, shape, (5, 6), **STATISTICS).eval()
     X = torch.randn(4, *shape)
     x = X[:, None]
     for block in network.blocks:
-        z = F.conv2d(x, block.conv.weight, block.conv.bias, padding=1)
-        z = F.batch_norm(
-            z,
-            block.norm.running_mean,
-            block.norm.running_var,
-            block.norm.weight,
-            block.norm.bias,
-            eps=1e-3,
-        )
         size, padding, output_shape = block.pooling
-        x = F.max_pool2d(F.elu(z), size, padding=padding, ceil_mode=True)
+        x = F.conv2d(x, block.conv.weight, padding=1)
+        x = F.max_pool2d(x, size, padding=padding, ceil_mode=True)
+        norm = block.norm
+        x = F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=1e-3)
+        x = F.elu(x)
         assert tuple(x.shape[2:]) == output_shape
     x = x.mean(dim=2)
     deviation = (x.var(dim=2, correction=0) + 1e-5).sqrt()
@@ -311,22 +328,46 @@ def test_same_padding_and_statistics_in_plain_torch(shape: tuple[int, int]) -> N
         np.testing.assert_allclose(network(X), expected.detach(), atol=1e-5)
 
 
-@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("shape", [(128, 388), (96, 1292), (40, 50), (12, 4), (12, 3), (12, 1)])
+@pytest.mark.parametrize("n_blocks", [1, 2, 5])
+def test_frames_are_left_for_statistics(shape: tuple[int, int], n_blocks: int) -> None:
+    for given in ("auto", [(1, 3)] * n_blocks):
+        pools = resolve_pool_sizes(shape, n_blocks, given, "statistics_pooling")
+        bins, frames = shape
+        for pool in pools:
+            bins, frames = -(-bins // pool[0]), -(-frames // pool[1])
+        assert bins == (1 if given == "auto" else shape[0])
+        assert frames >= min(2, shape[1])
+        longest = 2 if given == "auto" else 3
+        assert {pool for _, pool in pools} <= {1, longest}
+        assert frames <= longest or all(pool == longest for _, pool in pools)
+
+
+def test_deviation_over_time_is_none_of_a_single_frame(data: Data) -> None:
+    module = make_clf(**STATISTICS, pool_sizes=((2, 40), (2, 40))).fit(*data).net_.module_
+    with torch.inference_mode():
+        features = module.blocks[0](torch.from_numpy(data[0][:, None]))
+        mean, maximum, deviation = module._features(module.blocks[1](features)).split(8, dim=1)
+    assert (maximum > mean).any()
+    assert deviation.std() > 0.01
+    make_clf(**STATISTICS).fit(data[0][:, :, 0], data[1])  # there is but one
+
+
 @pytest.mark.parametrize("in_channels", [1, 3])
-def test_pooling_before_the_norm_in_plain_torch(in_channels: int, padding: str) -> None:
+def test_pooling_before_the_norm_in_plain_torch(in_channels: int) -> None:
     torch.manual_seed(0)
-    block = ConvBlock(in_channels, 5, (11, 14), (2, 3), padding, pool_before_norm=True)
+    block = ConvBlock(in_channels, 5, (11, 14), (2, 3), pool_first=True)
     torch.nn.init.normal_(block.norm.weight)  # of both signs
     exact = copy.deepcopy(block).double()
     x = torch.randn(4, in_channels, 11, 14, requires_grad=in_channels > 1)
     x_exact = x.detach().double().requires_grad_()
     for training in (True, False):
         y = block.train(training)(x)
-        z = F.conv2d(x_exact, exact.conv.weight, padding=exact.conv.padding)
+        z = F.conv2d(x_exact, exact.conv.weight, padding=1)
         z = F.max_pool2d(z, (2, 3), padding=block.pooling.padding, ceil_mode=True)
         norm = exact.norm
         z = F.batch_norm(
-            z, norm.running_mean, norm.running_var, norm.weight, norm.bias, training, 0.01, 1e-3
+            z, norm.running_mean, norm.running_var, norm.weight, norm.bias, training, 0.1, 1e-3
         )
         expected = F.elu(z)
         np.testing.assert_allclose(y.detach(), expected.detach(), atol=1e-5)
@@ -344,13 +385,11 @@ def test_pooling_before_the_norm_in_plain_torch(in_channels: int, padding: str) 
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"padding": "full"}, "padding='full' is not known; use one of 'valid', 'same'"),
-        ({"pooling": "max"}, "pooling='max' is not known; use one of 'flatten', 'statistics'"),
-        ({"schedule": "cosine"}, "schedule='cosine' is not known"),
-        ({"norm_momentum": 0.0}, "norm_momentum == 0.0, must be > 0"),
-        ({"weight_decay": -1.0}, "weight_decay == -1.0, must be >= 0"),
-        ({"label_smoothing": 1.0}, "label_smoothing == 1.0, must be < 1"),
-        ({"crop_frames": 0}, "crop_frames == 0, must be >= 1"),
+        ({"architecture": "vgg"}, "'architecture' parameter .* Got 'vgg'"),
+        ({"schedule": "cosine"}, "'schedule' parameter .* Got 'cosine'"),
+        ({"weight_decay": -1.0}, "'weight_decay' parameter .* Got -1.0"),
+        ({"label_smoothing": 1.0}, "'label_smoothing' parameter .* Got 1.0"),
+        ({"crop_frames": 0}, "'crop_frames' parameter .* Got 0"),
     ],
 )
 def test_wrong_parameters(data: Data, params: dict[str, Any], message: str) -> None:
@@ -361,5 +400,5 @@ def test_wrong_parameters(data: Data, params: dict[str, Any], message: str) -> N
 
 
 def test_wrong_augmentation(data: Data) -> None:
-    with pytest.raises(TypeError, match="augment holds 'mixup', which is neither a function"):
+    with pytest.raises(ValueError, match="augment holds 'mixup', which is neither a function"):
         make_clf(augment=[TimeMask(), "mixup"]).fit(*data)

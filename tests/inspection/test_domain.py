@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from sklearn_genremoe import (
+    AudioSetEmbedding,
     DomainUnion,
     HarmonicSpectrogram,
     LogMelSpectrogram,
@@ -13,6 +14,7 @@ from sklearn_genremoe import (
 from sklearn_genremoe.audio import BadClipError
 from sklearn_genremoe.datasets import load_mini_genres, make_genre_clips
 from sklearn_genremoe.inspection import DomainDisplay
+from tests._weights import N_FEATURES, write_small_weights
 
 UNION = DomainUnion([("mel", LogMelSpectrogram()), ("modulation", ModulationSpectrogram())])
 
@@ -66,3 +68,16 @@ def test_unusable(waveform):
         DomainDisplay.from_estimator(UNION, waveform, ax=plt.subplots()[1])
     with pytest.raises(BadClipError, match=r"nowhere.ogg"):
         DomainDisplay.from_estimator(UNION, "nowhere.ogg")
+
+
+def test_features_without_time_are_a_row(waveform, tmp_path):
+    embedding = AudioSetEmbedding(write_small_weights(tmp_path / "mn01.pt"))
+    union = DomainUnion([("mel", LogMelSpectrogram()), ("embedding", embedding)])
+    display = DomainDisplay.from_estimator(union, waveform)
+    assert display.images_[1].get_array().shape == (1, 2 * N_FEATURES)
+    assert [axis.get_xlabel() for axis in display.ax_] == ["time in s", "feature"]
+    frame = display.frame()
+    rows = frame[frame["domain"] == "embedding"]
+    np.testing.assert_array_equal(rows["value"], display.spectrograms["embedding"])
+    assert set(rows["frame"]) == {0}
+    DomainDisplay.from_estimator(embedding, waveform)

@@ -14,7 +14,7 @@ from sklearn_genremoe.inspection import ExpertAgreementDisplay
 
 # What three experts name for four clips.
 ANSWERS = np.array([[0, 0, 1], [1, 1, 1], [2, 0, 2], [0, 0, 2]])
-OPINIONS = np.eye(3)[ANSWERS] * 0.7 + 0.1
+PROBAS = np.eye(3)[ANSWERS] * 0.7 + 0.1
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def fitted():
 
 
 def test_frame():
-    display = ExpertAgreementDisplay.from_predictions(OPINIONS, expert_names=["a", "b", "c"])
+    display = ExpertAgreementDisplay.from_predictions(PROBAS, expert_names=["a", "b", "c"])
     expected = [[1, 0.75, 0.5], [0.75, 1, 0.25], [0.5, 0.25, 1]]
     frame = display.frame()
     np.testing.assert_allclose(frame.to_numpy(), expected)
@@ -35,7 +35,7 @@ def test_frame():
 
 def test_image_is_the_frame():
     figure, ax = plt.subplots()
-    display = ExpertAgreementDisplay.from_predictions(OPINIONS, ax=ax)
+    display = ExpertAgreementDisplay.from_predictions(PROBAS, ax=ax)
     assert display.ax_ is ax
     assert display.figure_ is figure
     np.testing.assert_allclose(display.image_.get_array(), display.frame().to_numpy())
@@ -71,7 +71,9 @@ def test_unusable(fitted):
         ExpertAgreementDisplay.from_estimator(MixtureOfExpertsClassifier(), X)
     with pytest.raises(TypeError, match="GaussianNB has no expert_predict_proba; pass a fitted"):
         ExpertAgreementDisplay.from_estimator(moe.experts_[0], X)
-    with pytest.raises(ValueError, match=r"opinions has the shape \(4, 3\); expected \(n_clips"):
-        ExpertAgreementDisplay.from_predictions(OPINIONS[:, 0])
+    with pytest.raises(
+        ValueError, match=r"expert_proba has the shape \(4, 3\); expected \(n_clips"
+    ):
+        ExpertAgreementDisplay.from_predictions(PROBAS[:, 0])
     with pytest.raises(ValueError, match="2 expert_names for 3 experts"):
-        ExpertAgreementDisplay.from_predictions(OPINIONS, expert_names=["a", "b"])
+        ExpertAgreementDisplay.from_predictions(PROBAS, expert_names=["a", "b"])

@@ -23,8 +23,8 @@ GENRES = np.array(["folk", "folk", "rock", "folk"])
 class FirstFeatureMixer(BaseMixer):
     """Trusts the first expert as much as its first probability."""
 
-    def _weights(self, opinions, clips):
-        first = opinions[:, :1, 0]
+    def _weights(self, probas, clips):
+        first = probas[:, :1, 0]
         return np.hstack([first, 1 - first])
 
 

@@ -37,7 +37,7 @@ from sklearn_genremoe import (
 )
 from sklearn_genremoe.domains import DomainBatch
 from sklearn_genremoe.mixture import _cross_fitting
-from sklearn_genremoe.mixture._cross_fitting import FoldAverage
+from sklearn_genremoe.mixture._fold_average import FoldAverage
 from tests.mixture._clips import CNN, cnn_experts, flatten, quick_expert, quick_experts, two_cues
 
 MIXERS = {
@@ -95,23 +95,23 @@ def numbered():
 def test_outputs(mixer):
     batch, y, _ = two_cues()
     clf = mixture(mixer).fit(batch, y)
-    proba, opinions = clf.predict_proba(batch), clf.expert_predict_proba(batch)
+    proba, probas = clf.predict_proba(batch), clf.expert_predict_proba(batch)
     weights = clf.mixture_weights(batch)
     assert clf.classes_.tolist() == ["folk", "rock"]
     assert proba.shape == (48, 2)
-    assert opinions.shape == (48, 2, 2)
+    assert probas.shape == (48, 2, 2)
     assert weights.shape == (48, 2)
-    for simplex in (proba, opinions, weights):
+    for simplex in (proba, probas, weights):
         assert (simplex >= 0).all()
         np.testing.assert_allclose(simplex.sum(axis=-1), 1)
     np.testing.assert_array_equal(clf.predict(batch), clf.classes_[proba.argmax(axis=1)])
     np.testing.assert_allclose(np.exp(clf.predict_log_proba(batch)), proba)
-    np.testing.assert_array_equal(clf.transform(batch), opinions.reshape(48, 4))
+    np.testing.assert_array_equal(clf.transform(batch), probas.reshape(48, 4))
     names = ["original_folk", "original_rock", "harmonic_folk", "harmonic_rock"]
     assert clf.get_feature_names_out().tolist() == names
     assert list(clf.named_experts_) == ["original", "harmonic"]
     assert clf.named_experts_["harmonic"] is clf.experts_[1]
-    np.testing.assert_allclose(clf.experts_[1].predict_proba(batch["harmonic"]), opinions[:, 1])
+    np.testing.assert_allclose(clf.experts_[1].predict_proba(batch["harmonic"]), probas[:, 1])
 
 
 @pytest.mark.parametrize("name", ["cnn", "rnn"])
@@ -238,9 +238,9 @@ def test_genres_missing_in_a_fold_get_zero():
     seen = {}
 
     class Spy(StackingMixer):
-        def _fit(self, opinions, y, clips, sample_weight):
-            seen["opinions"], seen["y"] = opinions, y
-            super()._fit(opinions, y, clips, sample_weight)
+        def _fit(self, probas, y, clips, sample_weight):
+            seen["probas"], seen["y"] = probas, y
+            super()._fit(probas, y, clips, sample_weight)
 
     clf = mixture(Spy(), cv=folds).fit(batch, y)
     # The first three clips are of a genre that their judges never saw: nobody could know it.
@@ -248,7 +248,7 @@ def test_genres_missing_in_a_fold_get_zero():
     assert clf.expert_predict_proba(batch).shape == (48, 2, 3)
     missing = [(np.arange(3, 40), np.arange(40, 48)), (np.arange(10, 48), np.arange(3, 10))]
     mixture(Spy(), cv=missing).fit(batch, y)
-    np.testing.assert_array_equal(seen["opinions"][:, :, 1], 0)
+    np.testing.assert_array_equal(seen["probas"][:, :, 1], 0)
 
 
 def test_clips_may_be_held_out_more_than_once(recorders, numbered):
@@ -264,14 +264,14 @@ def test_models_of_the_folds_are_kept_without_refit(numbered, cv, n_models):
     rng = np.random.default_rng(0)
     X = X + rng.normal(size=X.shape) + 20 * y[:, None, None]
     clf = mixture("stacking", cv=cv, refit=False).fit(X, y)
-    opinions = clf.expert_predict_proba(X)
+    probas = clf.expert_predict_proba(X)
     if n_models == 1:
         assert not isinstance(clf.experts_[0], FoldAverage)
     else:
         models = clf.experts_[0].models
         assert len(models) == 3
         mean = np.mean([model.predict_proba(X) for model in models], axis=0)
-        np.testing.assert_allclose(opinions[:, 0], mean)
+        np.testing.assert_allclose(probas[:, 0], mean)
         np.testing.assert_array_equal(clf.experts_[0].predict(X), clf.classes_[mean.argmax(axis=1)])
     again = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
@@ -459,9 +459,9 @@ def test_unfitted(method):
         ({"memory": 3}, ValueError, "'memory' parameter of Mixture"),
         ({"n_jobs": "two"}, ValueError, "'n_jobs' parameter of Mixture"),
         ({"random_state": "x"}, ValueError, "'random_state' parameter of Mixture"),
-        ({"mixer": CNNMixer(max_epochs=0)}, ValueError, "max_epochs == 0, must be >= 1"),
-        ({"mixer": RNNMixer(lr=-1.0)}, ValueError, "lr == -1.0, must be > 0"),
-        ({"mixer": CNNMixer(channels=4)}, ValueError, "channels=4 has to be"),
+        ({"mixer": CNNMixer(max_epochs=0)}, ValueError, "'max_epochs' parameter of CNNMixer"),
+        ({"mixer": RNNMixer(lr=-1.0)}, ValueError, "'lr' parameter of RNNMixer"),
+        ({"mixer": CNNMixer(channels=4)}, ValueError, "'channels' parameter of CNNMixer"),
         ({"cv": [(np.arange(9), [])]}, ValueError, "leaves no clip to hold out"),
         ({"cv": 30}, ValueError, r"genre folk has 24 clip\(s\), fewer than the 30"),
     ],

@@ -12,7 +12,8 @@ from sklearn_genremoe.networks._gru import BidirectionalGRU
 from sklearn_genremoe.networks._gru_kernels import _sigmoid, _tanh, run_backward
 from sklearn_genremoe.networks._inference import predict_logits
 from sklearn_genremoe.networks._k2c2 import K2C2
-from sklearn_genremoe.networks._recurrent_gate import RecurrentGate, SeededDropout
+from sklearn_genremoe.networks._layers import Dropout
+from sklearn_genremoe.networks._recurrent_gate import RecurrentGate
 
 GATES = [
     CNNMixer(channels=(4,), max_epochs=3, device="cpu", random_state=0),
@@ -85,7 +86,7 @@ def test_recurrent_gate_equals_torch_layers(n_frames):
     torch.testing.assert_close(gate.eval()(x), plain.eval()(x), atol=1e-5, rtol=1e-5)
     # In training as well, dropout aside: outputs, batch statistics and gradients.
     for module in gate.modules():
-        if isinstance(module, SeededDropout):
+        if isinstance(module, Dropout):
             module.p = 0.0
     for network in (gate.train(), plain.train()):
         network(x).square().sum().backward()
@@ -195,17 +196,6 @@ def test_activations_of_a_gate_are_those_of_the_library():
     )
 
 
-def test_dropout_is_seeded_scaled_and_off_in_evaluation():
-    x = torch.ones(200, 200)
-    first, second = SeededDropout(0.25, 0), SeededDropout(0.25, 0)
-    dropped = first(x)
-    assert torch.equal(dropped, second(x))
-    assert not torch.equal(dropped, first(x))
-    assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
-    assert dropped.mean().item() == pytest.approx(1, abs=0.02)
-    assert torch.equal(first.eval()(x), x)
-
-
 def test_loss_is_the_negative_log_of_the_mixture_probability():
     logits = torch.tensor([[0.3, -1.0, 2.0]])
     given = torch.tensor([[0.2, 0.5, 0.1]])
@@ -220,10 +210,10 @@ def test_loss_is_the_negative_log_of_the_mixture_probability():
 
 @pytest.mark.parametrize("gate", [CNNMixer, RNNMixer])
 def test_gate_learns_whom_to_trust(gate):
-    opinions, y, clips, first_is_right = task(64)
+    probas, y, clips, first_is_right = task(64)
     size = {"channels": (8,)} if gate is CNNMixer else {"hidden_size": 8}
     mixer = gate(**size, max_epochs=20, lr=1e-2, device="cpu", random_state=0)
-    weights = mixer.fit(opinions, y, clips).weights(opinions, clips)
+    weights = mixer.fit(probas, y, clips).weights(probas, clips)
     assert ((weights[:, 0] > 0.5) == first_is_right).mean() > 0.9
     assert len(mixer.history_) == 20
     assert mixer.history_[-1]["train_loss"] < mixer.history_[0]["train_loss"]
@@ -231,58 +221,58 @@ def test_gate_learns_whom_to_trust(gate):
 
 @pytest.mark.parametrize("gate", [CNNMixer, RNNMixer])
 def test_shrinkage_pulls_towards_equal_weights(gate):
-    opinions, y, clips, _ = task(64)
+    probas, y, clips, _ = task(64)
     size = {"channels": (8,)} if gate is CNNMixer else {"hidden_size": 8}
     spread = []
     for shrinkage in (0.0, 0.3, 30.0):
         mixer = gate(
             **size, shrinkage=shrinkage, max_epochs=20, lr=1e-2, device="cpu", random_state=0
         )
-        spread.append(np.ptp(mixer.fit(opinions, y, clips).weights(opinions, clips), axis=1).mean())
+        spread.append(np.ptp(mixer.fit(probas, y, clips).weights(probas, clips), axis=1).mean())
     assert spread[0] > spread[1] > spread[2]
     assert spread[2] < 0.1
 
 
 @pytest.mark.parametrize("gate", GATES, ids=repr)
 def test_same_seed_same_gate_and_global_state_untouched(gate):
-    opinions, y, clips, _ = task()
+    probas, y, clips, _ = task()
     before = torch.get_rng_state()
-    first = gate.fit(opinions, y, clips).weights(opinions, clips)
+    first = gate.fit(probas, y, clips).weights(probas, clips)
     torch.manual_seed(1)
-    np.testing.assert_array_equal(gate.fit(opinions, y, clips).weights(opinions, clips), first)
+    np.testing.assert_array_equal(gate.fit(probas, y, clips).weights(probas, clips), first)
     torch.set_rng_state(before)
-    gate.fit(opinions, y, clips)
+    gate.fit(probas, y, clips)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("gate", GATES, ids=repr)
 def test_clips_may_be_read_only_maps_of_any_precision(gate, tmp_path):
-    opinions, y, clips, _ = task()
+    probas, y, clips, _ = task()
     np.save(tmp_path / "clips.npy", clips.astype(np.float64))
     mapped = np.load(tmp_path / "clips.npy", mmap_mode="r")
     np.testing.assert_array_equal(
-        gate.fit(opinions, y, mapped).weights(opinions, mapped),
-        gate.fit(opinions, y, clips).weights(opinions, clips),
+        gate.fit(probas, y, mapped).weights(probas, mapped),
+        gate.fit(probas, y, clips).weights(probas, clips),
     )
 
 
 @pytest.mark.parametrize("gate", GATES, ids=repr)
 def test_one_clip_and_odd_batches(gate):
-    opinions, y, clips, _ = task(17)  # the last batch holds a single clip
-    assert gate.fit(opinions, y, clips).weights(opinions, clips).shape == (17, 2)
+    probas, y, clips, _ = task(17)  # the last batch holds a single clip
+    assert gate.fit(probas, y, clips).weights(probas, clips).shape == (17, 2)
 
 
 @pytest.mark.parametrize("gate", GATES, ids=repr)
 def test_experts_that_exclude_the_right_genre_leave_the_loss_finite(gate):
-    opinions, y, clips, _ = task()
-    opinions[:4] = [[[0.0, 1.0], [0.0, 1.0]]]
-    gate.fit(opinions, y, clips)
+    probas, y, clips, _ = task()
+    probas[:4] = [[[0.0, 1.0], [0.0, 1.0]]]
+    gate.fit(probas, y, clips)
     assert np.isfinite(gate.history_[:, "train_loss"]).all()
 
 
 @pytest.mark.parametrize("gate", GATES, ids=repr)
 def test_interrupt_goes_up(gate, monkeypatch):
-    opinions, y, clips, _ = task()
+    probas, y, clips, _ = task()
 
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
@@ -290,4 +280,4 @@ def test_interrupt_goes_up(gate, monkeypatch):
     mixer = type(gate)(**gate.get_params())
     monkeypatch.setattr(MixtureLoss, "forward", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        mixer.fit(opinions, y, clips)
+        mixer.fit(probas, y, clips)

@@ -41,9 +41,9 @@ def table(n_clips=40, seed=0):
 class SpyMixer(StackingMixer):
     """Remembers the weights that it was fitted with."""
 
-    def _fit(self, opinions, y, clips, sample_weight):
+    def _fit(self, probas, y, clips, sample_weight):
         self.weight_ = sample_weight
-        super()._fit(opinions, y, clips, sample_weight)
+        super()._fit(probas, y, clips, sample_weight)
 
 
 class SpyBayes(GaussianNB):

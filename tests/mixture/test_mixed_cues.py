@@ -48,9 +48,7 @@ def test_the_expert_of_the_cue_gets_the_largest_weight(clips, mixer):
         channels=(8, 16, 16),
         max_epochs=12,
         batch_size=8,
-        padding="same",
-        pooling="statistics",
-        norm_momentum=0.1,
+        architecture="statistics_pooling",
         schedule="one_cycle",
         device="cpu",
     )
@@ -62,6 +60,6 @@ def test_the_expert_of_the_cue_gets_the_largest_weight(clips, mixer):
     shuffled = np.random.default_rng(0).permutation(test.cue)
     assert (largest == shuffled).mean() < bound
     assert (largest == test.cue).mean() > bound
-    scores = moe.score_experts(test_batch, test.target).table
-    accuracy = dict(zip(scores["name"], scores["accuracy"]))
+    scores = moe.score_experts(test_batch, test.target)
+    accuracy = scores["accuracy"]
     assert accuracy["mixture"] > max(accuracy[name] for name in DOMAINS)

@@ -1,4 +1,4 @@
-"""The mixers that look only at opinions, and what all mixers have in common."""
+"""The mixers that see only predictions, and what all mixers have in common."""
 
 import pickle
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sklearn_genremoe import BalancedMixer, CNNMixer, LogPoolMixer, RNNMixer, StackingMixer
 from sklearn_genremoe.mixture import BaseMixer
@@ -22,71 +22,71 @@ ALL = [
 ]
 
 
-def some_opinions(n_clips=40, n_experts=3, n_classes=4, seed=0):
+def some_predictions(n_clips=40, n_experts=3, n_classes=4, seed=0):
     rng = np.random.default_rng(seed)
-    opinions = softmax(2 * rng.normal(size=(n_clips, n_experts, n_classes)), axis=2)
+    probas = softmax(2 * rng.normal(size=(n_clips, n_experts, n_classes)), axis=2)
     y = np.arange(n_clips) % n_classes
     clips = rng.normal(size=(n_clips, 5, 6)).astype(np.float32)
-    return opinions, y, clips
+    return probas, y, clips
 
 
 @pytest.mark.parametrize("mixer", ALL, ids=repr)
 def test_every_mixer_gives_simplexes_clones_and_pickles(mixer):
-    opinions, y, clips = some_opinions()
-    fitted = clone(mixer).fit(opinions, y, clips)
-    proba, weights = fitted.predict_proba(opinions, clips), fitted.weights(opinions, clips)
+    probas, y, clips = some_predictions()
+    fitted = clone(mixer).fit(probas, y, clips)
+    proba, weights = fitted.predict_proba(probas, clips), fitted.weights(probas, clips)
     assert proba.shape == (40, 4)
     assert weights.shape == (40, 3)
     assert (weights >= 0).all()
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     np.testing.assert_allclose(weights.sum(axis=1), 1)
     again = pickle.loads(pickle.dumps(fitted))
-    np.testing.assert_array_equal(again.predict_proba(opinions, clips), proba)
+    np.testing.assert_array_equal(again.predict_proba(probas, clips), proba)
     assert clone(mixer).get_params() == mixer.get_params()
     # The parameters stay as given, and a second fit gives the same.
-    np.testing.assert_array_equal(fitted.fit(opinions, y, clips).weights(opinions, clips), weights)
+    np.testing.assert_array_equal(fitted.fit(probas, y, clips).weights(probas, clips), weights)
 
 
 @pytest.mark.parametrize("mixer", ALL, ids=repr)
 def test_order_and_repetition_of_clips(mixer):
-    opinions, y, clips = some_opinions()
+    probas, y, clips = some_predictions()
     weight = np.arange(40) % 3
     rows = np.random.default_rng(1).permutation(np.repeat(np.arange(40), weight))
-    weighted = clone(mixer).fit(opinions, y, clips, sample_weight=weight)
-    repeated = clone(mixer).fit(opinions[rows], y[rows], clips[rows])
+    weighted = clone(mixer).fit(probas, y, clips, sample_weight=weight)
+    repeated = clone(mixer).fit(probas[rows], y[rows], clips[rows])
     np.testing.assert_allclose(
-        weighted.predict_proba(opinions, clips),
-        repeated.predict_proba(opinions, clips),
+        weighted.predict_proba(probas, clips),
+        repeated.predict_proba(probas, clips),
         rtol=1e-7,
     )
 
 
 @pytest.mark.parametrize("mixer", ALL, ids=repr)
 def test_answer_for_a_clip_does_not_depend_on_the_others(mixer):
-    opinions, y, clips = some_opinions()
-    fitted = clone(mixer).fit(opinions, y, clips)
-    together = fitted.predict_proba(opinions, clips)
-    alone = [fitted.predict_proba(opinions[[i]], clips[[i]])[0] for i in range(40)]
+    probas, y, clips = some_predictions()
+    fitted = clone(mixer).fit(probas, y, clips)
+    together = fitted.predict_proba(probas, clips)
+    alone = [fitted.predict_proba(probas[[i]], clips[[i]])[0] for i in range(40)]
     np.testing.assert_allclose(together, alone, rtol=1e-12)
 
 
 def test_pools():
-    opinions, _, _ = some_opinions()
-    np.testing.assert_allclose(BalancedMixer().predict_proba(opinions), opinions.mean(axis=1))
-    product = opinions.prod(axis=1) ** (1 / 3)
+    probas, _, _ = some_predictions()
+    np.testing.assert_allclose(BalancedMixer().predict_proba(probas), probas.mean(axis=1))
+    product = probas.prod(axis=1) ** (1 / 3)
     np.testing.assert_allclose(
-        LogPoolMixer().predict_proba(opinions), product / product.sum(axis=1, keepdims=True)
+        LogPoolMixer().predict_proba(probas), product / product.sum(axis=1, keepdims=True)
     )
 
 
 def test_log_pool_survives_an_expert_that_excludes_the_genre():
-    opinions = np.array([[[1.0, 0.0], [0.01, 0.99], [0.01, 0.99]]])
-    proba = LogPoolMixer().predict_proba(opinions)
+    probas = np.array([[[1.0, 0.0], [0.01, 0.99], [0.01, 0.99]]])
+    proba = LogPoolMixer().predict_proba(probas)
     assert np.isfinite(proba).all()
     assert 0 < proba[0, 1] < 1
 
 
-def calibrated_opinions(n_clips=4000):
+def calibrated_predictions(n_clips=4000):
     """Opinions of three experts who all see the same, of whom two say it too hot or too cold."""
     rng = np.random.default_rng(0)
     logits = 2 * rng.normal(size=(n_clips, 1, 4))
@@ -96,33 +96,33 @@ def calibrated_opinions(n_clips=4000):
 
 
 def test_temperatures_are_found():
-    opinions, y, temperatures = calibrated_opinions()
-    mixer = BalancedMixer(fit_temperatures=True).fit(opinions, y)
-    # The floor under the opinions keeps this from being exact.
+    probas, y, temperatures = calibrated_predictions()
+    mixer = BalancedMixer(fit_temperatures=True).fit(probas, y)
+    # The floor under the probabilities keeps this from being exact.
     np.testing.assert_allclose(mixer.temperatures_, 1 / temperatures, rtol=0.1)
-    np.testing.assert_allclose(mixer.predict_proba(opinions), opinions[:, 1], atol=0.05)
-    np.testing.assert_allclose(mixer.weights(opinions), 1 / 3)
+    np.testing.assert_allclose(mixer.predict_proba(probas), probas[:, 1], atol=0.05)
+    np.testing.assert_allclose(mixer.weights(probas), 1 / 3)
 
 
 def test_temperatures_of_the_log_pool_suit_the_pool():
-    opinions, y, _ = calibrated_opinions()
-    mixer = LogPoolMixer(fit_temperatures=True).fit(opinions, y)
-    np.testing.assert_allclose(mixer.predict_proba(opinions), opinions[:, 1], atol=0.05)
+    probas, y, _ = calibrated_predictions()
+    mixer = LogPoolMixer(fit_temperatures=True).fit(probas, y)
+    np.testing.assert_allclose(mixer.predict_proba(probas), probas[:, 1], atol=0.05)
     expected = (1 / mixer.temperatures_) / (1 / mixer.temperatures_).sum()
-    np.testing.assert_allclose(mixer.weights(opinions)[0], expected)
+    np.testing.assert_allclose(mixer.weights(probas)[0], expected)
     # An expert who guesses is silenced.
     guesses = softmax(np.random.default_rng(1).normal(size=(4000, 1, 4)), axis=2)
-    mixer.fit(np.concatenate([opinions[:, :1], guesses], axis=1), y)
+    mixer.fit(np.concatenate([probas[:, :1], guesses], axis=1), y)
     assert mixer.temperatures_[1] > 10 * mixer.temperatures_[0]
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_stacking_minimises_its_objective(n_classes):
-    opinions, y, _ = some_opinions(n_clips=80, n_classes=n_classes)
-    logs = np.log(opinions)
+    probas, y, _ = some_predictions(n_clips=80, n_classes=n_classes)
+    logs = np.log(probas)
     logs -= logs.mean(axis=2, keepdims=True)
     C = 0.5
-    mixer = StackingMixer(C=C).fit(opinions, y)
+    mixer = StackingMixer(C=C).fit(probas, y)
 
     def objective(exponents, D, b):
         proba = softmax(
@@ -142,28 +142,43 @@ def test_stacking_minimises_its_objective(n_classes):
         moved = (a + s for a, s in zip((exponents, D, mixer.intercept_), step))
         assert objective(*moved) > best
     expected = softmax(np.einsum("mkj,nmj->nk", mixer.coef_, logs) + mixer.intercept_, axis=1)
-    np.testing.assert_allclose(mixer.predict_proba(opinions), expected)
+    np.testing.assert_allclose(mixer.predict_proba(probas), expected)
 
 
 def test_stacking_leads_back_to_a_log_pool():
-    opinions, y, _ = some_opinions()
-    few = StackingMixer(C=1e-9).fit(opinions[:1], y[:1], sample_weight=[1e-9])
+    probas, y, _ = some_predictions()
+    few = StackingMixer(C=1e-9).fit(probas[:1], y[:1], sample_weight=[1e-9])
     np.testing.assert_allclose(
-        few.predict_proba(opinions), LogPoolMixer().predict_proba(opinions), atol=1e-6
+        few.predict_proba(probas), LogPoolMixer().predict_proba(probas), atol=1e-6
     )
     # A genre without clips still gets what the experts say.
-    some = StackingMixer().fit(opinions[y < 3], y[y < 3])
-    assert some.predict_proba(opinions)[y == 3, 3].mean() > 0.1
-    with pytest.raises(ValueError, match="C=0 is not accepted"):
-        StackingMixer(C=0).fit(opinions, y)
+    some = StackingMixer().fit(probas[y < 3], y[y < 3])
+    assert some.predict_proba(probas)[y == 3, 3].mean() > 0.1
+    with pytest.raises(ValueError, match="'C' parameter of StackingMixer"):
+        StackingMixer(C=-1).fit(probas, y)
+
+
+def test_stacking_chooses_how_much_to_believe_its_weights():
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=300)
+    alike = softmax(np.eye(3)[y, None] + rng.normal(size=(300, 4, 3)), axis=2)
+    one_knows = alike.copy()
+    one_knows[:, 0] = 0.1 + 0.7 * np.eye(3)[y]
+    equal, unequal = (StackingMixer(C=0).fit(probas, y) for probas in (alike, one_knows))
+    assert equal.pull_ > 10 * unequal.pull_
+    np.testing.assert_allclose(equal.weights(alike).mean(axis=0), 1 / 4, atol=0.05)
+    assert unequal.weights(one_knows)[:, 0].mean() > 0.7
+    assert (unequal.coef_.diagonal(axis1=1, axis2=2) >= 0).all()
+    with pytest.warns(ConvergenceWarning, match="max_iter=1"):
+        StackingMixer(max_iter=1).fit(one_knows, y)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_stacking_weights_are_shares_of_the_logits(n_classes):
-    opinions, y, _ = some_opinions(n_clips=80, n_classes=n_classes)
-    mixer = StackingMixer().fit(opinions, y)
-    opinions[:, 2] = 1 / n_classes  # says nothing
-    np.testing.assert_allclose(mixer.weights(opinions)[:, 2], 0, atol=1e-12)
+    probas, y, _ = some_predictions(n_clips=80, n_classes=n_classes)
+    mixer = StackingMixer().fit(probas, y)
+    probas[:, 2] = 1 / n_classes  # says nothing
+    np.testing.assert_allclose(mixer.weights(probas)[:, 2], 0, atol=1e-12)
     flat = np.full((1, 3, n_classes), 1 / n_classes)
     np.testing.assert_allclose(mixer.weights(flat), 1 / 3)
 
@@ -179,24 +194,24 @@ def test_stacking_learns_whom_to_believe():
 
 def test_a_mixer_of_ones_own_needs_one_method():
     class First(BaseMixer):
-        def _weights(self, opinions, clips):
-            weights = np.zeros(opinions.shape[:2])
+        def _weights(self, probas, clips):
+            weights = np.zeros(probas.shape[:2])
             weights[:, 0] = 1
             return weights
 
-    opinions, _, _ = some_opinions()
-    np.testing.assert_allclose(First().predict_proba(opinions), opinions[:, 0])
+    probas, _, _ = some_predictions()
+    np.testing.assert_allclose(First().predict_proba(probas), probas[:, 0])
     assert repr(First()) == "First()"
     with pytest.raises(NotImplementedError, match="BaseMixer"):
-        BaseMixer().weights(opinions)
+        BaseMixer().weights(probas)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a: {"opinions": a["opinions"][0]}, "n_clips, n_experts, n_classes"),
-        (lambda a: {"opinions": 2 * a["opinions"]}, "must be probabilities"),
-        (lambda a: {"opinions": a["opinions"] - 0.5}, "must be probabilities"),
+        (lambda a: {"expert_proba": a["expert_proba"][0]}, "n_clips, n_experts, n_classes"),
+        (lambda a: {"expert_proba": 2 * a["expert_proba"]}, "must be probabilities"),
+        (lambda a: {"expert_proba": a["expert_proba"] - 0.5}, "must be probabilities"),
         (lambda a: {"y": a["y"].astype(float)}, "1-D array of integers"),
         (lambda a: {"y": a["y"] + 1}, r"0\.\.3"),
         (lambda a: {"y": a["y"][:5]}, "inconsistent numbers of samples"),
@@ -205,25 +220,25 @@ def test_a_mixer_of_ones_own_needs_one_method():
     ],
 )
 def test_fit_says_what_is_wrong(change, message):
-    opinions, y, _ = some_opinions()
-    arguments = {"opinions": opinions, "y": y, "sample_weight": None}
+    probas, y, _ = some_predictions()
+    arguments = {"expert_proba": probas, "y": y, "sample_weight": None}
     arguments.update(change(arguments))
     with pytest.raises(ValueError, match=message):
         StackingMixer().fit(**arguments)
 
 
 def test_prediction_says_what_is_wrong():
-    opinions, y, clips = some_opinions()
+    probas, y, clips = some_predictions()
     with pytest.raises(NotFittedError, match="isn't fitted"):
-        StackingMixer().predict_proba(opinions)
+        StackingMixer().predict_proba(probas)
     with pytest.raises(ValueError, match=r"2 experts on 4 genres.*3 experts"):
-        StackingMixer().fit(opinions, y).predict_proba(opinions[:, :2])
+        StackingMixer().fit(probas, y).predict_proba(probas[:, :2])
     gate = CNNMixer(channels=(2,), max_epochs=1, device="cpu")
     with pytest.raises(ValueError, match="got none"):
-        gate.fit(opinions, y)
-    gate.fit(opinions, y, clips)
+        gate.fit(probas, y)
+    gate.fit(probas, y, clips)
     with pytest.raises(ValueError, match=r"\(5, 5\).*\(5, 6\)"):
-        gate.weights(opinions, clips[:, :, :5])
+        gate.weights(probas, clips[:, :, :5])
 
 
 def test_parameters():
@@ -231,14 +246,14 @@ def test_parameters():
     assert mixer.get_params() == {"C": 2.0, "max_iter": 1000}
     assert mixer.set_params(max_iter=5) is mixer
     assert repr(mixer) == "StackingMixer(C=2.0, max_iter=5)"
-    with pytest.raises(ValueError, match="no parameter 'c'; it has C, max_iter"):
+    with pytest.raises(ValueError, match=r"Invalid parameter 'c'.*'C', 'max_iter'"):
         mixer.set_params(c=1)
 
 
-def test_log_softmax_of_tempered_opinions_is_normalised():
-    opinions, y, _ = some_opinions()
-    mixer = BalancedMixer(fit_temperatures=True).fit(opinions, y)
-    expected = np.exp(log_softmax(np.log(opinions) / mixer.temperatures_[:, None], axis=2)).mean(
+def test_log_softmax_of_tempered_predictions_is_normalised():
+    probas, y, _ = some_predictions()
+    mixer = BalancedMixer(fit_temperatures=True).fit(probas, y)
+    expected = np.exp(log_softmax(np.log(probas) / mixer.temperatures_[:, None], axis=2)).mean(
         axis=1
     )
-    np.testing.assert_allclose(mixer.predict_proba(opinions), expected)
+    np.testing.assert_allclose(mixer.predict_proba(probas), expected)

@@ -1,12 +1,11 @@
 """The table that compares experts, mixture and oracle."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
 from sklearn_genremoe import MixtureOfExpertsClassifier
-from sklearn_genremoe.mixture._scores import score_opinions
+from sklearn_genremoe.mixture._scores import score_table
 from tests.mixture._clips import quick_experts, two_cues
 
 
@@ -16,17 +15,16 @@ def test_table_agrees_with_scikit_learn(weighted):
     test, y_test, _ = two_cues(seed=1)
     weight = np.arange(48) % 3 if weighted else None
     clf = MixtureOfExpertsClassifier(quick_experts(), "stacking", cv=3).fit(batch, y)
-    scores = clf.score_experts(test, y_test, sample_weight=weight)
-    frame = pd.DataFrame(scores.table).set_index("name")
+    frame = clf.score_experts(test, y_test, sample_weight=weight)
     assert frame.index.tolist() == ["original", "harmonic", "mixture", "oracle"]
-    opinions = clf.expert_predict_proba(test)
-    answers = clf.classes_[opinions.argmax(axis=2)]
+    probas = clf.expert_predict_proba(test)
+    answers = clf.classes_[probas.argmax(axis=2)]
     for number, name in enumerate(["original", "harmonic"]):
         assert frame.loc[name, "accuracy"] == pytest.approx(
             accuracy_score(y_test, answers[:, number], sample_weight=weight)
         )
         assert frame.loc[name, "log_loss"] == pytest.approx(
-            log_loss(y_test, opinions[:, number], sample_weight=weight)
+            log_loss(y_test, probas[:, number], sample_weight=weight)
         )
         assert frame.loc[name, "disagreement"] == pytest.approx(
             np.average(answers[:, number] != clf.predict(test), weights=weight)
@@ -38,7 +36,7 @@ def test_table_agrees_with_scikit_learn(weighted):
     assert frame.loc["oracle", "accuracy"] == pytest.approx(
         np.average((answers == y_test[:, None]).any(axis=1), weights=weight)
     )
-    assert scores.mean_disagreement == pytest.approx(
+    assert frame.attrs["mean_disagreement"] == pytest.approx(
         np.average(answers[:, 0] != answers[:, 1], weights=weight)
     )
     of_rock = clf.mixture_weights(test)[y_test == "rock"]
@@ -50,13 +48,18 @@ def test_table_agrees_with_scikit_learn(weighted):
 
 
 def test_genres_without_clips_and_single_experts():
-    opinions = np.array([[[0.9, 0.1]], [[0.2, 0.8]]])
-    scores = score_opinions(
-        opinions, opinions[:, 0], np.ones((2, 1)), np.array([0, 0]), np.array(["a", "b"]), ["only"]
+    probas = np.array([[[0.9, 0.1]], [[0.2, 0.8]]])
+    table = score_table(
+        probas,
+        probas[:, 0],
+        np.ones((2, 1)),
+        np.array([0, 0]),
+        np.array(["a", "b"]),
+        ["only"],
     )
-    assert scores.table["accuracy"].tolist() == [0.5, 0.5, 0.5]
-    assert np.isnan(scores.table["weight[b]"]).all()
-    assert scores.mean_disagreement == 0
+    assert table["accuracy"].tolist() == [0.5, 0.5, 0.5]
+    assert np.isnan(table["weight[b]"]).all()
+    assert table.attrs["mean_disagreement"] == 0
 
 
 def test_genres_that_nobody_knows():

@@ -25,7 +25,7 @@ from sklearn_genremoe import (
 )
 from sklearn_genremoe.datasets import make_genre_clips
 from sklearn_genremoe.domains import DomainBatch, _extraction
-from sklearn_genremoe.mixture._views import domain_of_mixer, leading_domain, look_at
+from sklearn_genremoe.mixture._views import domain_of_mixer, extract_views, leading_domain
 from tests.mixture._clips import CNN, flatten, quick_expert, two_cues
 
 SECONDS = 0.3
@@ -160,17 +160,15 @@ def test_leading_domain():
 
 
 def test_domain_of_the_mixer():
-    named = experts()
-    assert domain_of_mixer(None, named) is named[0][1][0]
-    assert domain_of_mixer("harmonic", named) is named[1][1][0]
+    named = dict(domains())
+    assert domain_of_mixer(None, named) is named["original"]
+    assert domain_of_mixer("harmonic", named) is named["harmonic"]
     own = MFCC()
     assert domain_of_mixer(own, named) is own
     # Without an original spectrogram among the experts, one with their signal parameters.
-    derived = domain_of_mixer(None, named[1:])
+    derived = domain_of_mixer(None, dict(domains()[1:]))
     assert derived.signature == LogMelSpectrogram(**SIGNAL).signature
-    assert (
-        domain_of_mixer(None, [("a", CNNClassifier())]).signature == LogMelSpectrogram().signature
-    )
+    assert domain_of_mixer(None, {}).signature == LogMelSpectrogram().signature
     with pytest.raises(ValueError, match=r"mixer_domain='wave'.*\['original', 'harmonic'"):
         domain_of_mixer("wave", named)
 
@@ -180,7 +178,7 @@ def test_what_the_mixer_sees_of_a_batch():
     pair = [("original", quick_expert()), ("harmonic", quick_expert())]
 
     def seen(batch, mixer_domain=None):
-        return look_at(batch, pair, with_clips=True, mixer_domain=mixer_domain)[1]
+        return extract_views(batch, pair, with_clips=True, mixer_domain=mixer_domain).of_mixer
 
     assert seen(batch) is batch["original"]
     assert seen(batch, "harmonic") is batch["harmonic"]
@@ -189,7 +187,9 @@ def test_what_the_mixer_sees_of_a_batch():
     extra = DomainBatch({"harmonic": batch["harmonic"], "original": batch["original"]})
     assert seen(extra) is batch["original"]
     unnamed = DomainBatch({"a": batch["original"], "b": batch["harmonic"]})
-    views, clips = look_at(unnamed, [("b", quick_expert())], with_clips=True)
+    views, clips, _ = extract_views(
+        unnamed, [("b", quick_expert())], with_clips=True, mixer_domain=None
+    )
     assert clips is batch["original"]
     assert views[0] is batch["harmonic"]
 
@@ -251,9 +251,9 @@ def test_default_experts():
     for seconds in (4, 12):
         clips = make_genre_clips(6, duration=seconds, random_state=0, return_X_y=False)
         clf = MixtureOfExpertsClassifier(named, "log_pool", random_state=0)
-        opinions = clf.fit(clips.data, clips.target).expert_predict_proba(clips.data)
-        assert opinions.shape == (len(clips.data), 7, len(clips.target_names))
-        np.testing.assert_allclose(opinions.sum(axis=2), 1, atol=1e-6)
+        probas = clf.fit(clips.data, clips.target).expert_predict_proba(clips.data)
+        assert probas.shape == (len(clips.data), 7, len(clips.target_names))
+        np.testing.assert_allclose(probas.sum(axis=2), 1, atol=1e-6)
 
 
 def test_default_experts_take_spectrograms_by_name():

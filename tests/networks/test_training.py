@@ -31,6 +31,8 @@ from sklearn_genremoe.networks._net import (
     mixed_precision,
     resolve_device,
 )
+from sklearn_genremoe.networks._recurrent_gate import RecurrentGate
+from sklearn_genremoe.networks._state import net_state, restore_net
 
 
 class Linear(torch.nn.Module):
@@ -148,6 +150,43 @@ def test_augmentation_sees_training_batches_only() -> None:
         .max()
         == 0
     )
+
+
+def test_state_of_a_net_goes_on_where_it_was() -> None:
+    def make(**kwargs: Any) -> GenreNet:
+        return GenreNet(
+            RecurrentGate,
+            module__n_outputs=2,
+            module__n_bins=2,
+            module__hidden_size=4,
+            criterion=torch.nn.CrossEntropyLoss,
+            criterion__reduction="none",
+            optimizer=torch.optim.Adam,
+            callbacks=[InverseTimeDecay(0.1, 0.5)],
+            train_split=None,
+            **kwargs,
+        )
+
+    first = make(seed=3).initialize().train(make_dataset(), 2)
+    second = restore_net(make(device="cuda:9"), net_state(first))
+    assert second.device == "cpu"
+    assert second.history == first.history
+    assert second.history[-1]["n_updates"] == 2
+    for net in (first, second):
+        net.train(make_dataset(), 1)
+    for ours, theirs in zip(first.module_.parameters(), second.module_.parameters()):
+        assert torch.equal(ours, theirs)
+
+
+def test_parameters_of_another_network_are_refused() -> None:
+    state = net_state(make_net())
+    state["parameters"]["layer.weight"] = np.zeros((3, 6))
+    del state["parameters"]["layer.bias"]
+    message = (
+        r"layer.bias: found none, expected \(2,\); layer.weight: found \(3, 6\), expected \(2, 6\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        restore_net(make_net(), state)
 
 
 def test_divergence_is_an_error() -> None:
@@ -331,17 +370,21 @@ def test_negative_zero_is_zero() -> None:
 
 def test_validation_split_is_stratified_and_seeded() -> None:
     y = np.repeat([0, 1], [60, 20])
-    training, validation = split_validation(y, 0.25, None, seed=0)
+    training, validation = split_validation(y, 0.25, None, 0, np.array(["a", "b"]))
     assert np.bincount(y[validation]).tolist() == [15, 5]
     assert sorted([*training, *validation]) == list(range(80))
-    np.testing.assert_array_equal(split_validation(y, 0.25, None, seed=0)[1], validation)
-    assert not np.array_equal(split_validation(y, 0.25, None, seed=1)[1], validation)
+    np.testing.assert_array_equal(
+        split_validation(y, 0.25, None, 0, np.array(["a", "b"]))[1], validation
+    )
+    assert not np.array_equal(
+        split_validation(y, 0.25, None, 1, np.array(["a", "b"]))[1], validation
+    )
 
 
 def test_validation_split_keeps_groups_together() -> None:
     groups = np.repeat(np.arange(20), 4)
     y = np.repeat(np.arange(20) % 2, 4)
-    training, validation = split_validation(y, 0.2, groups, seed=0)
+    training, validation = split_validation(y, 0.2, groups, 0, np.array(["a", "b"]))
     assert not set(groups[training]) & set(groups[validation])
     assert len(validation) == 16
 
@@ -363,14 +406,17 @@ def test_groups_are_drawn_as_scikit_learn_draws_them() -> None:
 
 
 def test_impossible_validation_splits_say_why() -> None:
-    with pytest.raises(ValueError, match=r"validation_fraction=0.2 can't be held out of 3"):
-        split_validation(np.array([0, 0, 1]), 0.2, None, seed=0)
-    y = np.repeat([0, 0, 0, 1], 5)
-    groups = np.repeat(np.arange(4), 5)
-
-    def split_by_many_seeds() -> None:
-        for seed in range(20):  # until the only group of class 1 is held out
-            split_validation(y, 0.3, groups, seed)
-
-    with pytest.raises(ValueError, match="leave a class without training clips"):
-        split_by_many_seeds()
+    classes = np.array(["folk", "rock"])
+    with pytest.raises(
+        ValueError, match=r"fraction=0.2 needs two distinct clips .*one only of rock\. Add clips"
+    ):
+        split_validation(np.array([0, 0, 1]), 0.2, None, 0, classes)
+    with pytest.raises(ValueError, match=r"needs two groups or more .*one only of rock"):
+        split_validation(np.array([0, 0, 1, 1]), 0.2, np.array([0, 1, 2, 2]), 0, classes)
+    with pytest.raises(
+        ValueError, match=r"0.9 of 6 distinct clips doesn't give .*: add clips, use"
+    ):
+        split_validation(np.array([0, 0, 0, 1, 1, 1]), 0.9, None, 0, classes)
+    y, groups = np.repeat([0, 1, 1], 5), np.repeat([0, 0, 1], 5)
+    with pytest.raises(ValueError, match="only of folk"):
+        split_validation(y, 0.5, groups, 0, classes)

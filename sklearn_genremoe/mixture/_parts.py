@@ -1,4 +1,4 @@
-"""What a mixture accepts as experts and as mixer."""
+"""What a mixture accepts as its parts: experts and a mixer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sklearn.base import clone, is_classifier
 
 from ._base import BaseMixer
 from ._gates import CNNMixer, RNNMixer
-from ._mixers import BalancedMixer, LogPoolMixer, StackingMixer
+from ._pools import BalancedMixer, LogPoolMixer
+from ._stacking import StackingMixer
 
 MIXERS: dict[str, type[BaseMixer]] = {
     "balanced": BalancedMixer,
@@ -21,28 +22,7 @@ MIXERS: dict[str, type[BaseMixer]] = {
 
 
 def make_mixer(mixer: Any) -> BaseMixer:
-    """Return a new, unfitted mixer for a name or a mixer.
-
-    Parameters
-    ----------
-    mixer : str or BaseMixer
-        A name, or a mixer to clone.
-
-    Returns
-    -------
-    mixer : BaseMixer
-        The mixer.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown or the object is no mixer.
-
-    Examples
-    --------
-    >>> make_mixer("balanced")
-    BalancedMixer()
-    """
+    """Return a new, unfitted mixer for a name or a mixer."""
     if isinstance(mixer, str) and mixer in MIXERS:
         return MIXERS[mixer]()
     if isinstance(mixer, BaseMixer):
@@ -55,27 +35,7 @@ def make_mixer(mixer: Any) -> BaseMixer:
 
 
 def check_experts(experts: Any, reserved: Collection[str] = ()) -> list[tuple[str, Any]]:
-    """Return the experts that take part, or raise if the list makes no sense.
-
-    Parameters
-    ----------
-    experts : list of (str, estimator or "drop")
-        The experts.
-    reserved : collection of str
-        Names that no expert may have.
-
-    Returns
-    -------
-    taking_part : list of (str, estimator)
-        Those that aren't dropped.
-
-    Raises
-    ------
-    ValueError
-        If it isn't a list of pairs, is empty, drops all, or a name is taken.
-    TypeError
-        If an expert isn't a classifier with ``predict_proba``.
-    """
+    """Return the experts that aren't dropped, or raise if the list makes no sense."""
     expected = "a list of (name, classifier) such as paper_experts() gives"
     if not isinstance(experts, (list, tuple)):
         raise ValueError(f"experts is {experts!r}; expected {expected}.")

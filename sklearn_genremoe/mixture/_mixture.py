@@ -1,0 +1,843 @@
+"""The mixture of experts as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from numbers import Integral
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._memmap import Rows, release_pages
+from .._sklearn_compat import (
+    StrOptions,
+    _BaseComposition,
+    _check_feature_names_in,
+    _routing_enabled,
+    _VisualBlock,
+)
+from .._validation import (
+    check_classes,
+    check_clips,
+    check_finite,
+    kind_of_clips,
+    unchanged_on_error,
+    unfitted_on_error,
+    without_torch,
+)
+from ..audio import BadClipError, BadClipWarning
+from ..domains import BaseDomain, DomainBatch, DomainUnion
+from ..experts import default_experts
+from ._base import BaseMixer
+from ._cross_fitting import (
+    check_devices,
+    classes_of_prefit,
+    expert_proba_of,
+    fit_experts,
+    group_params,
+    seed_missing,
+    weight_params,
+)
+from ._parts import MIXERS, check_experts, make_mixer
+from ._scores import score_table
+from ._splits import check_cv_value, check_splits, make_splits
+from ._training_clips import TrainingClips
+from ._views import Views, extract_views, leading_domains, make_union
+
+# Prediction on fewer clips than this is short work, which shows no progress bar.
+_MANY_CLIPS = 100
+
+
+class MixtureOfExpertsClassifier(
+    ClassifierMixin, TransformerMixin, MetaEstimatorMixin, _BaseComposition
+):
+    r"""Several experts, each with its own view of a clip, and a mixer that weighs them.
+
+    .. math:: y_k(x) = \sum_{m=1}^{M} g_m(x)\, h_{mk}(x)
+
+    The experts :math:`h_m` are trained on the clips, usually convolutional networks on
+    different feature domains; the mixer :math:`g` decides, clip by clip, how much to trust
+    each of them. Whatever the number of experts, each clip is decoded and analysed once.
+
+    Parameters
+    ----------
+    experts : list of (str, estimator), default=None
+        Names and classifiers with ``predict_proba``, usually pipelines that begin with a
+        feature domain. ``"drop"`` in place of a classifier leaves it out. None means
+        :func:`~sklearn_genremoe.default_experts`: five networks and two linear models;
+        :func:`~sklearn_genremoe.paper_experts` are those of the paper.
+    mixer : {"balanced", "cnn", "rnn", "log_pool", "stacking"} or mixer, default="stacking"
+        How the predicted probabilities of the experts become one: the plain average (the
+        paper's MoEB), a gate that sees the clip (MoEC, MoER), the geometric mean, or
+        logistic regression.
+    mixer_domain : BaseDomain, str or None, default=None
+        In which domain a gate sees the clips: a domain, or the name of an expert (that
+        expert's domain) or of an entry of a DomainBatch. None is the original spectrogram, or
+        `X` itself if it holds spectrograms.
+    cv : int, float, "train", "prefit", splitter or iterable, default=5
+        Which predictions of the experts the mixer learns from.
+
+        - int: out-of-fold predictions. Each expert is trained on all folds but one and predicts
+          that one; stratified, and with `groups` no group stands on both sides.
+        - splitter or iterable of (train, test) rows: likewise. A genre that is missing among
+          the clips that an expert learned from gets the probability zero.
+        - float: experts are trained on a part, and predict a share of that size that is held
+          out; stratified, groups kept whole.
+        - "train": the experts predict the clips that they were trained on, as in the paper.
+          They look better there than they are, and the mixer believes it.
+        - "prefit": the experts come fitted, and predict the clips given to ``fit``.
+
+        Mixers that learn nothing skip this.
+    refit : bool, default=True
+        Whether experts are trained on all clips after they were cross-fitted. If not, the
+        models of the folds are kept: the prediction of an expert is their average, or that of
+        the one model that was trained without the hold-out.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be used: raise a
+        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or report all of them in
+        one :class:`~sklearn_genremoe.audio.BadClipWarning` and go on. ``fit`` then leaves those
+        clips out, with their genres, weights and groups; probabilities and weights are NaN in
+        their rows; ``predict`` raises, unless it is told what to answer for them.
+    memory : str, Path or joblib.Memory, default=None
+        Where to keep extracted features. See :class:`~sklearn_genremoe.DomainUnion`.
+    n_jobs : int, default=None
+        Number of jobs for the extraction and for the training of experts and folds. None is 1
+        unless in a :func:`joblib.parallel_config` context, -1 means all cores.
+    random_state : int, RandomState instance or None, default=None
+        Determines every `random_state` that is None in experts and mixer, and the hold-out.
+        With an int, two fits are equal, whatever `n_jobs`.
+    verbose : int, default=0
+        Above zero, show a progress bar for each phase of ``fit``: extraction, experts, mixer.
+        Prediction shows one from 100 clips on.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The genres, sorted.
+    experts_ : list of estimators
+        The fitted experts, without those dropped. Each also predicts by itself.
+    named_experts_ : Bunch
+        The fitted experts by name.
+    mixer_ : BaseMixer
+        The fitted mixer.
+    bad_clips_ : dict of int to str
+        The rows of the last call that could not be used, and why; empty unless
+        ``on_error="warn"``.
+    n_features_in_ : int
+        Samples per clip, or bins of spectrograms; not set by fitting on a DomainBatch.
+    feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
+        Names of the columns, if `X` was a data frame whose columns have names.
+
+    See Also
+    --------
+    paper_experts : The paper's four experts.
+    sklearn.ensemble.StackingClassifier : Mixes without looking at the clip.
+
+    Notes
+    -----
+    Sample weights go to every expert and to the mixer; a clip of weight zero counts as absent.
+
+    Experts and mixer are by default what was best on real clips, see the reproduction report. The
+    paper's system is ``MixtureOfExpertsClassifier(paper_experts(), "rnn", cv="train")``.
+
+    References
+    ----------
+    .. [1] Yi, Chen, Gu, "Mixture of CNN Experts from Multiple Acoustic Feature Domain for
+       Music Genre Classification", APSIPA 2019.
+    .. [2] Jacobs, R. A., M. I. Jordan, S. J. Nowlan, G. E. Hinton, "Adaptive mixtures of local
+       experts", Neural Computation 3(1), 1991.
+
+    Examples
+    --------
+    Experts need not be networks:
+
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn_genremoe import MixtureOfExpertsClassifier
+    >>> X, y = load_wine(return_X_y=True)
+    >>> experts = [("forest", RandomForestClassifier()), ("bayes", GaussianNB())]
+    >>> moe = MixtureOfExpertsClassifier(experts, mixer="stacking", random_state=0).fit(X, y)
+    >>> moe.score(X, y) > 0.95
+    True
+    >>> moe.expert_predict_proba(X).shape
+    (178, 2, 3)
+    >>> moe.mixture_weights(X).shape
+    (178, 2)
+    """
+
+    # Experts, mixer and cv have checks of their own.
+    _parameter_constraints: dict[str, list[Any]] = {
+        "mixer_domain": [BaseDomain, str, None],
+        "refit": ["boolean"],
+        "on_error": [StrOptions({"raise", "warn"})],
+        "memory": [str, os.PathLike, joblib.Memory, None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # Groups reach fit without a request, as they reach scikit-learn's group splitters.
+    __metadata_request__fit = {"groups": True}
+    # A parameter of predict itself, nothing that belongs to the clips.
+    __metadata_request__predict = {"missing": UNUSED}
+
+    def __init__(
+        self,
+        experts: Any = None,
+        mixer: Any = "stacking",
+        *,
+        mixer_domain: Any = None,
+        cv: Any = 5,
+        refit: bool = True,
+        on_error: str = "raise",
+        memory: Any = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.experts = experts
+        self.mixer = mixer
+        self.mixer_domain = mixer_domain
+        self.cv = cv
+        self.refit = refit
+        self.on_error = on_error
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Fitting.
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        **params: Any,
+    ) -> MixtureOfExpertsClassifier:
+        """Train the experts, and the mixer on their predictions.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips: paths, waveforms (n_clips, n_samples), spectrograms (n_clips, n_bins,
+            n_frames), or extracted domains. From a DomainBatch an expert takes the domain that
+            it begins with, or the entry of its name or, where several experts begin with the same
+            domain, of one of their names.
+        y : array-like of shape (n_clips,)
+            The genres.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weights of the clips, for experts and mixer.
+        groups : array-like of shape (n_clips,), default=None
+            What must stay together when clips are held out, for example artists or albums.
+        **params : dict
+            With metadata routing enabled, more metadata for experts and splitter.
+
+        Returns
+        -------
+        self : MixtureOfExpertsClassifier
+            The fitted mixture.
+
+        Raises
+        ------
+        ValueError
+            If a parameter of the mixture or the mixer, an expert, or `cv` isn't accepted, there
+            are fewer clips of a genre than folds, all clips are of one genre, or a clip can't be
+            read. What is refused before any training leaves the model of an earlier fit as it is.
+        TypeError
+            If an expert isn't a classifier with ``predict_proba``.
+        """
+        prefit = isinstance(self.cv, str) and self.cv == "prefit"
+        with unchanged_on_error(self):
+            self._validate_params()
+            check_cv_value(self.cv)
+            experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
+            check_devices(experts)
+            mixer = make_mixer(self.mixer)
+            mixer._check_params()
+            X = self._check_X(X, experts, reset=True, with_clips=mixer.needs_clips)
+            clips = TrainingClips.check(X, y, sample_weight, groups)
+            clips.params = self._route(experts, clips.weight, clips.groups, params)
+            clips = clips.present()
+            out_of_fold = mixer.needs_fit and not isinstance(self.cv, str)
+            if not prefit:
+                experts = [(name, clone(expert)) for name, expert in experts]
+            split_seed = self._seed([] if prefit else experts, mixer)
+            cv = self.cv
+            if out_of_fold and not isinstance(cv, (int, float)) and not hasattr(cv, "split"):
+                cv = list(cv)  # perhaps an iterator, which can be read only once
+
+            def plan(clips: TrainingClips) -> tuple[NDArray, list[Any]]:
+                if prefit:
+                    return classes_of_prefit(experts, clips.y), []
+                classes = check_classes(clips.y)
+                splits = make_splits(cv, clips, split_seed) if out_of_fold else []
+                return classes, check_splits(splits, clips.y, cv)
+
+            classes, splits = plan(clips)
+        with unfitted_on_error(self):
+            views = self._extract_views(clips.X, experts, mixer.needs_clips, self.verbose)
+            if views.bad_clips:
+                good = np.setdiff1d(np.arange(len(clips.y)), list(views.bad_clips))
+                if not len(good):
+                    raise _none_usable(views.bad_clips)
+                bad = {int(clips.origin[row]): why for row, why in views.bad_clips.items()}
+                genres, counts = np.unique(clips.y[list(views.bad_clips)], return_counts=True)
+                lost = ", ".join(f"{genre} {n}" for genre, n in zip(genres, counts))
+                self._report(bad, f"left out of the fit on {len(good)} others ({lost})")
+                clips, views = clips.take(good), views.take(good)
+                classes, splits = plan(clips)
+            else:
+                self.bad_clips_: dict[int, str] = {}
+            if prefit:
+                fitted = [expert for _, expert in experts]
+            else:
+                fitted, proba, held_out = fit_experts(
+                    experts,
+                    views.of_experts,
+                    clips,
+                    classes,
+                    splits,
+                    self.refit,
+                    self.n_jobs,
+                    self.verbose,
+                )
+            if mixer.needs_fit:
+                if not splits:
+                    proba = expert_proba_of(fitted, views.of_experts, classes)
+                    held_out = np.arange(len(clips.y))
+                seen = views.of_mixer
+                if self.verbose and getattr(mixer, "verbose", None) == 0:
+                    mixer.set_params(verbose=self.verbose)
+                mixer.fit(
+                    proba,
+                    np.searchsorted(classes, clips.y[held_out]),
+                    None if seen is None else Rows(seen, held_out).array(),
+                    sample_weight=None if clips.weight is None else clips.weight[held_out],
+                )
+            self._assemble([name for name, _ in experts], fitted, mixer, classes)
+        return self
+
+    def extract(self, X: Any) -> DomainBatch:
+        """Extract the domains of exactly these experts, once for many fits.
+
+        What comes back is taken by ``fit``, ``predict`` and all the others in place of the clips,
+        and can be indexed by clips, so that everything in scikit-learn that splits data takes it.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            Paths or waveforms; of a DomainBatch, these domains are picked.
+
+        Returns
+        -------
+        batch : DomainBatch
+            One entry for each expert that begins with a domain, by its name; and "mixer", if the
+            mixer needs one that no expert has.
+
+        Raises
+        ------
+        ValueError
+            If no expert begins with a domain, or a clip can't be used.
+
+        Examples
+        --------
+        >>> from sklearn_genremoe import MixtureOfExpertsClassifier
+        >>> from sklearn_genremoe.datasets import make_genre_clips
+        >>> X, y = make_genre_clips(6, random_state=0)
+        >>> batch = MixtureOfExpertsClassifier().extract(X)
+        >>> batch.names[:2], len(batch)
+        (['original', 'harmonic'], 6)
+        """
+        self._validate_params()
+        experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
+        with_mixer = make_mixer(self.mixer).needs_clips
+        return self._union(experts, with_mixer, self.verbose).transform(X)
+
+    # Prediction.
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the mixture's probability of each genre.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_clips, n_classes)
+            Probabilities in the order of ``classes_``; rows sum to one. With
+            ``on_error="warn"``, the rows of bad clips are NaN.
+        """
+        proba, bad = self._answer(X, "predict_proba")
+        self._report(bad)
+        return proba
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the logarithm of the mixture's probability of each genre.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_clips, n_classes)
+            Logarithms in the order of ``classes_``; minus infinity for excluded genres.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any, *, missing: Any = None) -> NDArray:
+        """Return the most probable genre of each clip.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes.
+        missing : object, default=None
+            The answer for clips that can't be used, with ``on_error="warn"``; for example
+            ``"unknown"``. None refuses to answer if there are any.
+
+        Returns
+        -------
+        y : ndarray of shape (n_clips,)
+            Genres.
+
+        Raises
+        ------
+        BadClipError
+            Some clips can't be used, and `on_error` is "raise" or `missing` is None.
+        """
+        proba, bad = self._answer(X, "predict_proba")
+        if bad and missing is None:
+            raise BadClipError(
+                f"{len(bad)} of {len(proba)} clips",
+                "can't be used and have no genre; leave them out, pass predict(X, "
+                "missing='unknown') or another label for them, or take predict_proba, where their "
+                "rows are NaN:\n" + "\n".join(f"row {row}: {why}" for row, why in bad.items()),
+            )
+        self._report(bad)
+        good = ~np.isin(np.arange(len(proba)), list(bad))
+        answers = self.classes_[np.where(good[:, None], proba, 0).argmax(axis=1)]
+        return np.where(good, answers, missing) if bad else answers
+
+    def expert_predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return each expert's probability of each genre.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_clips, n_experts, n_classes)
+            Probabilities, experts in the order of ``experts_``.
+        """
+        proba, bad = self._answer(X, "experts")
+        self._report(bad)
+        return proba
+
+    def mixture_weights(self, X: Any) -> NDArray[np.float64]:
+        """Return how much each expert counts, clip by clip.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_clips, n_experts)
+            Weights, zero or above; rows sum to one. What they mean is up to the mixer: see its
+            documentation.
+        """
+        weights, bad = self._answer(X, "weights")
+        self._report(bad)
+        return weights
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return the probabilities by the experts side by side.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_clips, n_experts * n_classes)
+            The probabilities by the first expert, then those by the second, and so on.
+        """
+        proba = self.expert_predict_proba(X)
+        return proba.reshape(len(proba), -1)
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray:
+        """Return the names of the columns that ``transform`` gives.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Accepted if equal to ``feature_names_in_``, and otherwise not used.
+
+        Returns
+        -------
+        names : ndarray of str
+            The name of an expert, an underscore and a genre each.
+        """
+        check_is_fitted(self)
+        _check_feature_names_in(self, input_features, generate_names=False)
+        names = [f"{name}_{genre}" for name, _ in self._fitted() for genre in self.classes_]
+        return np.asarray(names, dtype=object)
+
+    def score_experts(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+        """Compare the experts, the mixture and an oracle on clips with known genre.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes; best clips that weren't trained on.
+        y : array-like of shape (n_clips,)
+            Their genres, all among ``classes_``.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weights of the clips.
+
+        Returns
+        -------
+        scores : pandas.DataFrame
+            A row per expert, one for the mixture and one for the oracle, which is right where
+            any expert is. The columns: accuracy; log_loss; disagreement, the share of clips on
+            which the expert's answer isn't the mixture's; weight, the mean weight of the expert;
+            and ``weight[<genre>]``, its mean weight on clips of each genre. NaN where a column
+            means nothing. ``scores.attrs["mean_disagreement"]`` is the share of clips on which
+            two experts give different answers, mean over pairs.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        ValueError
+            If `y` has genres that were not seen in ``fit``.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_wine
+        >>> from sklearn.naive_bayes import GaussianNB
+        >>> from sklearn.neighbors import KNeighborsClassifier
+        >>> from sklearn_genremoe import MixtureOfExpertsClassifier
+        >>> X, y = load_wine(return_X_y=True)
+        >>> experts = [("bayes", GaussianNB()), ("neighbours", KNeighborsClassifier())]
+        >>> moe = MixtureOfExpertsClassifier(experts, mixer="stacking").fit(X[::2], y[::2])
+        >>> moe.score_experts(X[1::2], y[1::2])["accuracy"].round(2)
+        expert
+        bayes         0.93
+        neighbours    0.73
+        mixture       0.94
+        oracle        0.98
+        Name: accuracy, dtype: float64
+        """
+        proba, clips, good, bad = self._expert_proba(X, self._mixer_sees_clips())
+        true = TrainingClips.check(X, y, sample_weight, groups=None).take(good)
+        unknown = np.setdiff1d(true.y, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y has the genres {unknown.tolist()}, which were not seen in fit; known are "
+                f"{self.classes_.tolist()}."
+            )
+        if not len(good):
+            raise _none_usable(bad)
+        self._report(bad, "left out of the scores")
+        return score_table(
+            proba,
+            self.mixer_.predict_proba(proba, clips),
+            self.mixer_.weights(proba, clips),
+            np.searchsorted(self.classes_, true.y),
+            self.classes_,
+            [name for name, _ in self._fitted()],
+            true.weight,
+        )
+
+    # From the user's clips to the predictions of the experts.
+
+    def _check_X(self, X: Any, experts: list[Any], *, reset: bool, with_clips: bool) -> Any:
+        """Return clips validated: Clips that are audio, numbers that aren't, or a DomainBatch."""
+        if isinstance(X, DomainBatch):
+            if X.bad_clips and self.on_error == "raise":
+                raise ValueError(
+                    f"The DomainBatch has clips without features: {X.bad_clips}. Leave them out: "
+                    "batch[rows] with the other rows, and the same rows of y; or set "
+                    "on_error='warn'."
+                )
+            if reset:  # any width will do from now on
+                for name in ("n_features_in_", "feature_names_in_"):
+                    self.__dict__.pop(name, None)
+            return X
+        X = without_torch(X)
+        kind = kind_of_clips(X)
+        domains = leading_domains(experts)
+        audio = bool(domains) or (with_clips and self.mixer_domain is not None)
+        if kind == "paths" or (kind == "waveforms" and audio):
+            first = next(iter(domains.values()), None)
+            n_samples = 661_500 if first is None else first.n_samples
+            return check_clips(self, X, kind=kind, path_samples=n_samples, reset=reset)
+        if kind == "spectrograms" and domains:
+            raise ValueError(
+                f"X holds spectrograms (3 dimensions), but the experts {list(domains)} begin with "
+                "a domain, which starts from audio: pass paths, waveforms (2 dimensions) or a "
+                "DomainBatch, or leave the domains out of the experts."
+            )
+        X = validate_data(self, X, allow_nd=True, reset=reset, ensure_all_finite=False)
+        if X.ndim > 3:
+            raise ValueError(
+                f"X has {X.ndim} dimensions; {type(self).__name__} expects paths (a 1-D "
+                "sequence of str or Path), waveforms of shape (n_clips, n_samples) or "
+                "spectrograms of shape (n_clips, n_bins, n_frames)."
+            )
+        check_finite(X, release_pages)
+        return X
+
+    def _how(self, verbose: int) -> dict[str, Any]:
+        """Return how domains are extracted."""
+        return {
+            "memory": self.memory,
+            "n_jobs": self.n_jobs,
+            "on_error": self.on_error,
+            "verbose": verbose,
+        }
+
+    def _union(self, experts: list[Any], with_mixer: bool, verbose: int) -> DomainUnion:
+        return make_union(
+            experts, with_mixer=with_mixer, mixer_domain=self.mixer_domain, **self._how(verbose)
+        )
+
+    def _extract_views(self, X: Any, experts: list[Any], with_clips: bool, verbose: int) -> Views:
+        return extract_views(
+            X,
+            experts,
+            with_clips=with_clips,
+            mixer_domain=self.mixer_domain,
+            **self._how(verbose),
+        )
+
+    def _expert_proba(
+        self, X: Any, with_clips: bool
+    ) -> tuple[NDArray, NDArray | None, NDArray[np.intp], dict[int, str]]:
+        """Return for the usable clips the experts' probabilities, the clips themselves if asked
+        for, and their rows; and the bad clips."""
+        check_is_fitted(self)
+        self._validate_params()
+        experts = self._fitted()
+        X = self._check_X(X, experts, reset=False, with_clips=with_clips)
+        verbose = self.verbose if len(X) >= _MANY_CLIPS else 0
+        views = self._extract_views(X, experts, with_clips, verbose)
+        bad = views.bad_clips
+        good = np.setdiff1d(np.arange(len(X)), list(bad))
+        if bad:
+            views = views.take(good)
+        proba = np.zeros((0, len(experts), len(self.classes_)))
+        if len(good):
+            proba = expert_proba_of(self.experts_, views.of_experts, self.classes_)
+        return proba, views.of_mixer, good, bad
+
+    def _mixer_sees_clips(self) -> bool:
+        check_is_fitted(self)
+        return self.mixer_.needs_clips
+
+    def _answer(self, X: Any, ask: str) -> tuple[NDArray, dict[int, str]]:
+        """Return what the mixer ("predict_proba" or "weights") or the experts say about each
+        clip, with NaN in the rows of bad clips; and the bad clips."""
+        of_experts = ask == "experts"
+        proba, clips, good, bad = self._expert_proba(X, not of_experts and self._mixer_sees_clips())
+        if len(good):
+            values = proba if of_experts else getattr(self.mixer_, ask)(proba, clips)
+        else:
+            values = {"experts": proba, "predict_proba": proba[:, 0], "weights": proba[:, :, 0]}[
+                ask
+            ]
+        if not bad:
+            return values, bad
+        answers = np.full((len(good) + len(bad), *values.shape[1:]), np.nan)
+        answers[good] = values
+        return answers, bad
+
+    def _report(self, bad: dict[int, str], fate: str = "whose rows are NaN") -> None:
+        """Say once which clips were bad, and keep it."""
+        if bad or getattr(self, "bad_clips_", None):
+            self.bad_clips_ = bad
+        if bad:
+            warnings.warn(BadClipWarning(bad, fate), stacklevel=3)
+
+    def _fitted(self) -> list[tuple[str, Any]]:
+        return [
+            (name, expert)
+            for name, expert in self.named_experts_.items()
+            if not isinstance(expert, str)
+        ]
+
+    def _assemble(
+        self, names: list[str], fitted: list[Any], mixer: BaseMixer, classes: NDArray
+    ) -> MixtureOfExpertsClassifier:
+        """Become a fitted mixture of these parts."""
+        named = dict(zip(names, fitted))
+        self.experts_ = fitted
+        self.named_experts_ = Bunch(
+            **{name: named.get(name, "drop") for name, _ in self._experts()}
+        )
+        self.classes_ = classes
+        self.mixer_ = mixer
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "mixer_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        # A few clips don't train a network.
+        tags.classifier_tags.poor_score = True
+        return tags
+
+    # Experts and mixer as parts of one estimator: parameters, metadata, seeds, display.
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters of the mixture, its experts and its mixer.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the experts by name and all nested parameters.
+
+        Returns
+        -------
+        params : dict
+            Names and values.
+        """
+        return self._get_params("experts", deep=deep)
+
+    def set_params(self, **params: Any) -> MixtureOfExpertsClassifier:
+        """Set parameters of the mixture, its experts and its mixer.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values, for example ``harmonic__cnnclassifier__lr=1e-3``,
+            ``harmonic="drop"`` or ``mixer__max_epochs=10``. Setting something inside a default
+            (the experts None, the mixer a name) puts the objects that it stands for in its place.
+
+        Returns
+        -------
+        self : MixtureOfExpertsClassifier
+            The mixture.
+        """
+        heads = {name.partition("__")[0] for name in params}
+        if params.get("experts", self.experts) is None and heads - {*self.get_params(deep=False)}:
+            params["experts"] = default_experts()
+        mixer = params.get("mixer", self.mixer)
+        nested = any(name.startswith("mixer__") for name in params)
+        if nested and isinstance(mixer, str) and mixer in MIXERS:
+            params["mixer"] = make_mixer(mixer)
+        own = sorted(self.get_params(deep=False))
+        names = _names_of(params.get("experts", self.experts))
+        unknown = sorted(heads - {*own, *names})
+        if unknown:
+            raise ValueError(
+                f"Invalid parameter {unknown[0]!r} for {type(self).__name__}: its experts are "
+                f"{names}, its own parameters {own}."
+            )
+        self._set_params("experts", **params)
+        return self
+
+    def _experts(self) -> Any:
+        return default_experts() if self.experts is None else self.experts
+
+    def _seed(self, experts: list[tuple[str, Any]], mixer: BaseMixer) -> int | None:
+        """Hand `random_state` on to experts and mixer; return the seed of the hold-out."""
+        if self.random_state is None:
+            return None
+        rng = check_random_state(self.random_state)
+        names = [name for name, _ in self._experts()]
+        # An expert's seed depends on its place alone: dropping another one leaves it unchanged.
+        seeds = dict(zip(names, rng.randint(np.iinfo(np.int32).max, size=len(names))))
+        for name, expert in experts:
+            seed_missing(expert, seeds[name])
+        seed_missing(mixer, rng.randint(np.iinfo(np.int32).max))
+        return int(rng.randint(np.iinfo(np.int32).max))
+
+    def _route(
+        self,
+        experts: list[tuple[str, Any]],
+        weight: NDArray | None,
+        groups: NDArray | None,
+        params: dict[str, Any],
+    ) -> dict[str, dict[str, Any]]:
+        """Return the metadata for each expert's fit, by name, and for the splitter, as "cv"."""
+        if _routing_enabled():
+            routed = process_routing(self, "fit", sample_weight=weight, groups=groups, **params)
+            return {
+                **{name: routed[name]["fit"] for name, _ in experts},
+                "cv": routed["cv"]["split"],
+            }
+        if params:
+            raise TypeError(
+                f"fit got the unexpected arguments {sorted(params)}; other metadata than "
+                "sample_weight and groups needs sklearn.set_config(enable_metadata_routing=True)."
+            )
+        if isinstance(self.cv, str) and self.cv == "prefit":
+            weight = None
+        of_experts = {
+            name: {**weight_params(name, expert, weight), **group_params(expert, groups)}
+            for name, expert in experts
+        }
+        return {**of_experts, "cv": {}}
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Say which metadata goes where.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            To the ``fit`` of each expert and the ``split`` of `cv`. The mixture itself takes
+            ``sample_weight``, for the mixer, and ``groups``.
+        """
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        to_fit = MethodMapping().add(caller="fit", callee="fit")
+        for name, expert in self._experts():
+            if not isinstance(expert, str):
+                router.add(**{name: expert}, method_mapping=to_fit)
+        return router.add(
+            cv=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split")
+        )
+
+    def _sk_visual_block_(self) -> _VisualBlock:
+        names, experts = zip(*self._experts())
+        return _VisualBlock(
+            "serial",
+            (
+                _VisualBlock("parallel", experts, names=names, dash_wrapped=False),
+                _VisualBlock("parallel", [self.mixer], names=["mixer"], dash_wrapped=False),
+            ),
+            dash_wrapped=False,
+        )
+
+
+def _names_of(experts: Any) -> list[str]:
+    """Return the names of experts, none for what isn't a list of pairs."""
+    pairs = experts if isinstance(experts, (list, tuple)) else []
+    return [pair[0] for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2]
+
+
+def _none_usable(bad: dict[int, str]) -> BadClipError:
+    return BadClipError(f"all {len(bad)} clips", "none can be used:\n" + "\n".join(bad.values()))

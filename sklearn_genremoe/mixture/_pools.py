@@ -1,0 +1,188 @@
+"""Averages of the experts: the arithmetic and the geometric mean."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from ._base import BaseMixer, centred_logs, log_probabilities, merge_equal
+
+# Range in which temperatures are sought.
+_LOG_TEMPERATURE_RANGE = np.log([0.05, 20.0])
+
+
+class BalancedMixer(BaseMixer):
+    r"""Plain average of the experts (the paper's MoEB).
+
+    .. math:: y_k(x) = \frac{1}{M} \sum_{m=1}^{M} h_{mk}(x)
+
+    Parameters
+    ----------
+    fit_temperatures : bool, default=False
+        Whether to calibrate each expert first: :math:`h_m` becomes
+        :math:`\mathrm{softmax}(\log h_m / T_m)` with the temperature :math:`T_m` under which
+        expert m gives the true genres the largest likelihood. CNNs that fit their training
+        clips perfectly are far too sure of themselves; only predictions for clips that they
+        weren't trained on can tell.
+
+    Attributes
+    ----------
+    temperatures_ : ndarray of shape (n_experts,)
+        The fitted temperatures, ones without `fit_temperatures`.
+
+    See Also
+    --------
+    LogPoolMixer : The geometric mean instead.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_genremoe import BalancedMixer
+    >>> BalancedMixer().predict_proba(np.array([[[0.9, 0.1], [0.3, 0.7]]]))
+    array([[0.6, 0.4]])
+    """
+
+    _parameter_constraints = {"fit_temperatures": ["boolean"]}
+
+    def __init__(self, fit_temperatures: bool = False) -> None:
+        self.fit_temperatures = fit_temperatures
+
+    @property
+    def needs_fit(self) -> bool:  # type: ignore[override]
+        """Whether there are temperatures to learn."""
+        return self.fit_temperatures
+
+    def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
+        self.temperatures_ = np.ones(expert_proba.shape[1])
+        if self.fit_temperatures:
+            self.temperatures_ = fit_temperatures(expert_proba, y, sample_weight)
+
+    def _tempered(self, expert_proba: NDArray) -> NDArray:
+        """Return the log-probabilities of the calibrated experts."""
+        logs = log_probabilities(expert_proba)
+        if self.fit_temperatures:
+            logs = log_softmax(logs / self.temperatures_[:, None], axis=2)
+        return logs
+
+    def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
+        n_clips, n_experts, _ = expert_proba.shape
+        return np.full((n_clips, n_experts), 1 / n_experts)
+
+    def _predict_proba(self, expert_proba: NDArray, clips: Any) -> NDArray:
+        return (
+            np.exp(self._tempered(expert_proba)) if self.fit_temperatures else expert_proba
+        ).mean(axis=1)
+
+
+class LogPoolMixer(BalancedMixer):
+    r"""Geometric mean of the experts, normalised (logarithmic opinion pool).
+
+    .. math:: y_k(x) \propto \prod_{m=1}^{M} h_{mk}(x)^{1/(M T_m)}
+
+    An expert that all but excludes a genre carries more than in the plain average, which makes
+    this pool the better one when the experts see different sides of a clip. Probabilities
+    below 1e-6 count as 1e-6.
+
+    Parameters
+    ----------
+    fit_temperatures : bool, default=False
+        Whether to fit a temperature :math:`T_m` per expert, those under which the pool gives
+        the true genres the largest likelihood. Without, all are 1.
+
+    Attributes
+    ----------
+    temperatures_ : ndarray of shape (n_experts,)
+        The temperatures.
+
+    See Also
+    --------
+    BalancedMixer : The arithmetic mean instead.
+    StackingMixer : Learns a weight for every pair of genres.
+
+    Notes
+    -----
+    The weights of the experts are their exponents, made to sum to one.
+
+    References
+    ----------
+    .. [1] Hinton, G. E., "Training products of experts by minimizing contrastive divergence",
+       Neural Computation 14(8), 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_genremoe import LogPoolMixer
+    >>> LogPoolMixer().predict_proba(np.array([[[0.9, 0.1], [0.5, 0.5]]]))
+    array([[0.75, 0.25]])
+    """
+
+    def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
+        self.temperatures_ = np.ones(expert_proba.shape[1])
+        if self.fit_temperatures:
+            self.temperatures_ = fit_pool_temperatures(expert_proba, y, sample_weight)
+
+    def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
+        weights = super()._weights(expert_proba, clips)
+        if self.fit_temperatures:
+            weights = weights / self.temperatures_
+            weights /= weights.sum(axis=1, keepdims=True)
+        return weights
+
+    def _predict_proba(self, expert_proba: NDArray, clips: Any) -> NDArray:
+        logs = log_probabilities(expert_proba)
+        if self.fit_temperatures:
+            logs = logs / self.temperatures_[:, None]
+        return softmax(logs.mean(axis=1), axis=1)
+
+
+def fit_temperatures(expert_proba: NDArray, y: NDArray, sample_weight: NDArray) -> NDArray:
+    """Return for each expert its own temperature of the largest likelihood, in 0.05..20."""
+    expert_proba, y, sample_weight = merge_equal(expert_proba, y, sample_weight)
+    logs = log_probabilities(expert_proba)
+    rows = np.arange(len(y))
+
+    def loss(log_temperature: float, expert: int) -> float:
+        tempered = log_softmax(logs[:, expert] / np.exp(log_temperature), axis=1)
+        return -float(sample_weight @ tempered[rows, y])
+
+    found = [
+        minimize_scalar(
+            loss,
+            bounds=_LOG_TEMPERATURE_RANGE,
+            args=(expert,),
+            method="bounded",
+            options={"xatol": 1e-8},
+        ).x
+        for expert in range(expert_proba.shape[1])
+    ]
+    return np.exp(found)
+
+
+def fit_pool_temperatures(expert_proba: NDArray, y: NDArray, sample_weight: NDArray) -> NDArray:
+    """Return the temperatures of the largest likelihood of the log pool, in 0.05..20.
+
+    In the exponents 1/(M T) of the experts the problem is convex.
+    """
+    expert_proba, y, sample_weight = merge_equal(expert_proba, y, sample_weight)
+    logs = centred_logs(expert_proba)
+    true = np.eye(logs.shape[2])[y]
+    n_experts = logs.shape[1]
+
+    def objective(exponents: NDArray) -> tuple[float, NDArray]:
+        log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs), axis=1)
+        slope = sample_weight[:, np.newaxis] * (np.exp(log_proba) - true)
+        loss = -sample_weight @ (true * log_proba).sum(axis=1)
+        return loss, np.einsum("nk,nmk->m", slope, logs)
+
+    low, high = 1 / (n_experts * np.exp(_LOG_TEMPERATURE_RANGE))[::-1]
+    found = minimize(
+        objective,
+        np.full(n_experts, 1 / n_experts),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(low, high)] * n_experts,
+        options={"ftol": 1e-12, "gtol": 1e-8},
+    )
+    return 1 / (n_experts * found.x)

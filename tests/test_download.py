@@ -1,0 +1,120 @@
+"""Fetching one file: what arrives is complete and right, or nothing is there."""
+
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sklearn_genremoe._download import data_folder, fetch_file
+from tests._server import file_server
+
+CONTENT = bytes(range(256)) * 4000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def server():
+    with file_server() as server:
+        server.files["/x.bin"] = CONTENT
+        yield server
+
+
+@pytest.mark.parametrize("known_hash", [SHA256, "sha1:" + hashlib.sha1(CONTENT).hexdigest()])
+def test_downloads_once(server, tmp_path, known_hash):
+    folder = tmp_path / "not" / "yet"
+    for _ in range(2):
+        path = fetch_file(server.url("/x.bin"), "x.bin", known_hash, folder)
+        assert path == folder / "x.bin"
+        assert path.read_bytes() == CONTENT
+    assert server.requests["/x.bin"] == 1
+    assert os.listdir(folder) == ["x.bin"]
+
+
+def test_offline_once_there(server, tmp_path):
+    url = server.url("/x.bin")
+    with pytest.raises(FileNotFoundError, match=r"x.bin: no such file, and download_if_missing=F"):
+        fetch_file(url, "x.bin", SHA256, tmp_path, download_if_missing=False)
+    fetch_file(url, "x.bin", SHA256, tmp_path)
+    server.server_close()
+    assert fetch_file(url, "x.bin", SHA256, tmp_path, download_if_missing=False).is_file()
+    assert fetch_file(url, "x.bin", SHA256, tmp_path).is_file()
+
+
+def test_a_damaged_file_is_replaced(server, tmp_path):
+    (tmp_path / "x.bin").write_bytes(CONTENT[:-1])
+    with pytest.raises(FileNotFoundError, match="the file there has another hash"):
+        fetch_file(server.url("/x.bin"), "x.bin", SHA256, tmp_path, download_if_missing=False)
+    path = fetch_file(server.url("/x.bin"), "x.bin", SHA256, tmp_path)
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (404, "the server answers 404 Not Found"),
+        (500, "the server answers 500 Internal Server Error"),
+        ("drop", "the connection broke off"),
+    ],
+)
+def test_the_server_fails(server, tmp_path, fault, message):
+    server.faults["/x.bin"] = fault
+    url = server.url("/x.bin")
+    with pytest.raises(ConnectionError, match=message) as error:
+        fetch_file(url, "x.bin", SHA256, tmp_path)
+    assert f"Or download {url} by other means" in str(error.value)
+    assert f"the name x.bin, into {tmp_path}" in str(error.value)
+    assert os.listdir(tmp_path) == []
+    server.faults.clear()
+    assert fetch_file(url, "x.bin", SHA256, tmp_path).read_bytes() == CONTENT
+
+
+def test_no_network(server, tmp_path):
+    server.server_close()
+    with pytest.raises(ConnectionError, match=r"x.bin could not be downloaded .* can't be reached"):
+        fetch_file(server.url("/x.bin"), "x.bin", SHA256, tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("before", [None, CONTENT[:-1]])
+def test_another_hash(server, tmp_path, before):
+    server.files["/x.bin"] = CONTENT + b"!"
+    if before:
+        (tmp_path / "x.bin").write_bytes(before)
+    with pytest.raises(OSError, match=f"is damaged or has been changed, .* not {SHA256}; nothing"):
+        fetch_file(server.url("/x.bin"), "x.bin", SHA256, tmp_path)
+    assert [(tmp_path / name).read_bytes() for name in os.listdir(tmp_path)] == (
+        [before] if before else []
+    )
+
+
+@pytest.mark.parametrize("place", ["/proc/genremoe", "/dev/null/genremoe"])
+def test_a_folder_that_cannot_be_made(server, place):
+    with pytest.raises(OSError, match=f"x.bin could not be kept in {place}: .* choose another fol"):
+        fetch_file(server.url("/x.bin"), "x.bin", SHA256, place)
+
+
+def test_no_room(server, tmp_path):
+    """A limit on the size of files stands in for a full disk: it stops a write in the middle."""
+    code = (
+        "import resource; from sklearn_genremoe._download import fetch_file\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        f"fetch_file({server.url('/x.bin')!r}, 'x.bin', {SHA256!r}, {str(tmp_path)!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 100_000
+    assert f"OSError: x.bin could not be kept in {tmp_path}: File too large. Make room" in (
+        done.stderr
+    )
+    assert os.listdir(tmp_path) == []
+
+
+def test_which_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("SKLEARN_GENREMOE_DATA", str(tmp_path))
+    assert data_folder() == tmp_path
+    assert data_folder("~/x") == Path.home() / "x"
+    monkeypatch.delenv("SKLEARN_GENREMOE_DATA")
+    assert data_folder().name == "sklearn-genremoe"
