@@ -108,7 +108,7 @@ def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[Excerpt]:
         needed = slice((part.start - start) * rate, math.ceil((part.stop - start) * rate))
         return Excerpt(path, offset, seconds, end, rate, part.start, _mono(kept[needed]))
 
-    for rate, n_read, channels in _blocks_from(path, 0, None):  # noqa: B007
+    for rate, n_read, channels in _blocks_from(path, 0, None):
         if not np.isfinite(channels).all():
             raise BadClipError(
                 path,
