@@ -18,6 +18,7 @@ from .mixture import (
     MixtureOfExpertsClassifier,
     RNNMixer,
     StackingMixer,
+    WindowedClassifier,
 )
 
 __version__: str
@@ -37,6 +38,7 @@ __all__ = [
     "PercussiveSpectrogram",
     "RNNMixer",
     "StackingMixer",
+    "WindowedClassifier",
     "audio",
     "datasets",
     "default_experts",

@@ -28,11 +28,13 @@ _CHUNK_BYTES = 1 << 24
 class Clips:
     """Clips that were validated where they came in: either paths or waveforms, the other None.
 
-    They are handed down as they are, and nobody asks again what they hold.
+    They are handed down as they are, and nobody asks again what they hold. In place of a path there
+    may be an excerpt of a file, of `seconds` like all of them.
     """
 
-    paths: list[str] | None
+    paths: list[Any] | None
     waveforms: np.ndarray | None
+    seconds: float | None = None
 
     def __len__(self) -> int:
         return len(self.paths if self.paths is not None else self.waveforms)  # type: ignore

@@ -47,6 +47,7 @@ TOP_LEVEL = {
     "PercussiveSpectrogram",
     "RNNMixer",
     "StackingMixer",
+    "WindowedClassifier",
     "default_experts",
     "paper_experts",
     "pretrained_experts",
@@ -97,6 +98,7 @@ IN_ROOMS = {
         "MixtureOfExpertsClassifier",
         "RNNMixer",
         "StackingMixer",
+        "WindowedClassifier",
     },
     "pretrained": {"fetch_published_experts", "load_published_experts"},
 }
