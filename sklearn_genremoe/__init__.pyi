@@ -1,5 +1,6 @@
 # What `import sklearn_genremoe` offers: read by type checkers and, at run time, by lazy_loader.
-from . import audio, datasets, domains, experts, inspection, mixture, pretrained
+from . import audio, datasets, domains, experts, inspection, mixture, persistence, pretrained
+from ._versions import show_versions
 from .audio import AudioLoader
 from .domains import (
     MFCC,
@@ -19,6 +20,7 @@ from .mixture import (
     RNNMixer,
     StackingMixer,
 )
+from .persistence import load_model, save_model
 
 __version__: str
 __all__ = [
@@ -43,8 +45,12 @@ __all__ = [
     "domains",
     "experts",
     "inspection",
+    "load_model",
     "mixture",
     "paper_experts",
+    "persistence",
     "pretrained",
     "pretrained_experts",
+    "save_model",
+    "show_versions",
 ]

@@ -20,6 +20,8 @@ ROOMS = {
     "_parallel": 0,
     "_validation": 0,
     "_download": 0,
+    "_archive": 0,
+    "_versions": 0,
     "audio": 1,
     "domains": 2,
     "networks": 3,
@@ -48,10 +50,22 @@ TOP_LEVEL = {
     "RNNMixer",
     "StackingMixer",
     "default_experts",
+    "load_model",
     "paper_experts",
     "pretrained_experts",
+    "save_model",
+    "show_versions",
 }
-SUBMODULES = {"audio", "datasets", "domains", "experts", "inspection", "mixture", "pretrained"}
+SUBMODULES = {
+    "audio",
+    "datasets",
+    "domains",
+    "experts",
+    "inspection",
+    "mixture",
+    "persistence",
+    "pretrained",
+}
 IN_ROOMS = {
     "audio": {"AudioLoader", "BadClipError", "BadClipWarning", "decode_audio", "fix_length"},
     "datasets": {"load_audio_folder", "load_mini_genres", "make_genre_clips"},
@@ -92,6 +106,7 @@ IN_ROOMS = {
         "RNNMixer",
         "StackingMixer",
     },
+    "persistence": {"load_model", "save_model"},
     "pretrained": {"load_published_experts"},
 }
 
