@@ -657,7 +657,7 @@ class WindowedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 def answer(
     proba: NDArray[np.float64], bad: dict[int, str], classes: NDArray, missing: Any
 ) -> NDArray:
-    """Return the most probable genres; `missing`, if it is not None, stands for those of bad rows."""
+    """Return the most probable genres; `missing` stands for those of bad rows, or None refuses."""
     if bad and missing is None:
         raise BadClipError(
             f"{len(bad)} of {len(proba)} clips",
