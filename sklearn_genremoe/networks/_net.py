@@ -22,7 +22,7 @@ _seeding = threading.Lock()
 
 @contextmanager
 def local_seed(seed: int) -> Iterator[None]:
-    """Seed torch's CPU generator for the body of a ``with``, one thread at a time, then restore it."""
+    """Seed torch's CPU generator in a ``with``, one thread at a time, and put it back afterwards."""
     with _seeding, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
@@ -72,7 +72,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 class Batches:
-    """A dataset in batches, drawn anew at each pass by `rng` if there is one, and augmented by it."""
+    """A dataset in batches, drawn anew at each pass by `rng` if there is one, then augmented."""
 
     def __init__(
         self,
