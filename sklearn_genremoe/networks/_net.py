@@ -22,7 +22,7 @@ _seeding = threading.Lock()
 
 @contextmanager
 def local_seed(seed: int) -> Iterator[None]:
-    """Seed torch's CPU generator in a ``with``, one thread at a time, and put it back afterwards."""
+    """Seed torch's CPU generator in a ``with``, one thread at a time, then put it back."""
     with _seeding, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
