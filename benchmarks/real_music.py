@@ -4,12 +4,14 @@
 
 The folder needs a ``manifest.csv`` with the columns path and genre, and the one that ``--groups``
 names: clips of one group are never in training and in test data at once. The folds are those of
-``StratifiedGroupKFold(n_splits)`` without shuffling, the same for every model.
+``StratifiedGroupKFold(n_splits)``, the same for every model; ``--shuffle`` draws them by the seed.
 
 The baseline is a support vector machine (C=10, RBF kernel) on mean and deviation over time of 20
-MFCC and their deltas, of as much of each clip as the experts get and of 30 s. The experts are
-``default_experts()``, or with ``--recipe paper`` the paper's four. The mixers learn from the
-experts' predictions on inner folds, which respect the groups too; all of them learn from one
+MFCC and their deltas, of as much of each clip as the experts get and of 30 s; ``--weights`` adds
+another one, logistic regression on ``AudioSetEmbedding(weights)``. The experts are those of
+``default_experts()``, with ``--recipe paper`` the paper's four, with ``--recipe pretrained`` those
+of ``pretrained_experts(weights)``; ``--recipe none`` stops at the baselines. The mixers learn from
+the experts' predictions on inner folds, which respect the groups too; all of them learn from one
 and the same training of the experts, which ``EveryMixer`` arranges.
 
 The paper's setting is ``--recipe paper --gate-epochs 50 --inner 5``: days on two cores;
@@ -19,7 +21,7 @@ The paper's setting is ``--recipe paper --gate-epochs 50 --inner 5``: days on tw
 import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -29,12 +31,14 @@ import numpy as np
 import torch
 from every_mixer import EveryMixer
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from sklearn_genremoe import (
+    AudioSetEmbedding,
     BalancedMixer,
     CNNClassifier,
     CNNMixer,
@@ -45,6 +49,7 @@ from sklearn_genremoe import (
     StackingMixer,
     default_experts,
     paper_experts,
+    pretrained_experts,
 )
 from sklearn_genremoe.audio import decode_audio
 from sklearn_genremoe.datasets import load_audio_folder
@@ -52,6 +57,12 @@ from sklearn_genremoe.datasets import load_audio_folder
 # The clips of a set are at most so long, in s.
 WHOLE = 30.0
 ORACLE = "any expert right"
+RECIPES: dict[str, Callable[[str], list]] = {
+    "ours": lambda weights: default_experts(),
+    "paper": lambda weights: paper_experts(),
+    "pretrained": lambda weights: pretrained_experts(weights or "mn04"),
+    "none": lambda weights: [],
+}
 
 
 class Stopwatch(dict[str, float]):
@@ -72,7 +83,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, type=Path, help="folder with manifest.csv")
     parser.add_argument("--groups", default="auto", help="column of the manifest, e.g. artist")
     parser.add_argument("--clips", type=int, help="at most so many clips (default: all)")
-    parser.add_argument("--recipe", choices=("ours", "paper"), default="ours")
+    parser.add_argument("--recipe", choices=tuple(RECIPES), default="ours")
+    parser.add_argument("--weights", help="of the embedding: a name or a path")
+    parser.add_argument("--shuffle", action="store_true", help="draw the folds by the seed")
     parser.add_argument("--duration", type=float, default=30.0, help="seconds of each clip")
     parser.add_argument("--width", type=float, default=1.0, help="share of the recipe's filters")
     parser.add_argument("--epochs", type=int, help="of the experts, if not the recipe's")
@@ -131,13 +144,16 @@ def main() -> None:
     )
 
     watch = Stopwatch()
-    statistics = {}
+    baselines = {}  # a classifier and its features
     for length in sorted({args.duration, WHOLE}):
         with watch(f"MFCC of {length:g} s"):
-            statistics[f"MFCC + SVC, {length:g} s"] = np.stack(
-                [mfcc_statistics(path, length) for path in paths]
-            )
-    experts = default_experts() if args.recipe == "ours" else paper_experts()
+            features = np.stack([mfcc_statistics(path, length) for path in paths])
+        baselines[f"MFCC + SVC, {length:g} s"] = SVC(C=10), features
+    if args.weights:
+        with watch("embedding"):
+            features = AudioSetEmbedding(args.weights, duration=args.duration).transform(paths)
+        baselines["embedding alone"] = LogisticRegression(C=0.01, max_iter=1000), features
+    experts = RECIPES[args.recipe](args.weights)
     for _, expert in experts:
         expert[0].set_params(duration=args.duration)
         cnn = expert[-1]
@@ -145,17 +161,17 @@ def main() -> None:
             channels = tuple(max(4, round(args.width * n)) for n in cnn.channels)
             cnn.set_params(channels=channels, max_epochs=args.epochs or cnn.max_epochs)
     domains = {name: expert[0] for name, expert in experts}
-    with watch("domains"):
-        batch = DomainUnion(list(domains.items())).transform(paths)
-
-    baseline = make_pipeline(StandardScaler(), SVC(C=10))
     gate = {"max_epochs": args.gate_epochs, "random_state": args.seed}
-    mixers = {
-        "MoEB, balanced": BalancedMixer(),
-        "log pool": LogPoolMixer(),
-        "stacking": StackingMixer(),
-    }
-    if args.gate_epochs:
+    mixers = {}
+    if experts:
+        with watch("domains"):
+            batch = DomainUnion(list(domains.items())).transform(paths)
+        mixers |= {
+            "MoEB, balanced": BalancedMixer(),
+            "log pool": LogPoolMixer(),
+            "stacking": StackingMixer(),
+        }
+    if experts and args.gate_epochs:
         mixers |= {"MoEC, CNN gate": CNNMixer(**gate), "MoER, RNN gate": RNNMixer(**gate)}
     moe = MixtureOfExpertsClassifier(
         experts,
@@ -166,31 +182,34 @@ def main() -> None:
     )
 
     right = {
-        name: np.zeros(len(y), dtype=bool) for name in [*statistics, *domains, *mixers, ORACLE]
+        name: np.zeros(len(y), dtype=bool)
+        for name in [*baselines, *domains, *mixers, *([ORACLE] if experts else [])]
     }
     fold_of = np.zeros(len(y), dtype=int)
-    for fold, (train, test) in enumerate(StratifiedGroupKFold(args.folds).split(paths, y, groups)):
+    folds = StratifiedGroupKFold(
+        args.folds, shuffle=args.shuffle, random_state=args.seed if args.shuffle else None
+    )
+    for fold, (train, test) in enumerate(folds.split(paths, y, groups)):
         fold_of[test] = fold
-        for name, features in statistics.items():
+        for name, (classifier, features) in baselines.items():
             with watch(name):
+                baseline = make_pipeline(StandardScaler(), classifier)
                 baseline.fit(features[train], y[train])
                 right[name][test] = baseline.predict(features[test]) == y[test]
-
-        start = time.perf_counter()
-        fitted = clone(moe).fit(batch[train], y[train], groups=groups[train])
-        watch["training"] = watch.get("training", 0.0) + time.perf_counter() - start
-
-        with watch("prediction of experts"):
-            probas = fitted.expert_predict_proba(batch[test])
-        column = np.searchsorted(fitted.classes_, y[test])
-        of_experts_right = probas.argmax(axis=2) == column[:, np.newaxis]
-        for name, answers in zip(domains, of_experts_right.T):
-            right[name][test] = answers
-        right[ORACLE][test] = of_experts_right.any(axis=1)
-        for name, mixer in fitted.mixer_.fitted_.items():
-            with watch(name):
-                proba = mixer.predict_proba(probas, batch["original"][test])
-            right[name][test] = proba.argmax(axis=1) == column
+        if experts:
+            with watch("training"):
+                fitted = clone(moe).fit(batch[train], y[train], groups=groups[train])
+            with watch("prediction of experts"):
+                probas = fitted.expert_predict_proba(batch[test])
+            column = np.searchsorted(fitted.classes_, y[test])
+            of_experts_right = probas.argmax(axis=2) == column[:, np.newaxis]
+            for name, answers in zip(domains, of_experts_right.T):
+                right[name][test] = answers
+            right[ORACLE][test] = of_experts_right.any(axis=1)
+            for name, mixer in fitted.mixer_.fitted_.items():
+                with watch(name):
+                    proba = mixer.predict_proba(probas, batch["original"][test])
+                right[name][test] = proba.argmax(axis=1) == column
         scores = ", ".join(f"{name} {row[test].mean():.2f}" for name, row in right.items())
         print(f"fold {fold + 1} of {args.folds}, {len(test)} clips: {scores}", flush=True)
 

@@ -10,7 +10,7 @@ import os
 import platform
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # processes or threads say so in their tables.
 PROGRAMS: dict[str, int | None] = {
     "extraction": 1,
+    "embedding": 1,
     "memory": 1,
     "expert_speed": None,
     "mixer_speed": None,
@@ -50,7 +51,7 @@ def header(threads: int) -> str:
     ).stdout.strip()
     return "\n".join(
         [
-            f"date      {datetime.now(timezone.utc):%Y-%m-%d}, commit {commit or 'unknown'}",
+            f"date      {datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}",
             f"machine   {processor()}, {os.cpu_count()} cores, {platform.system()}",
             f"threads   {threads} per process",
             f"versions  Python {platform.python_version()}, "

@@ -3,14 +3,14 @@
 import os
 from pathlib import Path
 
+import pooch
+
 #: Environment variable that names another folder for what is downloaded.
 DATA_VARIABLE = "SKLEARN_GENREMOE_DATA"
 
 
 def data_folder(folder=None) -> Path:
     """Return the folder for downloads: as given, from the environment, or the user's cache."""
-    import pooch  # here and below: it changes the filters of warnings when it is imported
-
     folder = folder or os.environ.get(DATA_VARIABLE) or pooch.os_cache("sklearn-genremoe")
     return Path(folder).expanduser().absolute()
 
@@ -49,8 +49,7 @@ def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=Tr
     OSError
         If the file that arrived has another hash, or the folder can't be written to.
     """
-    import pooch
-    import requests
+    import requests  # here, since it changes the filters of warnings wherever it is imported
 
     folder = data_folder(folder)
     path = folder / filename
@@ -94,14 +93,12 @@ def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=Tr
 
 
 def _has_hash(path: Path, known_hash: str) -> bool:
-    import pooch
-
     algorithm, _, digest = known_hash.rpartition(":")
     return path.is_file() and pooch.file_hash(path, algorithm or "sha256") == digest
 
 
 def _reason(error) -> str:
-    """Say in words what stopped a download."""
+    """Say in words what stopped a download, by the exception of requests."""
     import requests
 
     if error.response is not None:

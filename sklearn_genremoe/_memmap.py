@@ -1,7 +1,9 @@
 """Rows of a large array, picked but not yet copied."""
 
+import contextlib
 import mmap
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +22,13 @@ class Rows:
     ----------
     base : ndarray of shape (n_base, ...)
         The array, possibly memory-mapped.
-    index : ndarray of shape (n_rows,), dtype int, default=None
-        The rows; None for all of them.
+    index : slice or array-like of shape (n_rows,), default=None
+        The rows, as numpy has it: a slice, row numbers, or a mask; None for all of them.
     """
 
     def __init__(self, base: np.ndarray, index: np.ndarray | None = None):
         self.base = base
-        self.index = index
+        self.index = None if index is None else np.arange(len(base))[index]
 
     def __len__(self) -> int:
         return len(self.base if self.index is None else self.index)
@@ -37,8 +39,7 @@ class Rows:
 
     def pick(self, rows) -> "Rows":
         """Return some of the rows: a slice, row numbers or a mask."""
-        index = np.arange(len(self.base)) if self.index is None else self.index
-        return Rows(self.base, index[rows])
+        return Rows(self.base, rows if self.index is None else self.index[rows])
 
     def array(self) -> np.ndarray:
         """Return the rows as an array: a view where they are contiguous, else a copy."""
@@ -48,7 +49,8 @@ class Rows:
             return self.base[self.index[0] : self.index[-1] + 1]
         row_bytes = self.base[:1].nbytes
         if _mapped_file(self.base) and len(self.index) * row_bytes > SPILL_BYTES:
-            return self._spill(row_bytes)
+            with contextlib.suppress(OSError):  # no room: then there is only memory
+                return self._spill(row_bytes)
         return np.asarray(self.base[self.index])
 
     def _spill(self, row_bytes) -> np.ndarray:
@@ -68,6 +70,16 @@ class Rows:
         if file:  # by reference: other processes map the same file
             return _rows_of_file, (*file, self.base.dtype, self.base.shape, self.index)
         return Rows, (self.array(),)
+
+
+def join_rows(parts: Sequence[Rows]) -> Rows:
+    """Put rows behind each other: rows of the same file stay there, others become an array."""
+    files = {_mapped_file(part.base) for part in parts}
+    if len(files) > 1 or None in files:
+        return Rows(np.concatenate([part.array() for part in parts]))
+    base = max((part.base for part in parts), key=len)  # a later map has what was added since
+    rows = [np.arange(len(p.base)) if p.index is None else p.index for p in parts]
+    return Rows(base, np.concatenate(rows))
 
 
 def release_pages(array) -> None:

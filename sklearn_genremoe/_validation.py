@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from sklearn.utils.validation import validate_data
 
 from ._sklearn_compat import _check_sample_weight
 
+# Waveforms as short as this are no clips, but tables of some other numbers.
+_FEW_SAMPLES = 32
+
 # The search for NaN looks at about this many bytes at a time.
 _CHUNK_BYTES = 1 << 24
 
@@ -24,11 +28,13 @@ _CHUNK_BYTES = 1 << 24
 class Clips:
     """Clips that were validated where they came in: either paths or waveforms, the other None.
 
-    They are handed down as they are, and nobody asks again what they hold.
+    They are handed down as they are, and nobody asks again what they hold. In place of a path there
+    may be an excerpt of a file, of `seconds` like all of them.
     """
 
-    paths: list[str] | None
+    paths: list[Any] | None
     waveforms: np.ndarray | None
+    seconds: float | None = None
 
     def __len__(self) -> int:
         return len(self.paths if self.paths is not None else self.waveforms)  # type: ignore
@@ -76,8 +82,8 @@ def kind_of_clips(X) -> str:
     >>> kind_of_clips([[0.0, 0.1], [0.2, 0.0]])
     'waveforms'
     """
-    if isinstance(X, (str, bytes, os.PathLike)):
-        path = str(os.fsdecode(X))
+    if isinstance(X, (str, os.PathLike)):
+        path = os.fsdecode(X)
         raise ValueError(
             f"X is the single path {path!r}; expected a sequence of paths: put it into a list, "
             f"[{path!r}]"
@@ -85,30 +91,61 @@ def kind_of_clips(X) -> str:
     if issparse(X):  # some of them look like mappings
         return "waveforms"
     is_sequence = hasattr(X, "__array__") or hasattr(X, "__getitem__")
-    if not is_sequence or isinstance(X, Mapping):
+    if not is_sequence or isinstance(X, (Mapping, bytes, bytearray)):
         raise ValueError(
             f"X is of the type {type(X).__name__}; expected a sequence of paths (str or Path) or "
             "an array: a list, an array or a pandas Series"
         )
     ndim = getattr(X, "ndim", None)
-    if ndim is None and isinstance(X, (list, tuple)):
-        if not X:
+    entries, first = _entries(X), None
+    if entries is not None:
+        if not len(entries):
             raise ValueError("X holds no clips; expected at least one path or waveform")
-        ndim = 1 if _is_path(X[0]) else 1 + np.ndim(X[0])
+        if any(map(_is_path, entries)):
+            return "paths"
+        for row, entry in enumerate(entries):
+            _require_numbers(entry, row)
+        first = np.asarray(without_torch(entries[0]))
+        ndim = 1 + first.ndim
+    elif ndim == 1 and X.dtype.kind in "UT":
+        return "paths"
     if ndim is not None and ndim >= 3:
         return "spectrograms"
-    if (
-        ndim == 1
-        and getattr(getattr(X, "dtype", None), "kind", "O") in "OUT"
-        and any(map(_is_path, X))
-    ):
-        return "paths"
-    if ndim == 2 and _holds_paths(np.asarray(X[:1])):
+    if ndim == 2 and _holds_paths(np.asarray(X[:1]) if first is None else first):
         raise ValueError(
             "X holds paths in 2 dimensions; expected a 1-D sequence of paths: select the column "
             "with the paths, or flatten X with X.ravel()"
         )
     return "waveforms"
+
+
+def _entries(X) -> list | tuple | None:
+    """Return the objects that a sequence holds; None for an array of numbers or strings."""
+    if isinstance(X, (list, tuple)):
+        return X
+    is_objects = getattr(X, "ndim", None) == 1 and getattr(X.dtype, "kind", "O") in "OS"
+    return list(X) if is_objects else None
+
+
+def _require_numbers(entry: Any, row: int) -> None:
+    """Raise unless an entry of X may be a waveform."""
+    if isinstance(entry, (bytes, bytearray)):
+        found = "bytes; expected a path as str or Path (os.fsdecode makes one of bytes)"
+    elif hasattr(entry, "read"):
+        found = f"an open file, {type(entry).__name__}; expected its path"
+    elif isinstance(entry, (list, tuple)) and len(entry) == 2 and any(map(np.ndim, entry)):
+        found = (
+            "a pair, probably of waveform and sample rate; expected the waveform alone, at the "
+            "sample_rate of the estimator"
+        )
+    elif entry is None or isinstance(entry, (Mapping, set, frozenset)):
+        found = f"of the type {type(entry).__name__}; expected a path or a waveform"
+    else:
+        return
+    raise ValueError(
+        f"X[{row}] is {found}: decode sounds with sklearn_genremoe.audio.decode_audio or "
+        "soundfile.read, and pass an array of shape (n_clips, n_samples)"
+    )
 
 
 def _is_path(item) -> bool:
@@ -149,20 +186,15 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
             "sequence of str or Path) or waveforms of shape (n_clips, n_samples)"
         )
     if kind == "waveforms":
-        _require_one_length(X)
-        waveforms = validate_data(
-            estimator, X, dtype=(np.float32, np.float64), reset=reset, ensure_all_finite=False
-        )
-        check_finite(waveforms)
-        return Clips(None, waveforms)
+        return Clips(None, _check_waveforms(estimator, X, reset))
     paths = []
     for row, path in enumerate(X):
-        if not isinstance(path, (str, os.PathLike)):
+        if not _is_path(path):
             raise ValueError(
                 f"X[{row}] is {path!r}; expected a path (str or Path) like the other "
                 "entries: drop the rows without a file"
             )
-        paths.append(os.fspath(path))
+        paths.append(os.fsdecode(path))
     if reset:
         estimator.n_features_in_ = path_samples
     elif getattr(estimator, "n_features_in_", path_samples) != path_samples:
@@ -175,6 +207,81 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
     return Clips(paths, None)
 
 
+def _check_waveforms(estimator, X, reset) -> np.ndarray:
+    """Return waveforms as a float32 or float64 array at the scale of -1 to 1."""
+    entries = _entries(X)
+    if entries is not None:
+        X = [without_torch(entry) for entry in entries]
+        lengths = {np.size(entry) for entry in X}
+        if len(lengths) > 1:
+            raise ValueError(
+                f"the waveforms have different lengths, {min(lengths)} to {max(lengths)} samples; "
+                "expected one: cut or fill them up with sklearn_genremoe.audio.fix_length"
+            )
+        X = np.asarray(X)
+    if np.ndim(X) == 1:
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead: X has shape {np.shape(X)}, which may be one "
+            "waveform; expected (n_clips, n_samples). Reshape your data with X.reshape(1, -1) or "
+            "put the waveform into a list, [X]"
+        )
+    waveforms = validate_data(estimator, X, dtype="numeric", reset=reset, ensure_all_finite=False)
+    n_clips, n_samples = waveforms.shape
+    if n_samples <= _FEW_SAMPLES and n_clips >= 16 * _FEW_SAMPLES:
+        raise ValueError(
+            f"X has shape {waveforms.shape}, {n_clips} clips of {n_samples} samples each; expected "
+            "(n_clips, n_samples). If it is one clip with its channels side by side, mix it down "
+            "and put it into a list: [X.mean(axis=1)]"
+        )
+    is_sound = n_samples > 8 * _FEW_SAMPLES
+    if waveforms.dtype.kind != "f":
+        return _scaled(waveforms, is_sound)
+    if waveforms.dtype not in (np.float32, np.float64):
+        waveforms = waveforms.astype(np.float32 if waveforms.itemsize < 4 else np.float64)
+    peak = check_finite(waveforms)
+    if peak > 1e13:
+        raise ValueError(
+            f"Input X contains values of up to {peak:.1e}, too large for spectra in single "
+            "precision; waveforms are floats between -1 and 1: leave damaged clips out, or divide "
+            "by the full scale"
+        )
+    if peak > 4 and is_sound and (peak > 8 or np.mean(np.abs(waveforms) > 4) > 1e-3):
+        warnings.warn(
+            f"X holds samples of up to {peak:.4g}, where full scale is 1. Are they integers of 16 "
+            "bits that became floats? Divide them by their full scale, X / 32768 (2147483648 for "
+            "32 bits), or pass the integers.",
+            stacklevel=5,
+        )
+    return waveforms
+
+
+def _scaled(pcm: np.ndarray, is_sound: bool) -> np.ndarray:
+    """Divide integers by the full scale of their type; unsigned ones are around its middle."""
+    if pcm.dtype.kind not in "iu":
+        raise ValueError(
+            f"X has the dtype {pcm.dtype}; waveforms are floats between -1 and 1 or integers "
+            "(int16, int32, uint8): X.astype(float) if these numbers are samples"
+        )
+    bits = 8 * pcm.itemsize
+    middle = 2.0 ** (bits - 1) if pcm.dtype.kind == "u" else 0.0
+    peak = max(abs(float(pcm.max()) - middle), abs(float(pcm.min()) - middle))
+    if bits >= 32 and not middle and is_sound and peak <= 2**31:
+        # Python's integers and arrays of them are 64 bits wide, whatever the samples were.
+        likely = 16 if peak <= 2**15 else 32
+        if likely < bits:
+            taken = "taken as" if bits == 64 else f"taken as {bits} bits, nearly silent, but may be"
+            warnings.warn(
+                f"X holds {pcm.dtype} with values of up to {peak:.0f}, {taken} samples of {likely} "
+                f"bits. Say which they are by their type: X.astype(np.int{likely}).",
+                stacklevel=6,
+            )
+            bits = likely if bits == 64 else bits
+    waveforms = pcm.astype(np.float32)
+    waveforms -= np.float32(middle)
+    waveforms *= np.float32(2.0 ** (1 - bits))
+    return waveforms
+
+
 def without_torch(X: Any) -> Any:
     """Return a tensor as an array, wherever it lives, and anything else as it is."""
     torch = sys.modules.get("torch")  # who holds a tensor has loaded it; others need not
@@ -184,8 +291,8 @@ def without_torch(X: Any) -> Any:
     return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
 
 
-def check_finite(X: np.ndarray, release: Callable[[np.ndarray], None] | None = None) -> None:
-    """Raise a ValueError that names the clips with NaN or infinity.
+def check_finite(X: np.ndarray, release: Callable[[np.ndarray], None] | None = None) -> float:
+    """Raise a ValueError that names the clips with NaN or infinity, else return the largest size.
 
     Parameters
     ----------
@@ -193,17 +300,26 @@ def check_finite(X: np.ndarray, release: Callable[[np.ndarray], None] | None = N
         Waveforms or spectrograms, possibly memory-mapped.
     release : callable, default=None
         Called with X after each piece of it that was read.
+
+    Returns
+    -------
+    peak : float
+        The largest absolute value; 0 for an array of other numbers than floats.
     """
+    peak = 0.0
     if X.dtype.kind != "f":
-        return
+        return peak
     step = max(1, _CHUNK_BYTES // max(1, X[:1].nbytes))
     bad: list[int] = []
     kinds = set()
     for start in range(0, len(X), step):
         chunk = X[start : start + step]
-        rows = np.flatnonzero(~np.isfinite(chunk).all(axis=tuple(range(1, X.ndim))))
-        kinds |= {"NaN" if np.isnan(chunk[row]).any() else "infinity" for row in rows}
-        bad += (start + rows).tolist()
+        highest = max(float(chunk.max()), -float(chunk.min())) if chunk.size else 0.0
+        peak = max(peak, highest)
+        if not np.isfinite(highest):
+            rows = np.flatnonzero(~np.isfinite(chunk).all(axis=tuple(range(1, X.ndim))))
+            kinds |= {"NaN" if np.isnan(chunk[row]).any() else "infinity" for row in rows}
+            bad += (start + rows).tolist()
         if release is not None:
             release(X)
     if bad:
@@ -211,21 +327,12 @@ def check_finite(X: np.ndarray, release: Callable[[np.ndarray], None] | None = N
             f"Input X contains {' and '.join(sorted(kinds))} in {len(bad)} of {len(X)} clips "
             f"(rows {some_rows(bad)}). Leave these clips out, or load or extract them anew."
         )
+    return peak
 
 
 def some_rows(rows: list[int]) -> str:
     """Return row numbers for a message, not too many of them."""
     return ", ".join(str(row) for row in rows[:10]) + (", ..." if len(rows) > 10 else "")
-
-
-def _require_one_length(X) -> None:
-    if isinstance(X, (list, tuple)):
-        lengths = {len(row) for row in X if hasattr(row, "__len__")}
-        if len(lengths) > 1:
-            raise ValueError(
-                f"the waveforms have different lengths, {min(lengths)} to {max(lengths)} samples; "
-                "expected one: cut or fill them up with sklearn_genremoe.audio.fix_length"
-            )
 
 
 @contextmanager

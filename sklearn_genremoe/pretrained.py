@@ -4,11 +4,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pooch
 
+from ._download import data_folder, fetch_file
 from .experts import CNNClassifier, paper_experts
 from .mixture import BalancedMixer, MixtureOfExpertsClassifier
 
-__all__ = ["load_published_experts"]
+__all__ = ["fetch_published_experts", "load_published_experts"]
+
+# The authors' repository at a fixed commit, and the SHA-256 of its files.
+_BASE_URL = (
+    "https://raw.githubusercontent.com/superlyy/apsipa_2019/"
+    "4249d5415cf7a6b4783e921b92f407bbd2c5580e/experiments/fma_small/weights/"
+)
+_HASHES = {
+    "original.hdf5": "a4b0e7081f72e15198cdd00e2eb4cd3c5eae1f8dd23b4bd1d66e6dc6cfaea22e",
+    "harmonic.hdf5": "d81ff0a39443b15035a92e8de20be59a436ba4f74d0229b3888175598ebfe337",
+    "percussive.hdf5": "ce766d3e6395760697039e17becdc206d19ef055880d06bd30995ba796f3ba8d",
+    "modulation.hdf5": "c1650331dd2051f36452d283064d72024b5472b135c9a6d653258534e0aab34d",
+}
 
 # In the order of the outputs of the published networks.
 _FMA_SMALL_GENRES = (
@@ -41,11 +55,64 @@ _NORM = {
 _DENSE = {"kernel": "head.weight", "bias": "head.bias"}
 
 
+def fetch_published_experts(data_home=None, *, download_if_missing=True):
+    """Fetch the paper's own experts for the eight genres of FMA-small, ready to predict.
+
+    Downloads the four files (14 MB) from the authors' repository on first use and checks their
+    hashes. The authors published them without a licence: nothing says what else you may do with
+    them, which is also why they don't come with this package.
+
+    Parameters
+    ----------
+    data_home : str or Path, default=None
+        The folder to keep the files in, as its subfolder ``published_experts``. None means
+        ``$SKLEARN_GENREMOE_DATA``, or else the user's cache folder.
+    download_if_missing : bool, default=True
+        Whether to download the files that aren't there.
+
+    Returns
+    -------
+    clf : MixtureOfExpertsClassifier
+        What :func:`load_published_experts` returns.
+
+    Raises
+    ------
+    ImportError
+        If h5py is not installed.
+    ConnectionError
+        If the server can't be reached, answers with an error, or breaks off.
+    FileNotFoundError
+        If a file is not there and must not be downloaded.
+    OSError
+        If what arrived is damaged, or the folder can't be written to.
+
+    See Also
+    --------
+    load_published_experts : The same from files of one's own.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe.pretrained import fetch_published_experts
+    >>> clf = fetch_published_experts()  # doctest: +SKIP
+    >>> clf.predict(["song.mp3"])  # doctest: +SKIP
+    array(['Hip-Hop'], dtype='<U13')
+    """
+    folder = data_folder(data_home) / "published_experts"
+    if download_if_missing and not all((folder / name).is_file() for name in _HASHES):
+        pooch.get_logger().info("The published experts (%s) carry no licence.", _BASE_URL)
+    for name, known_hash in _HASHES.items():
+        fetch_file(
+            _BASE_URL + name, name, known_hash, folder, download_if_missing=download_if_missing
+        )
+    return load_published_experts(folder)
+
+
 def load_published_experts(folder):
     """Load the paper's own experts for the eight genres of FMA-small.
 
     The authors published the Keras weights of their four networks beside the paper's code. They
-    come without a licence, hence not with this package: fetch them from the authors' repository.
+    come without a licence, hence not with this package: :func:`fetch_published_experts` takes them
+    from the authors' repository.
 
     Parameters
     ----------
@@ -71,6 +138,7 @@ def load_published_experts(folder):
 
     See Also
     --------
+    fetch_published_experts : The same, downloaded.
     paper_experts : The same experts, untrained.
 
     References

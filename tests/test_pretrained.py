@@ -1,15 +1,18 @@
 """The published experts answer as they do in Keras, and nothing else passes for them."""
 
+import re
 import shutil
 import sys
 
 import h5py
 import numpy as np
+import pooch
 import pytest
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_genremoe import BalancedMixer
-from sklearn_genremoe.pretrained import load_published_experts
+from sklearn_genremoe import BalancedMixer, pretrained
+from sklearn_genremoe.pretrained import fetch_published_experts, load_published_experts
+from tests._server import file_server
 from tests._shared import shared_data
 
 NAMES = ("original", "harmonic", "percussive", "modulation")
@@ -166,6 +169,65 @@ def test_without_h5py(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ImportError, match=r"needs h5py: pip install 'sklearn-genremoe\[pretr"):
         load_published_experts(folder)
+
+
+class TestFetched:
+    @pytest.fixture
+    def server(self, folder, monkeypatch):
+        with file_server() as server:
+            server.files |= {
+                f"/{name}.hdf5": (folder / f"{name}.hdf5").read_bytes() for name in NAMES
+            }
+            monkeypatch.setattr(pretrained, "_BASE_URL", server.url("/"))
+            yield server
+
+    def test_same_as_loaded_and_offline_from_then_on(
+        self, server, tmp_path, published, monkeypatch
+    ):
+        said = []
+        monkeypatch.setattr(
+            pooch.get_logger(), "info", lambda text, *args: said.append(text % args)
+        )
+        clf = fetch_published_experts(tmp_path)
+        assert "carry no licence" in said[0]
+        said.clear()
+        assert sorted(path.name for path in tmp_path.rglob("*.hdf5")) == sorted(
+            f"{name}.hdf5" for name in NAMES
+        )
+        X = np.random.default_rng(0).standard_normal((1, 96, 646)).astype(np.float32)
+        one, other = (each.named_experts_["modulation"][-1] for each in (clf, published))
+        np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+        server.server_close()
+        fetch_published_experts(tmp_path, download_if_missing=False)
+        fetch_published_experts(tmp_path)
+        assert said == []
+        assert set(server.requests.values()) == {1}
+
+    def test_address_is_of_a_fixed_commit(self):
+        assert re.fullmatch(
+            r"https://raw\.githubusercontent\.com/superlyy/apsipa_2019/[0-9a-f]{40}/"
+            r"experiments/fma_small/weights/",
+            pretrained._BASE_URL,
+        )
+
+    def test_folder_from_the_environment(self, server, tmp_path, monkeypatch):
+        monkeypatch.setenv("SKLEARN_GENREMOE_DATA", str(tmp_path))
+        fetch_published_experts()
+        assert len(list((tmp_path / "published_experts").iterdir())) == 4
+
+    def test_another_file(self, server, tmp_path):
+        server.files["/percussive.hdf5"] = server.files["/harmonic.hdf5"]
+        with pytest.raises(OSError, match=r"percussive.hdf5: what arrived .* is damaged"):
+            fetch_published_experts(tmp_path)
+
+    def test_server_error(self, server, tmp_path):
+        server.faults["/original.hdf5"] = 404
+        with pytest.raises(
+            ConnectionError, match=r"answers 404 .* put it, under the name original"
+        ):
+            fetch_published_experts(tmp_path)
+        with pytest.raises(FileNotFoundError, match=r"original.hdf5: no such file"):
+            fetch_published_experts(tmp_path, download_if_missing=False)
 
 
 def test_global_random_state_is_untouched(folder):

@@ -20,6 +20,8 @@ ROOMS = {
     "_parallel": 0,
     "_validation": 0,
     "_download": 0,
+    "_archive": 0,
+    "_versions": 0,
     "audio": 1,
     "domains": 2,
     "networks": 3,
@@ -47,13 +49,33 @@ TOP_LEVEL = {
     "PercussiveSpectrogram",
     "RNNMixer",
     "StackingMixer",
+    "WindowedClassifier",
     "default_experts",
+    "load_model",
     "paper_experts",
+    "pretrained_experts",
+    "save_model",
+    "show_versions",
 }
-SUBMODULES = {"audio", "datasets", "domains", "experts", "inspection", "mixture", "pretrained"}
+SUBMODULES = {
+    "audio",
+    "datasets",
+    "domains",
+    "experts",
+    "inspection",
+    "mixture",
+    "persistence",
+    "pretrained",
+}
 IN_ROOMS = {
     "audio": {"AudioLoader", "BadClipError", "BadClipWarning", "decode_audio", "fix_length"},
-    "datasets": {"load_audio_folder", "load_mini_genres", "make_genre_clips"},
+    "datasets": {
+        "fetch_fma",
+        "fetch_gtzan",
+        "load_audio_folder",
+        "load_mini_genres",
+        "make_genre_clips",
+    },
     "domains": {
         "AudioSetEmbedding",
         "BaseDomain",
@@ -74,6 +96,7 @@ IN_ROOMS = {
         "TimeMask",
         "default_experts",
         "paper_experts",
+        "pretrained_experts",
     },
     "inspection": {
         "DomainDisplay",
@@ -89,8 +112,10 @@ IN_ROOMS = {
         "MixtureOfExpertsClassifier",
         "RNNMixer",
         "StackingMixer",
+        "WindowedClassifier",
     },
-    "pretrained": {"load_published_experts"},
+    "persistence": {"load_model", "save_model"},
+    "pretrained": {"fetch_published_experts", "load_published_experts"},
 }
 
 

@@ -1,5 +1,6 @@
 """What X may be, and what is said about everything else."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from sklearn_genremoe import AudioLoader
+from sklearn_genremoe import AudioLoader, LogMelSpectrogram
 from sklearn_genremoe._validation import kind_of_clips
 
 PATHS = ["a.wav", "b.wav"]
@@ -74,8 +75,106 @@ def test_spectrograms(X):
         (np.zeros((2, 0)), r"0 feature\(s\)"),
         (np.full((2, 5), np.nan), "NaN"),
         (None, "type NoneType; expected a sequence of paths"),
+        (b"RIFF", "type bytes; expected a sequence of paths"),
+        ([b"a.wav"], r"X\[0\] is bytes; .*os.fsdecode.*decode_audio"),
+        (np.array([b"a.wav"]), r"X\[0\] is bytes"),
+        (io.BytesIO(b"RIFF"), "type BytesIO; expected a sequence of paths"),
+        ([io.BytesIO(b"RIFF")], r"X\[0\] is an open file, BytesIO; expected its path"),
+        ([(np.zeros(9), 22050)] * 3, r"X\[0\] is a pair, probably of waveform and sample rate"),
+        ([(22050, np.zeros(9))], r"X\[0\] is a pair, probably of waveform and sample rate"),
+        ((np.zeros(9), 22050), "different lengths, 1 to 9"),
+        ([np.zeros(5), None], r"X\[1\] is of the type NoneType; expected a path or a waveform"),
+        ([{"path": "a.wav"}], r"X\[0\] is of the type dict"),
+        (pd.Series([np.zeros(5), np.zeros(6)]), "different lengths, 5 to 6 samples"),
+        (np.array([np.zeros(5), np.zeros(6)], dtype=object), "different lengths, 5 to 6"),
+        ([0.1, 0.2, 0.3], "1D array.*one waveform.*put the waveform into a list"),
+        (np.zeros((2, 5), dtype=bool), "dtype bool; waveforms are floats"),
+        (torch.zeros((2, 5), dtype=torch.bool), "dtype bool; waveforms are floats"),
+        (np.zeros((20_000, 2)), r"20000 clips of 2 samples each.*\[X.mean\(axis=1\)\]"),
+        (np.zeros((20_000, 1)), "20000 clips of 1 samples each"),
+        (np.zeros((1200, 8), dtype=np.int16), "1200 clips of 8 samples each"),
+        (pd.DataFrame(np.zeros((9999, 6))), "9999 clips of 6 samples each"),
     ],
 )
 def test_refused(X, said):
     with pytest.raises(ValueError, match=said):
         AudioLoader().fit(X)
+
+
+def waveforms_of(X):
+    return AudioLoader().transform(X)
+
+
+SINE = np.sin(np.arange(2000) * 0.05)[None] * [[1.0], [0.5]]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "full_scale", "middle"),
+    [
+        (np.int8, 2**7, 0),
+        (np.int16, 2**15, 0),
+        (np.int32, 2**31, 0),
+        (np.int64, 2**63, 0),
+        (np.uint8, 2**7, 2**7),
+        (np.uint16, 2**15, 2**15),
+        (np.dtype(">i2"), 2**15, 0),
+    ],
+)
+def test_integers_are_scaled_by_the_full_scale_of_their_type(dtype, full_scale, middle):
+    pcm = (np.floor(SINE * full_scale * 0.99) + middle).astype(dtype)
+    tolerance = 2 / full_scale + 1e-6
+    for X in (pcm, list(pcm), pd.DataFrame(pcm), pd.Series(list(pcm)), np.asfortranarray(pcm)):
+        found = waveforms_of(X)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, 0.99 * SINE, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32, torch.uint8])
+def test_integer_tensors(dtype):
+    full_scale, middle = {torch.int16: (2**15, 0), torch.int32: (2**31, 0)}.get(dtype, (128, 128))
+    pcm = torch.from_numpy(np.floor(SINE * full_scale * 0.99) + middle).to(dtype)
+    for X in (pcm, list(pcm)):
+        np.testing.assert_allclose(waveforms_of(X), 0.99 * SINE, atol=2 / full_scale)
+
+
+@pytest.mark.parametrize("as_clips", [np.asarray, np.ndarray.tolist])
+@pytest.mark.parametrize("bits", [16, 32])
+def test_wide_integers_are_taken_by_their_values_and_said_to_be(as_clips, bits):
+    pcm = np.round(SINE * (2 ** (bits - 1) - 1)).astype(np.int64)
+    with pytest.warns(UserWarning, match=rf"int64.* taken as samples of {bits} bits") as caught:
+        found = waveforms_of(as_clips(pcm))
+    assert len(caught) == 1
+    np.testing.assert_allclose(found, SINE, atol=1e-4)
+
+
+def test_16_bits_in_32_are_suspicious():
+    with pytest.warns(UserWarning, match=r"nearly silent, .*16 bits.*X.astype\(np.int16\)"):
+        waveforms_of(np.round(SINE * 32767).astype(np.int32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, object])
+@pytest.mark.parametrize("scale", [5.0, 128.0, 32767.0, 2.0**31])
+def test_floats_beyond_full_scale_are_suspicious(dtype, scale):
+    X = (SINE * scale).astype(dtype)
+    for act in (
+        AudioLoader().transform,
+        AudioLoader().fit_transform,
+        LogMelSpectrogram().transform,
+    ):
+        with pytest.warns(UserWarning, match="full scale is 1.*X / 32768") as caught:
+            act(X)
+        assert len(caught) == 1
+
+
+def test_loud_floats_are_not_suspicious():
+    rng = np.random.default_rng(0)
+    waveforms_of(rng.standard_normal((2, 22050)))  # reaches 4.2
+    waveforms_of(np.clip(2 * SINE, -1.5, 1.5))
+    waveforms_of(100 * rng.standard_normal((20, 5)))  # too short for sound: some other table
+
+
+def test_entries_of_one_length_are_stacked():
+    for X in (pd.Series(list(SINE)), np.array([*SINE, None], dtype=object)[:2], list(SINE)):
+        np.testing.assert_array_equal(waveforms_of(X), SINE)
+    with_gradient = [torch.from_numpy(row).requires_grad_() for row in SINE]
+    np.testing.assert_array_equal(waveforms_of(with_gradient), SINE)

@@ -15,6 +15,9 @@ from ._read import read_blocks, require_file
 #: smallest step of 16-bit audio.
 SILENCE = 1e-5
 
+#: Amplitude beyond which samples are damage, and spectra would exceed single precision.
+LOUDEST = 1e12
+
 #: Samples of one analysis frame (46 ms at 22,050 Hz); a shorter clip is refused.
 ONE_FRAME = 1024
 
@@ -138,10 +141,10 @@ def decode_parts(
             together.append(waiting.pop(0))
             stop = max(stop, together[-1].stop)
         start = together[0].start
-        native, rate, end = _read_mono(path, start, stop)
+        native = _read_mono(path, start, stop)
         for part in together:
-            waveform = _resampled(path, native, rate, end, start, part)
-            _require_usable(waveform, path, part, min_samples)
+            waveform = _resampled(path, native, part)
+            _require_usable(waveform, path, part, min_samples, SILENCE / native.n_channels)
             waveforms[part] = waveform
     return [waveforms[part] for part in parts]
 
@@ -180,8 +183,32 @@ def fix_length(waveform: np.ndarray, n_samples: int, fill: str = "zeros") -> np.
     return np.pad(waveform, (0, n_samples - waveform.shape[0]))
 
 
-def _read_mono(path, start: int, stop: float) -> tuple[np.ndarray, int, int]:
-    """Read mono samples from second `start` on, their rate, and the frame at which they end."""
+class _Native(NamedTuple):
+    """Mono samples of a file from a second on, as they were recorded.
+
+    Attributes
+    ----------
+    samples : ndarray of shape (n_frames,), dtype float32
+        The samples.
+    rate : int
+        Their sample rate in Hz.
+    start : int
+        The second at which they begin.
+    end : int
+        The number in the file of the frame behind the last one.
+    n_channels : int
+        How many channels they are the mean of.
+    """
+
+    samples: np.ndarray
+    rate: int
+    start: int
+    end: int
+    n_channels: int
+
+
+def _read_mono(path, start: int, stop: float) -> _Native:
+    """Read mono samples from a second to another, or a little further."""
     limit = None if stop == math.inf else stop
     blocks: list[np.ndarray] = []
     power = 0.0
@@ -192,7 +219,7 @@ def _read_mono(path, start: int, stop: float) -> tuple[np.ndarray, int, int]:
     n_channels = channels.shape[1]
     if n_channels > 1 and _power(mono) * n_channels < _CANCELLED * power / n_channels:
         mono = _loudest_channel(path, start, limit, mono)
-    return mono, rate, end
+    return _Native(mono, rate, start, end, n_channels)
 
 
 def _blocks_from(path, start, stop):
@@ -217,7 +244,7 @@ def _loudest_channel(path, start, stop, mono: np.ndarray) -> np.ndarray:
     )
     if _power(mono) * len(powers) >= _CANCELLED * powers.mean():
         return mono
-    loudest = int(powers.argmax())
+    loudest = int(np.argmax(powers > 0.99 * powers.max()))  # the first of equal ones
     blocks = _blocks_from(path, start, stop)
     return np.concatenate([channels[:, loudest] for _, _, channels in blocks])
 
@@ -225,33 +252,36 @@ def _loudest_channel(path, start, stop, mono: np.ndarray) -> np.ndarray:
 def _mean_of_channels(channels: np.ndarray) -> np.ndarray:
     """Mix down; numpy's own mean takes twenty times as long over so short an axis."""
     mono = channels[:, 0].copy()
-    for channel in channels.T[1:]:
-        mono += channel
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found later
+        for channel in channels.T[1:]:
+            mono += channel
     mono /= channels.shape[1]
     return mono
 
 
-def _resampled(path, native, rate, end, start, part) -> np.ndarray:
-    """Cut a part out of native samples that begin at second `start`, and resample it."""
-    if end == 0:
+def _resampled(path, native: _Native, part: Part) -> np.ndarray:
+    """Cut a part out of native samples and resample it."""
+    rate = native.rate
+    if native.end == 0:
         raise BadClipError(path, "holds no samples; fetch it again or leave it out")
-    if round(part.offset * rate) >= end:
+    if round(part.offset * rate) >= native.end:
         raise BadClipError(
             path,
-            f"ends after {end / rate:.2f} s, before offset={part.offset} s; "
+            f"ends after {native.end / rate:.2f} s, before offset={part.offset} s; "
             "take a smaller offset or leave the clip out",
         )
-    last = None if part.duration is None else math.ceil((part.stop - start) * rate)
-    native = native[(part.start - start) * rate : last]
+    last = None if part.duration is None else math.ceil((part.stop - native.start) * rate)
+    samples = native.samples[(part.start - native.start) * rate : last]
     if rate != part.sample_rate:
-        native = soxr.resample(native, rate, part.sample_rate, quality="HQ")
-    waveform = native[round((part.offset - part.start) * part.sample_rate) :]
+        samples = soxr.resample(samples, rate, part.sample_rate, quality="HQ")
+    waveform = samples[round((part.offset - part.start) * part.sample_rate) :]
     if part.duration is not None:
         waveform = waveform[: round(part.duration * part.sample_rate)]
     return np.ascontiguousarray(waveform)
 
 
-def _require_usable(waveform, path, part, min_samples) -> None:
+def _require_usable(waveform, path, part, min_samples, silence) -> None:
+    """Raise for a waveform that is too short, not finite, or all silence."""
     if part.duration is not None:
         min_samples = max(1, min(min_samples, round(part.duration * part.sample_rate)))
     if waveform.shape[0] < min_samples:
@@ -267,7 +297,13 @@ def _require_usable(waveform, path, part, min_samples) -> None:
             "holds NaN or infinite samples; samples must be finite: repair the file or leave it "
             "out",
         )
-    if peak < SILENCE:
+    if peak > LOUDEST:
+        raise BadClipError(
+            path,
+            f"holds samples of up to {peak:.1e} times full scale, which no recording has: the file "
+            "is damaged, fetch it again or leave it out",
+        )
+    if peak < silence:
         raise BadClipError(
             path,
             f"is silent throughout (peak {peak:.1e} of full scale in the "

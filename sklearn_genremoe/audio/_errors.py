@@ -1,6 +1,7 @@
 """What the package says about clips it cannot use."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -35,7 +36,9 @@ class BadClipError(ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        # What is no UTF-8 in a name could not be printed.
+        path = self.path.encode("utf-8", "backslashreplace").decode()
+        return f"{path}: {self.reason}"
 
 
 class BadClipWarning(UserWarning):
@@ -74,3 +77,24 @@ class BadClipWarning(UserWarning):
     def __str__(self) -> str:
         lines = [f"row {row}: {reason}" for row, reason in self.bad_clips.items()]
         return "\n".join([f"{len(lines)} bad clip(s), {self.fate}:", *lines])
+
+
+def warn_of_long_files(seconds: Sequence[float], end: float) -> None:
+    """Warn, once, if files are so much longer than what is read of them that it may be a mistake.
+
+    Parameters
+    ----------
+    seconds : sequence of float
+        Lengths of files.
+    end : float
+        Second up to which they are read.
+    """
+    long = [length for length in seconds if length > max(2 * end, end + 60)]
+    if long:
+        warnings.warn(
+            f"{len(long)} file(s) are much longer than the {end:g} s up to which they are read, "
+            f"the longest {max(long):.0f} s: what follows is not heard. To judge whole tracks, "
+            "classify them by windows (WindowedClassifier); to read another part or more, set "
+            "offset and duration.",
+            stacklevel=6,
+        )

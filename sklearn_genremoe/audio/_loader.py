@@ -11,8 +11,9 @@ from tqdm.auto import tqdm
 from .._parallel import map_clips
 from .._sklearn_compat import Interval, StrOptions
 from .._validation import check_clips
-from ._decode import decode_audio, fix_length
-from ._errors import BadClipError, BadClipWarning
+from ._decode import Part, decode_parts, fix_length
+from ._errors import BadClipError, BadClipWarning, warn_of_long_files
+from ._read import seconds_of_file
 
 
 class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -49,6 +50,8 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Samples per clip.
+    bad_clips_ : dict of int to str
+        Row numbers of the bad clips of the last call, and what is wrong with each.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where waveforms came as a data frame.
 
@@ -113,6 +116,23 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._check(X, reset=True)
         return self
 
+    def fit_transform(self, X, y=None):
+        """Fit to the clips and load them.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, or array-like of shape (n_clips, n_samples)
+            Paths or waveforms.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        waveforms : ndarray of shape (n_clips, n_samples)
+            As from :meth:`transform`.
+        """
+        return self._load(self._check(X, reset=True))
+
     def transform(self, X):
         """Load the clips.
 
@@ -125,21 +145,23 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         -------
         waveforms : ndarray of shape (n_clips, n_samples)
             The waveforms: float32 for paths, and for arrays as they came (integers become
-            float32).
+            float32, scaled by the full scale of their type). Rows of bad clips are NaN.
         """
-        clips = self._check(X, reset=False)
+        return self._load(self._check(X, reset=False))
+
+    def _load(self, clips):
         if clips.paths is None:
             return clips.waveforms
         waveforms = np.empty((len(clips), self._n_samples), dtype=np.float32)
         load = partial(
             _load,
-            sample_rate=self.sample_rate,
-            offset=self.offset,
-            duration=self.duration,
+            part=Part(self.sample_rate, self.offset, self.duration),
+            n_samples=self._n_samples,
             fill=self.fill,
         )
         loaded = map_clips(load, clips.paths, self.n_jobs)
         bad: dict[int, str] = {}
+        seconds = []
         for row, clip in enumerate(
             tqdm(loaded, total=len(clips), unit="clip", disable=not self.verbose)
         ):
@@ -148,14 +170,21 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                     raise clip
                 bad[row] = str(clip)
                 waveforms[row] = np.nan
-            else:
-                waveforms[row] = clip
+                continue
+            waveforms[row], length = clip
+            if length is not None:
+                seconds.append(length)
+        if bad or hasattr(self, "bad_clips_"):
+            self.bad_clips_ = bad
         if bad:
-            warnings.warn(BadClipWarning(bad), stacklevel=2)
+            warnings.warn(BadClipWarning(bad), stacklevel=4)
+        warn_of_long_files(seconds, self.offset + self.duration)
         return waveforms
 
     def _check(self, X, reset):
         self._validate_params()
+        if reset:
+            self.bad_clips_ = {}
         return check_clips(self, X, path_samples=self._n_samples, reset=reset)
 
     @property
@@ -169,10 +198,14 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _load(path, sample_rate, offset, duration, fill):
-    """Return a waveform, or the error, so that the first in order is raised and not in time."""
+def _load(path, part, n_samples, fill):
+    """Return a waveform and the length of a file that goes on, or the error.
+
+    It is not raised, so that the first one in order is reported and not the first in time.
+    """
     try:
-        waveform = decode_audio(path, sample_rate=sample_rate, offset=offset, duration=duration)
+        waveform = decode_parts(path, [part])[0]
     except BadClipError as error:
         return error
-    return fix_length(waveform, round(duration * sample_rate), fill)
+    length = seconds_of_file(path) if len(waveform) == n_samples else None
+    return fix_length(waveform, n_samples, fill), length

@@ -22,8 +22,16 @@ _BLOCK = 2**20
 #: Sample rates in Hz that a file may have; others are damage.
 RATES = range(1_000, 1_000_001)
 
+# What the headers of MPEG 1 and 2, layer 3, encode.
+_MP3_RATES = (44_100, 48_000, 32_000, 2**31)
+_KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+
 # More frames than this mean that libsndfile doesn't know how many there are.
 _UNKNOWN = 2**60
+
+# What is no file of its own, such as a play list, must not make FFmpeg open others.
+_NO_OTHER_FILES = {"protocol_whitelist": "none"}
 
 # The first bytes of files that are often taken for audio, or that libsndfile doesn't read.
 _SIGNATURES = {
@@ -97,7 +105,7 @@ def read_blocks(path, start: int, stop: float | None) -> Blocks:
         ) from None
     try:
         yield from _by_ffmpeg(av, path, start, stop)
-    except (av.FFmpegError, ValueError, IndexError) as error:
+    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         if isinstance(error, BadClipError):
             raise
         raise BadClipError(
@@ -122,6 +130,21 @@ def require_file(path) -> None:
         )
     if status.st_size == 0:
         raise BadClipError(path, "the file is empty (0 bytes); fetch it again or leave it out")
+
+
+def seconds_of_file(path) -> float | None:
+    """Return the length of a file as its header has it or lets it be estimated, if it does."""
+    with (
+        contextlib.suppress(soundfile.LibsndfileError, OSError),
+        _SoundFile(os.open(path, os.O_RDONLY), closefd=True) as file,
+    ):
+        return file.frames / file.samplerate if file.frames < _UNKNOWN else None
+    with contextlib.suppress(Exception):
+        import av
+
+        with _nameless(path) as stream, av.open(stream, options=_NO_OTHER_FILES) as container:
+            return container.duration / av.time_base
+    return None
 
 
 def _why_not(error: Exception) -> str:
@@ -215,19 +238,35 @@ def _feed(path, writer: int) -> None:
             source.seek(size, os.SEEK_CUR)
             head = source.read(10)
         block = head + source.read(2**16)
-        sync = re.search(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]", block, re.DOTALL)
-        block = block[sync.start() :] if sync else block
+        block = block[_first_frame(block) :]
         while block:
             target.write(block)
             block = source.read(2**16)
 
 
+def _first_frame(block: bytes) -> int:
+    """Return where two frames of an mp3 follow each other; 0 if that is nowhere."""
+    for sync in re.finditer(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]", block, re.DOTALL):
+        start = sync.start()
+        version, coding = block[start + 1], block[start + 2]
+        is_1 = version >= 0xFA
+        kilobits = (_KILOBITS_1 if is_1 else _KILOBITS_2)[coding >> 4]
+        rate = _MP3_RATES[coding >> 2 & 3] >> (not is_1) >> (version < 0xF0)
+        length = (144_000 if is_1 else 72_000) * kilobits // rate + (coding >> 1 & 1)
+        if block[start + length : start + length + 2] == sync[0][:2]:
+            return start
+    return 0
+
+
+def _nameless(path):
+    """Open a file so that FFmpeg judges it by its contents, and not by what its name ends with."""
+    return open(os.open(path, os.O_RDONLY), "rb")
+
+
 def _by_ffmpeg(av, path, start, stop) -> Blocks:
-    # What is no file of its own (a play list) must not make FFmpeg open others.
-    options = {"protocol_whitelist": "none"}
     with (
-        open(path, "rb") as stream,
-        av.open(stream, options=options, metadata_errors="ignore") as container,
+        _nameless(path) as stream,
+        av.open(stream, options=_NO_OTHER_FILES, metadata_errors="ignore") as container,
     ):
         position, resampler = 0, None
         for packet in container.demux(container.streams.audio[0]):

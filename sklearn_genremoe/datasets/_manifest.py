@@ -1,6 +1,9 @@
 """Reading a CSV table of clips."""
 
 import csv
+import io
+import os
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +12,15 @@ import numpy as np
 #: Columns that name the recording or the performer behind a clip, best first.
 GROUP_COLUMNS = ("track", "track_id", "artist", "artist_id")
 
+# Byte-order marks, the longer ones first, since UTF-32's begins with UTF-16's.
+_ENCODINGS = {
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+_AS_UTF8 = 'save the table as UTF-8 (in a spreadsheet program "CSV UTF-8")'
+
 
 def read_manifest(manifest: Path, folder: Path) -> dict[str, np.ndarray]:
     """Read a manifest into one array of str per column.
@@ -16,7 +28,8 @@ def read_manifest(manifest: Path, folder: Path) -> dict[str, np.ndarray]:
     Parameters
     ----------
     manifest : Path
-        A CSV file with a header row and at least the columns ``path`` and ``genre``.
+        A table with a header row and at least the columns ``path`` and ``genre``, separated by
+        commas, semicolons or tabs, in UTF-8, or in UTF-16 with a byte-order mark.
     folder : Path
         What the paths of the manifest are relative to.
 
@@ -25,41 +38,56 @@ def read_manifest(manifest: Path, folder: Path) -> dict[str, np.ndarray]:
     dict of str to ndarray of shape (n_clips,)
         The columns in the order of the file; ``path`` is turned into absolute paths.
     """
-    # utf-8-sig: spreadsheet programs put a byte-order mark before the first column name.
-    with open(manifest, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, restval="")
-        names = list(reader.fieldnames or ())
-        missing = [name for name in ("path", "genre") if name not in names]
-        if missing:
-            raise ValueError(
-                f"{manifest}: no column {' and no column '.join(map(repr, missing))}; found "
-                f"{names}. A manifest is a comma-separated table whose header names 'path' "
-                "(relative to the folder) and 'genre'; other columns are kept as metadata."
-            )
-        rows = list(reader)
+    text = _read_text(manifest)
+    delimiter = _delimiter(manifest, text)
+    # Strict: else a lone quote would swallow the rest of the file without a word.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines, rows = [], []
+    try:
+        names = [name.strip() for name in next(fields for fields in reader if fields)]
+        for fields in reader:
+            if any(field.strip() for field in fields):  # spreadsheets add rows of separators
+                rows.append([field.strip() for field in fields])
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise ValueError(
+            f"{manifest}: can't be read as a table near row {reader.line_num} ({error}); look "
+            "for a double quote without its partner there."
+        ) from None
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if twice:
+        raise ValueError(f"{manifest}: the header names {twice} twice; give each column one name.")
     if not rows:
         raise ValueError(f"{manifest}: a header but no clips; list one clip per line.")
-    too_long = [line for line, row in enumerate(rows, start=2) if None in row]
-    if too_long:
-        raise ValueError(
-            f"{manifest}: row {too_long[0]} has more fields than the header's {len(names)}; "
-            "put values that hold a comma in double quotes."
-        )
+    for line, fields in zip(lines, rows):
+        if any(fields[len(names) :]):
+            raise ValueError(
+                f"{manifest}: row {line} has more fields than the header's {len(names)}; "
+                f"put values that hold a {delimiter!r} in double quotes."
+            )
+        fields += [""] * (len(names) - len(fields))
 
-    columns = {name: np.array([row[name].strip() for row in rows]) for name in names}
+    columns = {
+        name: np.array([fields[place] for fields in rows])
+        for place, name in enumerate(names)
+        if name
+    }
     for name in ("path", "genre"):
-        require_values(manifest, name, columns[name])
+        require_values(manifest, name, columns[name], lines)
     columns["path"] = _absolute_paths(manifest, columns["path"], folder)
     return columns
 
 
-def require_values(manifest: Path, name: str, values: np.ndarray) -> None:
+def require_values(
+    manifest: Path, name: str, values: np.ndarray, lines: list[int] | None = None
+) -> None:
     """Refuse a column in which a clip has no value, naming the first row."""
     empty = np.flatnonzero(values == "")
     if len(empty):
+        first = empty[0] + 2 if lines is None else lines[empty[0]]
         raise ValueError(
             f"{manifest}: column {name!r} is empty in {len(empty)} of {len(values)} rows, "
-            f"first in row {empty[0] + 2}; every clip needs a value there."
+            f"first in row {first}; every clip needs a value there."
         )
 
 
@@ -79,9 +107,53 @@ def group_column(
     return group_by
 
 
+def _read_text(manifest: Path) -> str:
+    try:
+        content = manifest.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"{manifest}: the manifest can't be read ({error.strerror}); get permission to read it."
+        ) from error
+    marks = [mark for mark in _ENCODINGS if content.startswith(mark)]
+    encoding = _ENCODINGS[marks[0]] if marks else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        # A guess at one of the many 8-bit encodings would turn names into other names.
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{manifest}: not in {encoding.removesuffix('-sig').upper()}, the first other byte is "
+            f"{content[error.start]:#04x} in row {line}; spreadsheet programs often write "
+            f"Windows-1252 (cp1252). Please {_AS_UTF8}."
+        ) from None
+    if "\0" in text:
+        raise ValueError(
+            f"{manifest}: holds zero bytes, so it is no text, or UTF-16 without a byte-order mark. "
+            f"Please {_AS_UTF8}."
+        )
+    return text
+
+
+def _delimiter(manifest: Path, text: str) -> str:
+    """Return the separator by which the header has the columns that are needed."""
+    header = text.lstrip("\r\n").partition("\n")[0].strip("\r")
+    for delimiter in ",;\t":
+        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        if {"path", "genre"} <= set(names):
+            return delimiter
+    names = [name.strip() for name in next(csv.reader([header]), [])]
+    missing = [name for name in ("path", "genre") if name not in names]
+    raise ValueError(
+        f"{manifest}: no column {' and no column '.join(map(repr, missing))}; found "
+        f"{names}. A manifest is a table, separated by commas, semicolons or tabs, whose "
+        "header names 'path' (relative to the folder) and 'genre'; other columns are kept as "
+        "metadata."
+    )
+
+
 def _absolute_paths(manifest: Path, paths: np.ndarray, folder: Path) -> np.ndarray:
-    absolute = [folder / path for path in paths]
-    missing = [str(path) for path in absolute if not path.is_file()]
+    absolute = [_find(folder, path) for path in paths]
+    missing = [str(path) for path in absolute if not os.path.isfile(path)]
     if missing:
         raise FileNotFoundError(
             f"{manifest}: {len(missing)} of {len(absolute)} clips are not there, e.g. "
@@ -95,3 +167,16 @@ def _absolute_paths(manifest: Path, paths: np.ndarray, folder: Path) -> np.ndarr
             "same clip in training and test data would flatter the score. Keep one row each."
         )
     return np.array([str(path) for path in absolute])
+
+
+def _find(folder: Path, path: str) -> Path:
+    """Return the clip that is meant, also where another system wrote the path.
+
+    Windows separates by backslashes; macOS writes an accent as a character of its own.
+    """
+    for spelling in (path, os.path.expanduser(path), path.replace("\\", "/")):
+        for form in (None, "NFC", "NFD"):
+            text = unicodedata.normalize(form, spelling) if form else spelling
+            if os.path.isfile(folder / text):
+                return folder / text
+    return folder / path

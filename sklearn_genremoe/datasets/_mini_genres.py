@@ -3,8 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from sklearn.utils import Bunch
-
+from ._bunch import ClipBunch
 from ._folder import load_audio_folder
 
 _FOLDER = Path(__file__).resolve().parent / "data" / "mini_genres"
@@ -44,7 +43,7 @@ def load_mini_genres(*, return_X_y=False):
 
     Returns
     -------
-    data : :class:`~sklearn.utils.Bunch`
+    clips : :class:`~sklearn.utils.Bunch`
         With the attributes
 
         data : ndarray of str of shape (48,)
@@ -73,13 +72,15 @@ def load_mini_genres(*, return_X_y=False):
     ((48,), ['ambient', 'electronic', 'folk', 'rock'])
     >>> X, y = load_mini_genres(return_X_y=True)
     """
-    clips = load_audio_folder(_FOLDER, manifest="manifest.csv", group_by="track")
+    clips = load_audio_folder(
+        _FOLDER, manifest="manifest.csv", group_by="track", duplicates="ignore"
+    )
     if return_X_y:
         return clips.data, clips.target
     licences = clips.metadata["licence"]
     artists = clips.metadata["artist"]
     licence = " and ".join(sorted(set(licences)))
-    return Bunch(
+    return ClipBunch(
         data=clips.data,
         target=clips.target,
         target_names=clips.target_names,

@@ -21,7 +21,9 @@ import numbers
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import check_random_state
+
+from ._bunch import ClipBunch
 
 SAMPLE_RATE = 22050
 CUES = ("harmonic", "percussive", "modulation")
@@ -63,7 +65,7 @@ The genre can be told from this cue only: {cue}.
 
 
 def make_genre_clips(
-    n_samples=60,
+    n_clips=60,
     genres=("folk", "jazz", "rock"),
     *,
     cue="harmonic",
@@ -78,7 +80,7 @@ def make_genre_clips(
 
     Parameters
     ----------
-    n_samples : int, default=60
+    n_clips : int, default=60
         Number of clips, spread evenly over the genres (and cues, if mixed).
     genres : sequence of str or int, default=("folk", "jazz", "rock")
         Two to eight names, or their number.
@@ -96,9 +98,9 @@ def make_genre_clips(
 
     Returns
     -------
-    X : ndarray of shape (n_samples, n_times), float32
+    X : ndarray of shape (n_clips, n_times), float32
         Waveforms at 22,050 Hz with peaks of 1; ``n_times`` is ``duration`` x 22,050, rounded.
-    y : ndarray of str of shape (n_samples,)
+    y : ndarray of str of shape (n_clips,)
         The genre of each clip.
     clips : :class:`~sklearn.utils.Bunch`
         If `return_X_y` is False, instead of the tuple, with the attributes
@@ -107,7 +109,7 @@ def make_genre_clips(
             X and y.
         target_names : list of str
             The genres in alphabetical order.
-        cue : ndarray of str of shape (n_samples,)
+        cue : ndarray of str of shape (n_clips,)
             The cue that tells each clip's genre.
         sample_rate : int
             22050.
@@ -139,9 +141,9 @@ def make_genre_clips(
     names = _genre_names(genres)
     if cue not in (*CUES, "mixed"):
         raise ValueError(f"cue={cue!r}; accepted are {', '.join(map(repr, CUES))} and 'mixed'.")
-    if not isinstance(n_samples, numbers.Integral) or n_samples < len(names):
+    if not isinstance(n_clips, numbers.Integral) or n_clips < len(names):
         raise ValueError(
-            f"n_samples={n_samples!r}; pass an integer of at least {len(names)}, one clip for "
+            f"n_clips={n_clips!r}; pass an integer of at least {len(names)}, one clip for "
             "each genre."
         )
     if not duration >= 1:
@@ -152,7 +154,7 @@ def make_genre_clips(
     n_times = round(duration * SAMPLE_RATE)
     cues = CUES if cue == "mixed" else (cue,)
 
-    rows = rng.permutation(n_samples)
+    rows = rng.permutation(n_clips)
     genre = rows % len(names)
     cue_of_clip = np.array(cues)[rows // len(names) % len(cues)]
     X = np.stack(
@@ -161,14 +163,14 @@ def make_genre_clips(
     y = np.array(names)[genre]
     if return_X_y:
         return X, y
-    return Bunch(
+    return ClipBunch(
         data=X,
         target=y,
         target_names=sorted(names),
         cue=cue_of_clip,
         sample_rate=SAMPLE_RATE,
         DESCR=_DESCR.format(
-            n_clips=n_samples,
+            n_clips=n_clips,
             duration=duration,
             sample_rate=SAMPLE_RATE,
             n_genres=len(names),

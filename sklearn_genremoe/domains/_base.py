@@ -1,18 +1,17 @@
 """What all feature domains have in common."""
 
-import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from .._memmap import Rows
 from .._sklearn_compat import Interval, StrOptions
-from .._validation import check_clips
-from ..audio import BadClipWarning
-from ._analysis import ClipAnalysis, mel_filterbank, power_to_db, zscore
+from .._validation import Clips, check_clips
+from ._analysis import zscore
 from ._batch import DomainBatch
-from ._extraction import extract
+from ._extraction import extract, report
 
 #: Parameters that say how to compute, not what.
 _HOW = frozenset({"on_error", "n_jobs", "verbose"})
@@ -40,7 +39,11 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     :class:`~sklearn_genremoe.DomainUnion`. Of the parameters that all domains know
     (``sample_rate``, ``duration``, ``offset``, ``fill``, ``n_fft``, ``normalize``, ``on_error``,
     ``n_jobs``, ``verbose``) a domain lists those that its users may change; the others keep the
-    values that they have as class attributes.
+    values that they have as class attributes. A class that sums up a clip by a row of numbers
+    instead of a spectrogram says so by ``output_ndim = 1``. Features that are kept in a folder
+    (``memory``) are known by the parameters, by the code of the class and of what it calls, and
+    by the class attribute ``version``: raise it when the features change for another reason, such
+    as a file that they depend on.
 
     See Also
     --------
@@ -70,10 +73,12 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     offset = 0.0
     fill = "zeros"
     n_fft = 1024
-    normalize = "clip"
+    normalize: str | None = "clip"
     on_error = "raise"
     n_jobs = None
     verbose = 0
+    output_ndim = 2
+    version = 0
 
     _parameter_constraints: dict = {
         "sample_rate": [Interval(Integral, 1, None, closed="left")],
@@ -82,10 +87,6 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         "fill": [StrOptions({"zeros", "repeat"})],
         "n_fft": [Interval(Integral, 2, None, closed="left")],
         "hop_length": [Interval(Integral, 1, None, closed="left")],
-        "n_mels": [Interval(Integral, 1, None, closed="left")],
-        "fmin": [Interval(Real, 0, None, closed="left")],
-        "fmax": [Interval(Real, 0, None, closed="neither"), None],
-        "top_db": [Interval(Real, 0, None, closed="neither"), None],
         "normalize": [StrOptions({"clip", "bin"}), None],
         "on_error": [StrOptions({"raise", "warn"})],
         "n_jobs": [Integral, None],
@@ -123,13 +124,25 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         self : BaseDomain
             The domain.
         """
-        self._check_params()
-        if isinstance(X, DomainBatch):
-            X.find(self)
-            self.__dict__.pop("n_features_in_", None)  # any width will do
-        else:
-            self._check(X, reset=True)
+        self._check(X, reset=True)
         return self
+
+    def fit_transform(self, X, y=None):
+        """Fit to the clips and compute the domain of each.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
+            As in :meth:`transform`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        features : ndarray of shape (n_clips, n_bins, n_frames), dtype float32
+            As from :meth:`transform`.
+        """
+        return self._extract(self._check(X, reset=True))
 
     def transform(self, X):
         """Compute the domain of each clip.
@@ -148,22 +161,9 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         BadClipError
-            A file cannot be used, and `on_error` is "raise", or none can.
+            A file cannot be used, and `on_error` is "raise".
         """
-        self._check_params()
-        if isinstance(X, DomainBatch):
-            return X.find(self)
-        clips = self._check(X, reset=False)
-        batch = extract(
-            clips,
-            {"domain": self},
-            on_error=self.on_error,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-        )
-        if batch.bad_clips:
-            warnings.warn(BadClipWarning(batch.bad_clips), stacklevel=2)
-        return batch["domain"]
+        return self._extract(self._check(X, reset=False))
 
     def spectrogram(self, analysis):
         """Compute the normalised domain of one clip.
@@ -179,9 +179,16 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
             The features.
         """
         x = np.asarray(self.features(analysis), dtype=np.float32)
+        if x.ndim != self.output_ndim:
+            expected = "(n_bins, n_frames)" if self.output_ndim == 2 else "(n_features,)"
+            raise ValueError(
+                f"{type(self).__name__}.features returned the shape {x.shape}; expected "
+                f"{expected}. A domain that sums up a clip by a row of numbers has the class "
+                "attribute output_ndim = 1, one that gives a spectrogram output_ndim = 2."
+            )
         if self.normalize is None:
             return x
-        return zscore(x, axis=None if self.normalize == "clip" else 1)
+        return zscore(x, axis=None if self.normalize == "clip" else -1)
 
     @property
     def signature(self) -> tuple:
@@ -207,18 +214,31 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _check_params(self) -> None:
         self._validate_params()
-        if hasattr(self, "n_mels"):
-            mel_filterbank(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.fmax)
 
     def _check(self, X, reset):
+        self._check_params()
+        if reset:
+            self.bad_clips_ = {}
+        if isinstance(X, Clips):  # who hands them over has checked them
+            return X
+        if isinstance(X, DomainBatch):
+            if reset:
+                self.__dict__.pop("n_features_in_", None)  # any width will do
+            return X._rows_of(self)
         return check_clips(self, X, path_samples=self.n_samples, reset=reset)
 
-    def _log_mel(self, analysis: ClipAnalysis, part="original", separation=None):
-        """Return the log-mel spectrogram in dB of the clip or of a part of it."""
-        mel_power = analysis.mel_power(
-            self.n_fft, self.hop_length, self.n_mels, self.fmin, self.fmax, part, separation
+    def _extract(self, clips):
+        if isinstance(clips, Rows):
+            return clips.array()
+        batch, seconds = extract(
+            clips,
+            {"domain": self},
+            on_error=self.on_error,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
         )
-        return power_to_db(mel_power, self.top_db)
+        report(self, batch.bad_clips, seconds, [self])
+        return batch["domain"]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .._memmap import Rows
+from .._memmap import Rows, join_rows
 from .._sklearn_compat import get_namespace
+
+# They would lose what a batch is without a word.
+_OTHER_JOINTS = (np.append, np.stack, np.vstack, np.dstack, np.column_stack, np.block)
 
 
 class DomainBatch:
@@ -26,6 +29,9 @@ class DomainBatch:
         what it computes instead of by name.
     bad_clips : mapping of int to str, default=None
         Rows that could not be extracted, and why. Their features are NaN.
+    first_row : int, default=0
+        Where the batch is a part of a longer list: the number in it of the first clip, from which
+        `bad_clips` is numbered.
 
     Attributes
     ----------
@@ -33,6 +39,8 @@ class DomainBatch:
         The domains as given.
     bad_clips : dict of int to str
         The bad rows as given.
+    first_row : int
+        The number of the first clip as given.
 
     See Also
     --------
@@ -55,7 +63,7 @@ class DomainBatch:
     ndim = 1
     dtype = np.dtype(np.float32)
 
-    def __init__(self, arrays, domains=None, *, bad_clips=None):
+    def __init__(self, arrays, domains=None, *, bad_clips=None, first_row=0):
         if not isinstance(arrays, Mapping) or not arrays:
             raise ValueError(
                 f"arrays is {type(arrays).__name__}; expected a mapping with at least one entry, "
@@ -73,6 +81,7 @@ class DomainBatch:
         if unknown:
             raise ValueError(f"domains names {unknown}, which arrays lacks: it has {self.names}")
         self.bad_clips = dict(bad_clips or {})
+        self.first_row = first_row
 
     @property
     def names(self) -> list[str]:
@@ -100,7 +109,7 @@ class DomainBatch:
                 raise KeyError(f"no domain {key!r}; the batch holds {self.names}")
             return self._rows[key].array()
         key = _resolve_rows(key)
-        numbers = np.arange(len(self))[key]
+        numbers = self.first_row + np.arange(len(self))[key]
         bad = {i: self.bad_clips[row] for i, row in enumerate(numbers) if row in self.bad_clips}
         picked = {name: rows.pick(key) for name, rows in self._rows.items()}
         return DomainBatch(picked, self.domains, bad_clips=bad)
@@ -184,8 +193,74 @@ class DomainBatch:
         >>> batch.take_domains({"mfcc": MFCC()}).names
         ['mfcc']
         """
-        rows = {name: self._rows[self._find(domain, name)] for name, domain in domains.items()}
-        return DomainBatch(rows, domains, bad_clips=self.bad_clips)
+        rows = {name: self._rows_of(domain, name) for name, domain in domains.items()}
+        return DomainBatch(rows, domains, bad_clips=self.bad_clips, first_row=self.first_row)
+
+    @classmethod
+    def concatenate(cls, batches) -> "DomainBatch":
+        """Join batches, one behind the other; what :func:`numpy.concatenate` calls.
+
+        Parameters
+        ----------
+        batches : sequence of DomainBatch
+            Batches of the same domains.
+
+        Returns
+        -------
+        batch : DomainBatch
+            All clips, in memory, or where they are if all are mapped from the same files.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> batch = DomainBatch({"a": np.zeros((5, 3, 4))})
+        >>> DomainBatch.concatenate([batch, batch[:2]])
+        DomainBatch(7 clips; a: 3 x 4)
+        """
+        batches = list(batches)
+        if not batches or not all(isinstance(batch, cls) for batch in batches):
+            kinds = sorted({type(batch).__name__ for batch in batches})
+            raise ValueError(
+                f"expected at least one DomainBatch, and nothing else, got {', '.join(kinds) or 0}"
+            )
+        contents = [batch._contents() for batch in batches]
+        other = next((held for held in contents if held != contents[0]), None)
+        if other:
+            raise ValueError(
+                f"the batches hold different domains, {batches[0]!r} and "
+                f"{batches[contents.index(other)]!r}; extract all by the same DomainUnion"
+            )
+        bad, start = {}, 0
+        for batch in batches:
+            shift = start - batch.first_row
+            bad |= {shift + row: reason for row, reason in batch.bad_clips.items()}
+            start += len(batch)
+        joined: dict[tuple, Rows] = {}  # names that share an array go on sharing it
+        arrays = {}
+        for name in batches[0].names:
+            parts = [batch._rows[name] for batch in batches]
+            key = tuple((id(p.base), p.index is not None and p.index.tobytes()) for p in parts)
+            if key not in joined:
+                joined[key] = join_rows(parts)
+            arrays[name] = joined[key]
+        return cls(arrays, batches[0].domains, bad_clips=bad)
+
+    def _contents(self) -> dict:
+        """Return what tells one kind of batch from another: what is in it, and of which shape."""
+        return {
+            name: (rows.shape[1:], self.domains[name].signature if name in self.domains else None)
+            for name, rows in self._rows.items()
+        }
+
+    def __array_function__(self, func, types, args, kwargs):
+        if func in (np.concatenate, np.hstack):
+            return DomainBatch.concatenate(args[0])
+        if func in _OTHER_JOINTS:
+            raise TypeError(
+                f"numpy.{func.__name__} would make numbers of the batches; join them by "
+                "numpy.concatenate, or take the array of a domain from each, batch[name]"
+            )
+        return func._implementation(*args, **kwargs)
 
     def find(self, domain, name=None) -> np.ndarray:
         """Return the array that a domain would compute for these clips.
@@ -216,11 +291,16 @@ class DomainBatch:
         >>> batch.find(MFCC(), "mfcc").shape
         (2, 60, 40)
         """
-        return self[self._find(domain, name)]
+        return self._rows_of(domain, name).array()
+
+    def _rows_of(self, domain, name=None) -> Rows:
+        """Return what :meth:`find` does, not yet gathered."""
+        return self._rows[self._find(domain, name)]
 
     def _find(self, domain, name) -> str:
+        signature = domain.signature
         for entry, stored in self.domains.items():
-            if stored.signature == domain.signature:
+            if stored.signature == signature:
                 return entry
         if name is None and len(self.names) == 1:
             name = self.names[0]
@@ -229,8 +309,8 @@ class DomainBatch:
         held = ", ".join(f"{entry} = {self.domains.get(entry, 'unknown')}" for entry in self.names)
         raise ValueError(
             f"the DomainBatch does not hold {domain}; it holds {held}. Extract it with a "
-            "DomainUnion that includes this domain with the same parameters, or pass paths or "
-            "waveforms"
+            "DomainUnion that includes this domain with the same parameters (for the experts "
+            "of a mixture clf: clf.extract(X)), or pass paths or waveforms"
         )
 
     def __array__(self, dtype=None, copy=None):

@@ -11,7 +11,6 @@ import numpy as np
 import soxr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from .._download import fetch_file
 from .._parallel import one_torch_thread
 from .._sklearn_compat import Interval, StrOptions
 from ._base import BaseDomain
@@ -122,6 +121,7 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     """
 
     normalize = None
+    output_ndim = 1
     set_output = TransformerMixin.set_output  # for once there are tables
 
     _parameter_constraints: dict = {
@@ -220,7 +220,7 @@ def _embedder(weights) -> "Embedder":
     """Return the network, which a process loads once."""
     if weights in _WEIGHTS:
         return _published_embedder(weights)
-    if not Path(weights).is_file():
+    if not os.path.isfile(weights):
         raise ValueError(
             f"weights={os.fspath(weights)!r} is neither the name of a published network "
             f"({', '.join(map(repr, _WEIGHTS))}) nor a file; give one of these names, or the path "
@@ -233,7 +233,7 @@ def _hash_of(weights) -> str:
     """Return what tells weights from others: their hash, or the path of a file that is gone."""
     if weights in _WEIGHTS:
         return _WEIGHTS[weights].sha256
-    if not Path(weights).is_file():
+    if not os.path.isfile(weights):
         return os.fspath(weights)
     return _hash_of_file(*_identity(weights))
 
@@ -246,14 +246,15 @@ def _identity(path) -> tuple[str, int, int]:
 
 @lru_cache(maxsize=2)
 def _published_embedder(name) -> "Embedder":
-    from ._mobilenet import read_embedder  # torch is slow to import, so not before it is needed
+    from .._download import fetch_file  # slow to import, like torch, so not before it is needed
+    from ._mobilenet import read_embedder
 
     published = _WEIGHTS[name]
     path = fetch_file(published.url, published.url.rpartition("/")[2], published.sha256)
     return read_embedder(path.read_bytes(), path)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _embedder_of_file(path, size, changed) -> "Embedder":
     from ._mobilenet import read_embedder
 

@@ -1,9 +1,9 @@
 """The original domain of the paper."""
 
-from ._base import BaseDomain
+from ._mel_domain import MelDomain
 
 
-class LogMelSpectrogram(BaseDomain):
+class LogMelSpectrogram(MelDomain):
     """Log-mel spectrogram: the paper's original domain.
 
     Power of the short-time Fourier transform (periodic Hann window, frames centred, edges
@@ -51,6 +51,8 @@ class LogMelSpectrogram(BaseDomain):
     ----------
     n_features_in_ : int
         Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    bad_clips_ : dict of int to str
+        Row numbers of the bad clips of the last call, and what is wrong with each.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where waveforms came as a data frame.
 

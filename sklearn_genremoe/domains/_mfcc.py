@@ -7,12 +7,12 @@ import numpy as np
 import scipy.fft
 
 from .._sklearn_compat import Interval
-from ._base import BaseDomain
+from ._mel_domain import MelDomain
 
 _DELTA_WIDTH = 9  # frames that a slope is fitted to
 
 
-class MFCC(BaseDomain):
+class MFCC(MelDomain):
     """Mel-frequency cepstral coefficients: the paper's baseline domain.
 
     The first coefficients of the orthonormal cosine transform of the log-mel spectrogram along
@@ -60,6 +60,8 @@ class MFCC(BaseDomain):
     ----------
     n_features_in_ : int
         Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    bad_clips_ : dict of int to str
+        Row numbers of the bad clips of the last call, and what is wrong with each.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where waveforms came as a data frame.
 
@@ -83,7 +85,7 @@ class MFCC(BaseDomain):
     """
 
     _parameter_constraints: dict = {
-        **BaseDomain._parameter_constraints,
+        **MelDomain._parameter_constraints,
         "n_mfcc": [Interval(Integral, 1, None, closed="left")],
     }
 

@@ -62,7 +62,7 @@ class Embedder:
     def __init__(self, network: MobileNet) -> None:
         self.n_features = network.n_features
         self._network = network.eval().requires_grad_(False).fold()
-        self._network.to(memory_format=torch.channels_last)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._front_end = LogMel()
 
     @torch.inference_mode()
@@ -250,16 +250,24 @@ class _SqueezeExcite(nn.Module):
 
     def __init__(self, n_channels) -> None:
         super().__init__()
-        gate = nn.Module()  # where EfficientAT keeps it: one of several that may run side by side
-        n_hidden = _multiple_of_8(n_channels // 4)
-        gate.fc1 = nn.Linear(n_channels, n_hidden)
-        gate.fc2 = nn.Linear(n_hidden, n_channels)
-        self.conc_se_layers = nn.ModuleList([gate])
+        self.conc_se_layers = nn.ModuleList([_Gate(n_channels)])  # EfficientAT may have several
 
     def forward(self, x):
-        gate = self.conc_se_layers[0]
-        weights = torch.sigmoid(gate.fc2(F.relu(gate.fc1(x.mean((2, 3))))))
+        weights = self.conc_se_layers[0](x.mean((2, 3)))
         return x * weights[:, :, None, None]
+
+
+class _Gate(nn.Module):
+    """The weights of the channels."""
+
+    def __init__(self, n_channels) -> None:
+        super().__init__()
+        n_hidden = _multiple_of_8(n_channels // 4)
+        self.fc1 = nn.Linear(n_channels, n_hidden)
+        self.fc2 = nn.Linear(n_hidden, n_channels)
+
+    def forward(self, means):
+        return torch.sigmoid(self.fc2(F.relu(self.fc1(means))))
 
 
 def _conv(n_in, n_out, kernel, stride=1, groups=1, activation=None) -> nn.Sequential:

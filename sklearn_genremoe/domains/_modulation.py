@@ -5,10 +5,10 @@ import scipy.fft
 
 from .._sklearn_compat import StrOptions
 from ._analysis import power_to_db, zscore
-from ._base import BaseDomain
+from ._mel_domain import MelDomain
 
 
-class ModulationSpectrogram(BaseDomain):
+class ModulationSpectrogram(MelDomain):
     """How fast the mel bands pulse: the paper's modulation domain.
 
     The magnitude of the Fourier transform of each band of the z-scored log-mel spectrogram along
@@ -59,6 +59,8 @@ class ModulationSpectrogram(BaseDomain):
     ----------
     n_features_in_ : int
         Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    bad_clips_ : dict of int to str
+        Row numbers of the bad clips of the last call, and what is wrong with each.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where waveforms came as a data frame.
 
@@ -82,7 +84,7 @@ class ModulationSpectrogram(BaseDomain):
     """
 
     _parameter_constraints: dict = {
-        **BaseDomain._parameter_constraints,
+        **MelDomain._parameter_constraints,
         "scale": [StrOptions({"linear", "log"})],
         "drop_dc": ["boolean"],
     }

@@ -6,14 +6,14 @@ import numpy as np
 
 from .._sklearn_compat import Interval
 from ._analysis import Separation
-from ._base import BaseDomain
+from ._mel_domain import MelDomain
 
 
-class _SeparatedSpectrogram(BaseDomain):
+class _SeparatedSpectrogram(MelDomain):
     """Log-mel spectrogram of one part of a harmonic-percussive separation."""
 
     _parameter_constraints: dict = {
-        **BaseDomain._parameter_constraints,
+        **MelDomain._parameter_constraints,
         "kernel_size": [Interval(Integral, 1, None, closed="left"), tuple],
         "power": [Interval(Real, 0, None, closed="neither")],
         "margin": [Interval(Real, 1, None, closed="left")],
@@ -93,6 +93,8 @@ class HarmonicSpectrogram(_SeparatedSpectrogram):
     ----------
     n_features_in_ : int
         Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    bad_clips_ : dict of int to str
+        Row numbers of the bad clips of the last call, and what is wrong with each.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where waveforms came as a data frame.
 
@@ -228,6 +230,8 @@ class PercussiveSpectrogram(_SeparatedSpectrogram):
     ----------
     n_features_in_ : int
         Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    bad_clips_ : dict of int to str
+        Row numbers of the bad clips of the last call, and what is wrong with each.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where waveforms came as a data frame.
 

@@ -1,7 +1,6 @@
 """Extracted features on disk, for several processes and across interruptions."""
 
 import hashlib
-import inspect
 import json
 import os
 import zlib
@@ -11,8 +10,11 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from ..audio import Excerpt
+from ._code import code_of
+
 #: Raise it whenever the same parameters would give other features than before.
-FORMAT = 1
+FORMAT = 2
 
 _MISSING = -1
 
@@ -139,16 +141,17 @@ class FeatureStore:
                     self._entries[key.decode("ascii", "replace")] = (int(row), int(checksum))
 
 
-def store_for(root: Path, domain, width: int, dtype: str) -> FeatureStore:
+def store_for(root: Path, domain, signature: tuple, width: int, dtype: str) -> FeatureStore:
     """Return the store of what a domain computes for clips of `width` samples."""
-    name, *params = domain.signature
+    name, *params = signature
     about = {
         "domain": name,
         "parameters": {key: _plain(value) for key, value in params},
         "n_samples": width,
         "dtype": dtype,
         "format": FORMAT,
-        "code": _code_of(domain),
+        "version": domain.version,
+        "code": code_of(type(domain)),
     }
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     return FeatureStore(root / f"{type(domain).__name__}-{digest[:16]}", about, dtype)
@@ -156,6 +159,9 @@ def store_for(root: Path, domain, width: int, dtype: str) -> FeatureStore:
 
 def clip_key(clip) -> str:
     """Identify a clip: a file by path, size and time of change, a waveform by its samples."""
+    if isinstance(clip, Excerpt):
+        part = f"{clip_key(clip.path)} {clip.offset} {clip.seconds}"
+        return hashlib.sha256(part.encode()).hexdigest()
     if isinstance(clip, str):
         content = os.path.realpath(clip)
         if os.path.exists(clip):
@@ -170,13 +176,3 @@ def _plain(value):
     if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
         return float(value)
     return value if value is None or isinstance(value, (str, bool)) else repr(value)
-
-
-def _code_of(domain) -> str:
-    """Return the source of a domain that users wrote, whose features change with it."""
-    if type(domain).__module__.startswith(__package__):
-        return ""
-    try:
-        return inspect.getsource(type(domain))
-    except (OSError, TypeError):
-        return ""

@@ -1,7 +1,6 @@
 """Several domains, extracted together."""
 
 import os
-import warnings
 from itertools import islice
 from numbers import Integral
 from pathlib import Path
@@ -10,10 +9,9 @@ import joblib
 
 from .._sklearn_compat import StrOptions, _BaseComposition
 from .._validation import Clips, check_clips, kind_of_clips
-from ..audio import BadClipWarning
 from ._base import BaseDomain, SpectrogramMixin
 from ._batch import DomainBatch
-from ._extraction import extract
+from ._extraction import extract, report
 from ._log_mel import LogMelSpectrogram
 from ._modulation import ModulationSpectrogram
 from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
@@ -53,6 +51,8 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
     ----------
     n_features_in_ : int
         Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    bad_clips_ : dict of int to str
+        Row numbers of the bad clips of the last call, and what is wrong with each.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where waveforms came as a data frame.
 
@@ -145,13 +145,25 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         self : DomainUnion
             The union.
         """
-        domains = self._check_domains()
-        if isinstance(X, DomainBatch):
-            X.take_domains(domains)
-            self.__dict__.pop("n_features_in_", None)  # any width will do
-        else:
-            self._check(X, domains, reset=True)
+        self._check(X, reset=True)
         return self
+
+    def fit_transform(self, X, y=None):
+        """Fit to the clips and extract the domains of each.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
+            As in :meth:`transform`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        batch : DomainBatch
+            As from :meth:`transform`.
+        """
+        return self._extract(*self._check(X, reset=True))
 
     def transform(self, X):
         """Extract the domains of each clip.
@@ -171,27 +183,10 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         Raises
         ------
         BadClipError
-            A file cannot be used, and `on_error` is "raise", or none can.
+            A file cannot be used, and `on_error` is "raise".
         """
-        domains = self._check_domains()
-        if isinstance(X, DomainBatch):
-            return X.take_domains(domains)
-        distinct: dict[tuple, tuple[str, BaseDomain]] = {}
-        for name, domain in domains.items():
-            distinct.setdefault(domain.signature, (name, domain))
-        clips = self._check(X, domains, reset=False)
-        batch = extract(
-            clips,
-            dict(distinct.values()),
-            on_error=self.on_error,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-            memory=_folder(self.memory),
-            dtype=self.dtype,
-        )
-        if batch.bad_clips and clips is not X:  # who checked the clips reports what is wrong
-            warnings.warn(BadClipWarning(batch.bad_clips), stacklevel=2)
-        return batch.take_domains(domains)
+        clips, domains = self._check(X, reset=False)
+        return self._extract(clips, domains, warn=not isinstance(X, Clips))
 
     def iter_transform(self, X, batch_size=32):
         """Extract the domains batch by batch, for collections that fit nowhere.
@@ -206,7 +201,9 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         Yields
         ------
         batch : DomainBatch
-            The next clips.
+            The next clips. With ``on_error="warn"`` bad clips are numbered by their place in X, in
+            ``batch.bad_clips`` and in the one warning at the end. :func:`numpy.concatenate` joins
+            batches.
 
         Examples
         --------
@@ -219,20 +216,59 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}; expected at least 1")
         clips = iter(X)
-        while batch := list(islice(clips, batch_size)):
-            yield self.transform(batch)
+        bad: dict[int, str] = {}
+        seconds: list[float] = []
+        first = 0
+        try:
+            while batch := list(islice(clips, batch_size)):
+                checked, domains = self._check(batch, reset=False)
+                extraction = self._compute(checked, domains, first)
+                first += len(batch)
+                bad |= extraction.batch.bad_clips
+                seconds += extraction.seconds
+                yield extraction.batch
+        finally:
+            if first:
+                report(self, bad, seconds, domains.values())
 
-    def _check(self, X, domains, reset):
-        if isinstance(X, Clips):
-            return X
+    def _check(self, X, reset):
+        domains = self._check_domains()
+        if reset:
+            self.bad_clips_ = {}
+        if isinstance(X, Clips):  # who hands them over has checked them
+            return X, domains
+        if isinstance(X, DomainBatch):
+            if reset:
+                self.__dict__.pop("n_features_in_", None)  # any width will do
+            return X.take_domains(domains), domains
         rates = {name: domain.sample_rate for name, domain in domains.items()}
-        if len(set(rates.values())) > 1 and kind_of_clips(X) == "waveforms":
+        if len(set(rates.values())) > 1 and kind_of_clips(X) != "paths":
             raise ValueError(
                 f"waveforms have one sample rate, but the domains expect {rates}; give the domains "
                 "one sample_rate, or pass paths"
             )
         path_samples = next(iter(domains.values())).n_samples
-        return check_clips(self, X, path_samples=path_samples, reset=reset)
+        return check_clips(self, X, path_samples=path_samples, reset=reset), domains
+
+    def _extract(self, clips, domains, warn=True):
+        if isinstance(clips, DomainBatch):
+            return clips
+        batch, seconds = self._compute(clips, domains)
+        # Who hands checked clips over says in his own words what became of the bad ones.
+        report(self, batch.bad_clips if warn else {}, seconds, domains.values())
+        return batch
+
+    def _compute(self, clips, domains, first=0):
+        return extract(
+            clips,
+            domains,
+            on_error=self.on_error,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+            memory=_folder(self.memory),
+            dtype=self.dtype,
+            first=first,
+        )
 
     def _check_domains(self) -> dict[str, BaseDomain]:
         self._validate_params()

@@ -2,7 +2,7 @@
 
 from ._augment import FrequencyMask, Mixup, TimeMask
 from ._cnn import CNNClassifier
-from ._sets import default_experts, paper_experts
+from ._sets import default_experts, paper_experts, pretrained_experts
 
 __all__ = [
     "CNNClassifier",
@@ -11,4 +11,5 @@ __all__ = [
     "TimeMask",
     "default_experts",
     "paper_experts",
+    "pretrained_experts",
 ]

@@ -116,7 +116,7 @@ def extract_views(
     domains = leading_domains(experts)
     if isinstance(X, DomainBatch):
         views = [_pick(X, name, domains) for name in names]
-        of_mixer = _clips_of_batch(X, mixer_domain, domains) if with_clips else None
+        of_mixer = _with_frames(_clips_of_batch(X, mixer_domain, domains)) if with_clips else None
         return Views(views, of_mixer, X.bad_clips)
     if not isinstance(X, Clips):
         return Views([X] * len(names), _numbers_for_mixer(X, mixer_domain, with_clips), {})
@@ -126,7 +126,9 @@ def extract_views(
     union = make_union(experts, with_mixer=with_clips, mixer_domain=mixer_domain, **how)
     batch = union.transform(X)
     views = [_pick(batch, name, domains) if name in domains else given for name in names]
-    clips = batch.find(domain_of_mixer(mixer_domain, domains)) if with_clips else None
+    clips = None
+    if with_clips:
+        clips = _with_frames(batch.find(domain_of_mixer(mixer_domain, domains)))
     return Views(views, clips, batch.bad_clips)
 
 
@@ -140,7 +142,12 @@ def _numbers_for_mixer(X: NDArray, mixer_domain: Any, with_clips: bool) -> NDArr
         )
     if not with_clips:
         return None
-    return X if X.ndim == 3 else X[:, :, np.newaxis]  # one frame, as CNNClassifier has it
+    return _with_frames(X)
+
+
+def _with_frames(X: NDArray) -> NDArray:
+    """Return a table as spectrograms of one frame, as CNNClassifier has it."""
+    return X if X.ndim == 3 else X[:, :, np.newaxis]
 
 
 def _pick(batch: DomainBatch, name: str, domains: Mapping[str, BaseDomain]) -> Any:
@@ -175,4 +182,7 @@ def _clips_of_batch(batch: DomainBatch, given: Any, domains: Mapping[str, BaseDo
     for name, domain in batch.domains.items():
         if domain.signature == original:
             return batch[name]
-    return batch["original" if "original" in batch else batch.names[0]]
+    if "original" in batch:
+        return batch["original"]
+    first = next((array for name in batch.names if (array := batch[name]).ndim == 3), None)
+    return batch[batch.names[0]] if first is None else first

@@ -59,8 +59,8 @@ def test_global_random_state_is_untouched():
     ("arguments", "message"),
     [
         ({"cue": "timbre"}, "cue='timbre'; accepted are 'harmonic', 'percussive', 'modulation'"),
-        ({"n_samples": 2}, "n_samples=2; pass an integer of at least 3"),
-        ({"n_samples": 6.5}, "n_samples=6.5; pass an integer"),
+        ({"n_clips": 2}, "n_clips=2; pass an integer of at least 3"),
+        ({"n_clips": 6.5}, "n_clips=6.5; pass an integer"),
         ({"genres": ["a"]}, "two to eight different names"),
         ({"genres": 9}, "two to eight different names"),
         ({"genres": ["a", "b", "a"]}, "two to eight different names"),

@@ -119,6 +119,62 @@ def test_no_copies(batch):
     assert np.shares_memory(batch["a"], batch[[1, 3, 4, 5]][[1, 2]]["a"])
 
 
+class TestConcatenate:
+    @pytest.mark.parametrize(
+        "join",
+        [
+            np.concatenate,
+            np.hstack,
+            DomainBatch.concatenate,
+            lambda batches: np.concatenate(tuple(batches), axis=0),
+        ],
+    )
+    def test_gives_a_batch(self, arrays, join):
+        domains = {"a": LogMelSpectrogram()}
+        batch = DomainBatch(arrays, domains, bad_clips={1: "empty"})
+        joined = join([batch[:4], batch[4:], batch[[1, 0]]])
+        assert isinstance(joined, DomainBatch)
+        assert joined.bad_clips == {1: "empty", 6: "empty"}
+        assert joined.domains == domains
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(joined[name], array[[0, 1, 2, 3, 4, 5, 1, 0]])
+
+    def test_other_contents(self, batch, arrays):
+        for other in (
+            batch.select(["a"]),
+            DomainBatch({**arrays, "b": arrays["b"][:, :, :1]}),
+            DomainBatch(arrays, {"a": LogMelSpectrogram()}),
+        ):
+            with pytest.raises(ValueError, match="different domains, DomainBatch"):
+                np.concatenate([batch, other])
+        with pytest.raises(ValueError, match="nothing else, got DomainBatch, ndarray"):
+            np.concatenate([batch, np.zeros(3)])
+        with pytest.raises(ValueError, match="at least one DomainBatch"):
+            DomainBatch.concatenate([])
+
+    @pytest.mark.parametrize("join", [np.stack, np.vstack, np.append, np.block])
+    def test_other_joints_are_refused(self, batch, join):
+        pair = (batch, batch) if join is np.append else ([batch, batch],)
+        with pytest.raises(TypeError, match=rf"numpy.{join.__name__} would make numbers"):
+            join(*pair)
+
+    def test_other_functions_see_an_array(self, batch):
+        assert np.shape(batch) == (6,)
+        assert np.take(batch, [2, 1], axis=0).names == batch.names
+        assert np.isfinite(np.asarray(batch)).all()
+        assert np.mean(batch, axis=0).shape == (22,)
+
+
+def test_negative_rows_as_numpy_has_them(batch, arrays):
+    for rows in ([-2, -1], [-1], np.array([-3, -2, -1]), [-6, 5], [-1, -2], slice(-3, -1)):
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(batch[rows][name], array[rows])
+            np.testing.assert_array_equal(_rows.Rows(array, rows).array(), array[rows])
+            np.testing.assert_array_equal(batch[2:][[-1, -4]][name], array[[-1, -4]])
+    with pytest.raises(IndexError):
+        _rows.Rows(arrays["a"], [-7])
+
+
 def test_select(batch):
     assert batch.select(["b"]).names == ["b"]
     assert batch.select(("b", "a")).names == ["b", "a"]

@@ -1,6 +1,7 @@
 """The domain transformers: shapes, parameters, input of every kind, and bad input."""
 
 import pickle
+import re
 import warnings
 
 import cloudpickle
@@ -21,9 +22,11 @@ from sklearn_genremoe import (
     LogMelSpectrogram,
     ModulationSpectrogram,
     PercussiveSpectrogram,
+    _validation,
 )
+from sklearn_genremoe._memmap import Rows
 from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio
-from sklearn_genremoe.domains import BaseDomain, ClipAnalysis
+from sklearn_genremoe.domains import BaseDomain, ClipAnalysis, DomainUnion
 
 RATE = 22050
 ALL = [
@@ -244,6 +247,74 @@ def test_own_domain(paths, waveforms):
     assert clone(loudness).get_params() == {"hop_length": 441}
 
 
+class Returns(BaseDomain):
+    """A domain that returns what it is told to."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def features(self, analysis):
+        return np.zeros(self.shape)
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (1, 2, 3)])
+def test_own_domain_of_another_shape(shape, waveforms):
+    said = rf"Returns.features returned the shape {re.escape(str(shape))}; expected \(n_bins, n_f"
+    with pytest.raises(ValueError, match=said):
+        Returns(shape).transform(waveforms)
+
+
+def test_own_domain_that_sums_up(waveforms, paths):
+    class Sums(Returns):
+        output_ndim = 1
+
+    assert Sums((7,)).transform(waveforms).shape == (4, 7)
+    assert DomainUnion([("own", Sums((7,)))]).transform(paths)["own"].shape == (4, 7)
+    with pytest.raises(ValueError, match=r"Sums.features .* expected \(n_features,\)"):
+        Sums((7, 2)).transform(waveforms)
+
+
+def test_own_domain_whose_shape_changes(waveforms):
+    class Varying(BaseDomain):
+        def features(self, analysis):
+            return np.zeros((2, 1 + int(analysis.waveform[0] > 0)))
+
+    with pytest.raises(ValueError, match=r"Varying.features returned the shape \(2, .\) for clip"):
+        Varying().transform(waveforms)
+
+
+@every_domain
+def test_fit_on_a_batch_copies_nothing(cls, waveforms, monkeypatch):
+    batch = DomainUnion([("domain", cls())]).transform(waveforms)[[2, 0]]
+    copied = []
+    array = Rows.array
+    monkeypatch.setattr(Rows, "array", lambda self: copied.append(1) or array(self))
+    domain = cls().fit(batch)
+    assert not copied
+    expected = domain.transform(batch)
+    assert len(copied) == 1
+    np.testing.assert_array_equal(cls().fit_transform(batch), expected)
+    assert len(copied) == 2
+
+
+def test_checked_once(waveforms, paths, monkeypatch):
+    asked = []
+    for name in ("kind_of_clips", "check_finite"):
+        function = getattr(_validation, name)
+        counted = lambda *a, f=function, n=name: asked.append(n) or f(*a)  # noqa: E731
+        monkeypatch.setattr(_validation, name, counted)
+    domain = LogMelSpectrogram(duration=1.0)
+    for method in (domain.fit, domain.transform, domain.fit_transform):
+        asked.clear()
+        method(waveforms)
+        assert asked == ["kind_of_clips", "check_finite"]
+    checked = _validation.check_clips(domain, waveforms, path_samples=RATE, reset=True)
+    asked.clear()
+    DomainUnion([("domain", domain)]).fit_transform(checked)
+    domain.transform(checked)
+    assert asked == []
+
+
 class TestBadInput:
     @pytest.fixture
     def bad_paths(self, paths, tmp_path):
@@ -274,10 +345,21 @@ class TestBadInput:
         assert f"row 3: {bad_paths[3]}: holds 1500 samples" in message
         bad = np.isnan(features).all(axis=(1, 2))
         np.testing.assert_array_equal(bad, [False, True, False, True])
+        assert domain.bad_clips_ == caught[0].message.bad_clips
+        assert list(domain.bad_clips_) == [1, 3]
 
-    def test_warn_raises_where_nothing_is_left(self, bad_paths):
-        with pytest.raises(BadClipError, match=r"all 1 clips: none can be used:\n.*silent"):
-            LogMelSpectrogram(on_error="warn").fit_transform(bad_paths[1:2])
+    @every_domain
+    def test_warn_where_nothing_is_left(self, cls, bad_paths):
+        domain = cls(duration=1.0, on_error="warn")
+        expected = domain.transform(bad_paths[:1]).shape
+        with pytest.warns(BadClipWarning, match="row 0: .*silent") as caught:
+            features = domain.fit_transform(bad_paths[1:2])
+        assert len(caught) == 1
+        assert features.shape == expected
+        assert np.isnan(features).all()
+        assert list(domain.bad_clips_) == [0]
+        domain.transform(bad_paths[:1])
+        assert domain.bad_clips_ == {}
 
     @every_domain
     @pytest.mark.parametrize(

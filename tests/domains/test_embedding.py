@@ -131,17 +131,18 @@ def test_windows_and_what_is_left_of_them(weights):
 def test_level(weights, waveforms):
     loud = AudioSetEmbedding(weights).transform(waveforms)
     quiet = AudioSetEmbedding(weights).transform(0.01 * waveforms)
-    np.testing.assert_allclose(quiet, loud, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(quiet, loud, rtol=1e-3, atol=1e-3)
     as_they_are = AudioSetEmbedding(weights, level=None)
     changed = as_they_are.transform(waveforms) - as_they_are.transform(0.01 * waveforms)
     assert abs(changed).max() > 0.1
     level = 20 * np.log10(np.sqrt(np.mean(waveforms[0] ** 2)))
     same = AudioSetEmbedding(weights, level=level).transform(waveforms[:1])
-    np.testing.assert_allclose(same, as_they_are.transform(waveforms[:1]), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(same, as_they_are.transform(waveforms[:1]), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("n_samples", [1, 700, 1500, 40000])
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1.0, 1e10])
+@pytest.mark.filterwarnings("ignore:X holds samples of up to")
 def test_odd_waveforms_give_numbers(weights, n_samples, scale):
     X = scale * np.random.default_rng(0).uniform(-1, 1, (2, n_samples))
     features = AudioSetEmbedding(weights).transform(X)
@@ -278,7 +279,7 @@ def test_small_where_it_is_copied(weights, paths):
     embedding.fit_transform(paths[:1])
     assert len(pickle.dumps(embedding)) < 1000
     assert clone(embedding).get_params() == embedding.get_params()
-    assert set(vars(embedding)) == {*embedding.get_params(), "n_features_in_"}
+    assert set(vars(embedding)) == {*embedding.get_params(), "n_features_in_", "bad_clips_"}
 
 
 def test_torch_is_not_imported_before_it_is_used(weights):

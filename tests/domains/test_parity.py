@@ -64,6 +64,7 @@ def real_clips():
     return [sorted((folder / genre).glob("*.ogg"))[i] for i, genre in enumerate(genres)]
 
 
+@pytest.mark.filterwarnings("ignore:X holds samples of up to 1e.04, where full scale is 1")
 @pytest.mark.parametrize("name", signals())
 def test_synthetic_signals(name):
     waveform = signals()[name].astype(np.float32)

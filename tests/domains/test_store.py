@@ -336,9 +336,16 @@ class TestBadClips:
         soundfile.write(bad, np.random.default_rng(0).uniform(-1, 1, RATE), RATE)
         assert np.isfinite(union(memory).transform([*paths, bad])["mel"]).all()
 
-    def test_nothing_left(self, memory):
-        with pytest.raises(BadClipError, match="all 2 clips"):
-            union(memory, on_error="warn").transform(["a.wav", "b.wav"])
+    def test_nothing_left(self, paths, memory):
+        warning = union(memory, on_error="warn")
+        for _ in range(2):
+            with pytest.warns(BadClipWarning, match=r"2 bad clip\(s\)"):
+                batch = warning.transform(["a.wav", "b.wav"])
+            good = union().transform(paths)
+            for name in batch.names:
+                assert batch[name].shape == (2, *good[name].shape[1:])
+                assert np.isnan(batch[name]).all()
+        assert list(warning.bad_clips_) == [0, 1]
 
 
 def test_folds_of_paths_share_one_copy(paths, memory, decoded):

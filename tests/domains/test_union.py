@@ -173,6 +173,33 @@ def test_iter_transform(paths, decoded):
     np.testing.assert_array_equal(together, np.asarray(whole))
 
 
+def test_iter_transform_numbers_bad_clips_as_the_user_does(paths):
+    X = [paths[0], "a.wav", paths[1], "c.wav", "d.wav", paths[2], "e.wav"]
+    union = DomainUnion(three(), on_error="warn")
+    with pytest.warns(BadClipWarning) as caught:
+        batches = list(union.iter_transform(iter(X), batch_size=2))
+    assert len(caught) == 1
+    rows = [1, 3, 4, 6]
+    assert list(caught[0].message.bad_clips) == list(union.bad_clips_) == rows
+    assert [row for batch in batches for row in batch.bad_clips] == rows
+    assert [batch.first_row for batch in batches] == [0, 2, 4, 6]
+    assert list(batches[1][[1]].bad_clips) == [0]
+    whole = np.concatenate(batches)
+    assert isinstance(whole, DomainBatch)
+    assert list(whole.bad_clips) == rows
+    with pytest.warns(BadClipWarning):
+        expected = union.transform(X)
+    for name in expected.names:
+        np.testing.assert_array_equal(whole[name], expected[name])
+    # A batch without a good clip has the shapes of the others.
+    with pytest.warns(BadClipWarning):
+        (first, *_) = union.iter_transform(X[3:], batch_size=2)
+    assert {name: first[name].shape[1:] for name in first.names} == {
+        name: whole[name].shape[1:] for name in whole.names
+    }
+    assert all(np.isnan(first[name]).all() for name in first.names)
+
+
 def test_iter_transform_without_an_end(paths):
     batches = DomainUnion(three()).iter_transform(itertools.cycle(paths), batch_size=3)
     assert [len(batch) for batch in itertools.islice(batches, 3)] == [3, 3, 3]

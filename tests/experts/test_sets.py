@@ -2,9 +2,19 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
+import sklearn
+from sklearn.base import clone
 
-from sklearn_genremoe import default_experts, paper_experts
+from sklearn_genremoe import (
+    MixtureOfExpertsClassifier,
+    default_experts,
+    paper_experts,
+    pretrained_experts,
+)
+from sklearn_genremoe.datasets import make_genre_clips
+from tests._weights import N_FEATURES, write_small_weights
 
 
 @pytest.mark.parametrize("make", [default_experts, paper_experts])
@@ -31,3 +41,32 @@ def test_networks_and_linear_experts_share_what_concerns_both() -> None:
         assert pipe[-1].random_state == 3
     assert [pipe[-1].lr for _, pipe in named[:5]] == [0.1] * 5
     assert {pipe[-1].class_weight for _, pipe in default_experts()} == {None}
+    embedding = pretrained_experts(10.0, class_weight="balanced", offset=2.0, n_jobs=2)[-1][1]
+    assert embedding[-1].class_weight == "balanced"
+    assert (embedding[0].duration, embedding[0].offset, embedding[0].n_jobs) == (10.0, 2.0, 2)
+
+
+def test_pretrained_are_the_default_ones_and_an_embedding(tmp_path):
+    experts = pretrained_experts(weights=tmp_path / "mn01.pt", max_epochs=3)
+    assert [name for name, _ in experts[:-1]] == [name for name, _ in default_experts()]
+    assert experts[0][1]["cnnclassifier"].max_epochs == 3
+    name, expert = experts[-1]
+    assert name == "embedding"
+    assert expert["audiosetembedding"].weights == tmp_path / "mn01.pt"
+    assert expert["logisticregression"].C == 0.01
+    assert pretrained_experts()[-1][1]["audiosetembedding"].weights == "mn04"
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_pretrained_experts_as_a_mixture(tmp_path, routing):
+    weights = write_small_weights(tmp_path / "mn01.pt")
+    X, y = make_genre_clips(12, duration=2.0, random_state=0)
+    small = {"channels": (4,), "pool_sizes": ((4, 4),), "max_epochs": 1, "crop_frames": 8}
+    with sklearn.config_context(enable_metadata_routing=routing):
+        clf = MixtureOfExpertsClassifier(
+            pretrained_experts(weights=weights, **small), cv=2, random_state=0
+        )
+        clone(clf).fit(X, y, sample_weight=np.ones(12), groups=np.arange(12))
+        clf.fit(X, y)
+    assert clf.named_experts_.embedding[-1].coef_.shape[1] == 2 * N_FEATURES
+    assert clf.predict_proba(X).shape == (12, len(clf.classes_))

@@ -1,0 +1,245 @@
+"""The Free Music Archive's clips of 30 s."""
+
+import csv
+import os
+import warnings
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from .._download import data_folder, fetch_file
+from ._archive import unpack
+from ._bunch import ClipBunch
+
+_BASE_URL = "https://os.unil.cloud.switch.ch/fma/"
+_HASHES = {
+    "fma_metadata.zip": "sha1:f0df49ffe5f2a6008d7dc83c6915b31835dfe733",
+    "fma_small.zip": "sha1:ade154f733639d52e35e32f5593efe5be76c6d70",
+    "fma_medium.zip": "sha1:c67b69ea232021025fca9231fc1c7c1a063ab50b",
+    "fma_large.zip": "sha1:497109f4dd721066b5ce5e5f250ec604dc78939e",
+}
+_SUBSETS = ("small", "medium", "large")  # each contains those before it
+_SPLITS = ("training", "validation", "test")
+
+#: Clips that hold no audio or less than two seconds.
+_SHORT = ("98565", "98567", "98569", "99134", "108925", "133297")
+
+# The columns of tracks.csv that are kept, by the first two of its three header rows.
+_COLUMNS = {
+    "subset": ("set", "subset"),
+    "split": ("set", "split"),
+    "genre": ("track", "genre_top"),
+    "title": ("track", "title"),
+    "licence": ("track", "license"),
+    "album": ("album", "title"),
+    "artist": ("artist", "name"),
+    "artist_id": ("artist", "id"),
+}
+
+_DESCR = """\
+FMA-{subset}: clips of the Free Music Archive
+=============================================
+
+:Clips: {n_clips}, MP3, most of them 30 s long
+:Genres: {genres}
+:Artists: {n_artists}, in `groups`
+:Split: {split}
+:Left out: {left_out}
+:Licences: the metadata CC BY 4.0; the audio as each artist chose, see `metadata["licence"]`
+:Source: https://github.com/mdeff/fma
+
+Please cite M. Defferrard, K. Benzi, P. Vandergheynst, X. Bresson, "FMA: A Dataset For Music
+Analysis", ISMIR 2017, https://arxiv.org/abs/1612.01840.
+"""
+
+
+def fetch_fma(
+    subset="small", *, data_home=None, split=None, download_if_missing=True, return_X_y=False
+):
+    """Fetch the clips of the Free Music Archive dataset, with their official split.
+
+    Downloads the archive of the subset and the metadata from the official address on first use
+    and checks their hashes. The archives are removed once they are unpacked; whatever stops the
+    work on the way leaves nothing that looks complete. Folders ``fma_small`` and ``fma_metadata``
+    that are there already are used as they are.
+
+    Parameters
+    ----------
+    subset : {"small", "medium", "large"}, default="small"
+        ``"small"``: 8,000 clips of 8 balanced genres (7.2 GiB). ``"medium"``: 25,000 clips of 16
+        unbalanced genres (22 GiB). ``"large"``: 106,574 clips (93 GiB), of which those without a
+        top genre are left out.
+    data_home : str or Path, default=None
+        The folder for ``fma_small`` and ``fma_metadata``. None means ``$SKLEARN_GENREMOE_DATA``,
+        or else the user's cache folder.
+    split : {"training", "validation", "test"}, default=None
+        The part to load; ``"train"`` is understood. None means all, told apart by the attribute
+        `split`.
+    download_if_missing : bool, default=True
+        Whether to download what isn't in `data_home`.
+    return_X_y : bool, default=False
+        Whether to return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    clips : :class:`~sklearn.utils.Bunch`
+        With the attributes
+
+        data : ndarray of str of shape (n_clips,)
+            Absolute paths, in the order of track numbers.
+        target : ndarray of str of shape (n_clips,)
+            The top genre of each clip.
+        target_names : list of str
+            The genres in alphabetical order.
+        groups : ndarray of str of shape (n_clips,)
+            The number of the artist, for :class:`~sklearn.model_selection.StratifiedGroupKFold`.
+        split : ndarray of str of shape (n_clips,)
+            "training", "validation" or "test"; no artist is in two of them.
+        metadata : dict of str to ndarray of shape (n_clips,)
+            The columns "track_id", "title", "artist", "album" and "licence".
+        left_out : list of str
+            The clips that are not loaded because they are known to be empty or far too short,
+            or are missing in the folder.
+        DESCR : str
+            What was loaded, its licence, and what to cite.
+    (data, target) : tuple if `return_X_y` is True
+        The clips and their genres.
+
+    Raises
+    ------
+    ConnectionError
+        If the server can't be reached, answers with an error, or breaks off.
+    FileNotFoundError
+        If the data are not there and must not be downloaded.
+    OSError
+        If what arrived is damaged, or the folder can't be written to.
+    ValueError
+        If `subset` or `split` is unknown, or ``tracks.csv`` isn't the published table.
+
+    Warns
+    -----
+    UserWarning
+        If clips are left out. Six of FMA-small are empty or last under two seconds.
+
+    See Also
+    --------
+    fetch_published_experts : The paper's experts, trained on FMA-small.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe.datasets import fetch_fma
+    >>> clips = fetch_fma("small", split="training")  # doctest: +SKIP
+    >>> clips.target_names[:4]  # doctest: +SKIP
+    ['Electronic', 'Experimental', 'Folk', 'Hip-Hop']
+    """
+    if subset not in _SUBSETS:
+        raise ValueError(f"subset={subset!r}; accepted are 'small', 'medium' and 'large'.")
+    split = "training" if split == "train" else split
+    if split not in (None, *_SPLITS):
+        raise ValueError(f"split={split!r}; accepted are {', '.join(_SPLITS)} and None for all.")
+    folder = data_folder(data_home)
+    table = _fetch_folder(folder, "fma_metadata", download_if_missing, only="tracks.csv")
+    audio = _fetch_folder(folder, f"fma_{subset}", download_if_missing)
+
+    tracks = _read_tracks(table / "tracks.csv", _SUBSETS[: _SUBSETS.index(subset) + 1], split)
+    tracks["path"] = np.array(
+        [str(audio / f"{int(row):06d}"[:3] / f"{int(row):06d}.mp3") for row in tracks["track_id"]]
+    )
+    reasons = {
+        "known to be empty or to last under two seconds": np.isin(tracks["track_id"], _SHORT),
+        "without a top genre": tracks["genre"] == "",
+        f"missing in {audio}": ~np.array([os.path.isfile(path) for path in tracks["path"]]),
+    }
+    dropped = np.zeros(len(tracks["path"]), dtype=bool)
+    report = []
+    for reason, rows in reasons.items():
+        rows = rows & ~dropped
+        dropped |= rows
+        if rows.any():
+            examples = tracks["track_id"][rows].tolist()
+            examples[6:] = ["..."] * (len(examples) > 6)
+            report.append(f"{rows.sum()} {reason} (tracks {', '.join(examples)})")
+    if dropped.all():
+        raise FileNotFoundError(
+            f"{audio}: none of the {len(dropped)} clips is there. The layout must be the published "
+            f"one, such as fma_{subset}/000/000002.mp3; move the folder away to have it downloaded."
+        )
+    if report:
+        warnings.warn(
+            f"FMA-{subset}: clips are left out, {', '.join(report)}.", UserWarning, stacklevel=2
+        )
+    left_out = tracks["path"][dropped].tolist()
+    tracks = {name: column[~dropped] for name, column in tracks.items()}
+    if return_X_y:
+        return tracks["path"], tracks["genre"]
+    genres, counts = np.unique(tracks["genre"], return_counts=True)
+    parts = [f"{part} ({np.sum(tracks['split'] == part)})" for part in _SPLITS]
+    return ClipBunch(
+        data=tracks["path"],
+        target=tracks["genre"],
+        target_names=genres.tolist(),
+        groups=tracks["artist_id"],
+        split=tracks["split"],
+        metadata={
+            name: tracks[name] for name in ("track_id", "title", "artist", "album", "licence")
+        },
+        left_out=left_out,
+        DESCR=_DESCR.format(
+            subset=subset,
+            n_clips=len(tracks["path"]),
+            genres=", ".join(f"{genre} ({count})" for genre, count in zip(genres, counts)),
+            n_artists=len(set(tracks["artist_id"])),
+            split=", ".join(parts) if split is None else f"{split} only",
+            left_out=", ".join(report) or "none",
+        ),
+    )
+
+
+def _fetch_folder(
+    folder: Path, name: str, download_if_missing: bool, only: str | None = None
+) -> Path:
+    """Return a folder of the dataset, unpacked from its archive on first use."""
+    wanted = folder / name
+    # An empty folder is what somebody made to put the data into.
+    there = os.path.isfile(wanted / only) if only else wanted.is_dir() and any(wanted.iterdir())
+    if there:
+        return wanted
+    archive = f"{name}.zip"
+    path = fetch_file(
+        _BASE_URL + archive,
+        archive,
+        _HASHES[archive],
+        folder,
+        download_if_missing=download_if_missing,
+    )
+    return unpack(path, name, only)
+
+
+def _read_tracks(table: Path, subsets: tuple[str, ...], split: str | None) -> dict[str, np.ndarray]:
+    """Read the rows of a subset, by track number, from the table with three header rows."""
+    limit = csv.field_size_limit(2**24)  # biographies of artists are long
+    try:
+        with open(table, encoding="utf-8", newline="") as file:
+            reader = csv.reader(file)
+            first, second, _ = islice(reader, 3)
+            header = list(zip(first, second))
+            places = {name: header.index(pair) for name, pair in _COLUMNS.items()}
+            rows = [
+                (int(row[0]), *(row[place].strip() for place in places.values()))
+                for row in reader
+                if row[places["subset"]] in subsets and split in (None, row[places["split"]])
+            ]
+    except (ValueError, IndexError, csv.Error) as error:
+        raise ValueError(
+            f"{table} isn't the published table, or was cut short ({error}); remove it and call "
+            "again, which downloads it anew."
+        ) from error
+    finally:
+        csv.field_size_limit(limit)
+    if not rows:
+        raise ValueError(f"{table} lists no track of {subsets[-1]!r}; remove it and call again.")
+    columns = zip(*sorted(rows))
+    return {
+        name: np.array(column, dtype=str) for name, column in zip(["track_id", *places], columns)
+    }

@@ -1,0 +1,150 @@
+"""Tables as views: features that were computed elsewhere, next to spectrograms."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_genremoe import (
+    MFCC,
+    AudioSetEmbedding,
+    CNNClassifier,
+    LogMelSpectrogram,
+    MixtureOfExpertsClassifier,
+)
+from sklearn_genremoe.domains import DomainBatch
+from tests._weights import N_FEATURES, write_small_weights
+
+CNN = {"channels": (4,), "max_epochs": 2, "device": "cpu", "random_state": 0}
+
+
+def linear():
+    return make_pipeline(StandardScaler(), LogisticRegression())
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b", "c"], 10)
+    arrays = {
+        "mel": rng.normal(size=(30, 8, 12)).astype(np.float32),
+        "mert": rng.normal(size=(30, 5)) + np.repeat(np.eye(3, 5) * 4, 10, axis=0),
+        "handmade": np.arange(60).reshape(30, 2),
+    }
+    return DomainBatch(arrays), y
+
+
+def mixture(mixer="stacking", **params):
+    experts = [
+        ("mel", CNNClassifier(**CNN)),
+        ("mert", linear()),
+        ("handmade", linear()),
+    ]
+    return MixtureOfExpertsClassifier(experts, mixer, cv=2, random_state=0, **params)
+
+
+def test_what_a_batch_with_tables_is(data, tmp_path):
+    batch, _ = data
+    assert repr(batch) == "DomainBatch(30 clips; mel: 8 x 12, mert: 5, handmade: 2)"
+    assert np.asarray(batch).shape == (30, 8 * 12 + 5 + 2)
+    assert batch[[4, 2]]["mert"].tolist() == batch["mert"][[4, 2]].tolist()
+    assert batch.select(["handmade"]).shape == (30,)
+    again = pickle.loads(pickle.dumps(batch[::3]))
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(batch)[::3])
+    np.save(tmp_path / "mert.npy", batch["mert"])
+    mapped = DomainBatch({"mert": np.load(tmp_path / "mert.npy", mmap_mode="r")})
+    small = pickle.loads(pickle.dumps(mapped[[7, 3]]))
+    np.testing.assert_array_equal(small["mert"], batch["mert"][[7, 3]])
+
+
+@pytest.mark.parametrize("mixer", ["balanced", "log_pool", "stacking", "cnn", "rnn"])
+def test_an_expert_takes_the_table_of_its_name(data, mixer):
+    batch, y = data
+    clf = mixture(mixer).fit(batch, y)
+    alone = linear().fit(batch["mert"], y)
+    opinions = clf.expert_predict_proba(batch)
+    np.testing.assert_allclose(opinions[:, 1], alone.predict_proba(batch["mert"]), atol=1e-6)
+    assert clf.predict_proba(batch[[3, 1]]).shape == (2, 3)
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(again.predict_proba(batch), clf.predict_proba(batch))
+
+
+def test_a_gate_looks_at_spectrograms(data):
+    batch, y = data
+    in_another_order = DomainBatch({name: batch[name] for name in ("mert", "handmade", "mel")})
+    expected = mixture("cnn").fit(batch, y).predict_proba(batch)
+    found = mixture("cnn").fit(in_another_order, y).predict_proba(in_another_order)
+    np.testing.assert_array_equal(found, expected)
+    on_a_table = mixture("cnn", mixer_domain="mert").fit(batch, y)  # one frame per clip
+    assert on_a_table.predict_proba(batch).shape == (30, 3)
+    tables = batch.select(["mert", "handmade"])
+    only_tables = mixture("cnn").set_params(mel="drop").fit(tables, y)
+    assert only_tables.predict_proba(tables).shape == (30, 3)
+
+
+def test_model_selection(data):
+    batch, y = data
+    scores = cross_validate(mixture("log_pool"), batch, y, cv=3, scoring="accuracy")
+    assert scores["test_score"].mean() > 0.5
+    grid = {"mert__logisticregression__C": [0.1, 1.0], "mixer": ["balanced", "stacking"]}
+    search = GridSearchCV(mixture(), grid, cv=2).fit(batch, y)
+    assert search.predict(batch).shape == (30,)
+    calibrated = CalibratedClassifierCV(mixture("log_pool"), cv=2).fit(batch, y)
+    assert calibrated.predict_proba(batch).shape == (30, 3)
+
+
+def test_calibrated_expert(data):
+    batch, y = data
+    clf = mixture().set_params(mert=CalibratedClassifierCV(linear(), cv=2)).fit(batch, y)
+    assert clf.score(batch, y) > 0.5
+
+
+def test_a_network_on_a_table(data):
+    batch, y = data
+    clf = mixture().set_params(mert=CNNClassifier(**CNN, pool_sizes="auto"))
+    assert clf.fit(batch, y).predict_proba(batch).shape == (30, 3)
+
+
+def test_weights_groups_and_jobs(data):
+    batch, y = data
+    weight = np.ones(30)
+    weight[:4] = 0
+    groups = np.arange(30) // 2
+    one = clone(mixture()).fit(batch, y, sample_weight=weight, groups=groups)
+    two = mixture(n_jobs=2).fit(batch[4:], y[4:], groups=groups[4:])
+    np.testing.assert_allclose(one.predict_proba(batch), two.predict_proba(batch), atol=1e-6)
+
+
+def test_a_table_stands_for_a_domain(data, tmp_path):
+    batch, y = data
+    embedding = AudioSetEmbedding(write_small_weights(tmp_path / "mn01.pt"))
+    table = np.random.default_rng(0).normal(size=(30, 2 * N_FEATURES))
+    experts = [
+        ("mel", make_pipeline(LogMelSpectrogram(), CNNClassifier(**CNN))),
+        ("embedding", make_pipeline(embedding, LogisticRegression())),
+    ]
+    clf = MixtureOfExpertsClassifier(experts, "log_pool")
+    by_hand = DomainBatch({"mel": batch["mel"], "embedding": table})
+    assert clf.fit(by_hand, y).predict(by_hand).shape == (30,)
+    known = DomainBatch({"mel": batch["mel"], "e": table}, {"e": embedding})
+    np.testing.assert_array_equal(clf.predict_proba(known), clf.predict_proba(by_hand))
+
+
+def test_bad_tables(data):
+    batch, y = data
+    with pytest.raises(ValueError, match=r"shape \(30,\); expected .* or \(n_clips, n_features\)"):
+        DomainBatch({"mert": np.zeros(30)})
+    with pytest.raises(ValueError, match="has no entry of that name"):
+        mixture().fit(batch.select(["mel", "handmade"]), y)
+    with_nan = np.array(batch["mert"])
+    with_nan[3] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        mixture().fit(DomainBatch({**{n: batch[n] for n in batch.names}, "mert": with_nan}), y)
+    with pytest.raises(ValueError, match="does not hold MFCC"):
+        MixtureOfExpertsClassifier([("mfcc", make_pipeline(MFCC(), CNNClassifier()))]).fit(batch, y)
