@@ -2,7 +2,8 @@
 
 The plain loop is the paper's network layer by layer, in the paper's order (convolution, batch
 normalisation, ELU, pooling), eager, contiguous, with Adam: what one would write by hand. Ours is
-``CNNClassifier.fit`` and ``predict_proba``, with all checks and skorch's own work. Both run by
+``CNNClassifier.fit`` and ``predict_proba``, with all checks and skorch's own work; "layers" is the
+same without the compiled first block. They run by
 turns, on the same clips, in this process; the table gives medians over the rounds and the ratios
 of these medians. The arithmetic that is counted is that of the convolutions: once forward in
 prediction; forward, towards the weights and (but for the first) towards the input in training.
@@ -10,7 +11,7 @@ prediction; forward, towards the weights and (but for the first) towards the inp
 The "matrix rate" is that of ``torch.mm`` on 2048 x 2048 float32, measured in the same rounds; a
 convolution can exceed it where its library has better code than the matrix product.
 
-    python benchmarks/expert_speed.py [--clips 32] [--rounds 5] [--threads N]
+    python benchmarks/expert_speed.py [--clips 32] [--rounds 5] [--threads N] [--cpu]
 """
 
 import argparse
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 from importlib.metadata import version
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -26,7 +28,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklearn_genremoe import CNNClassifier
-from sklearn_genremoe.networks._k2c2 import K2C2
+from sklearn_genremoe.networks._k2c2 import K2C2, ConvBlock
 
 SHAPES = ((96, 1292), (96, 646), (60, 1292))
 N_CLASSES = 10
@@ -80,11 +82,17 @@ def operations(network: K2C2) -> tuple[float, float]:
     return forward, forward + backward
 
 
-def seconds(work: Callable[[], object]) -> float:
+def by_layers(work: Callable[[], object]) -> None:
+    """Do some work without the compiled first block."""
+    with patch.object(ConvBlock, "_can_fuse", lambda block, x: False):
+        work()
+
+
+def seconds(work: Callable[[], object], clock: Callable[[], float]) -> float:
     """Return how long it takes to do some work."""
-    start = time.perf_counter()
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def differences(ours: K2C2, X: torch.Tensor, y: torch.Tensor) -> str:
@@ -115,7 +123,9 @@ def network_dtype(network: nn.Module) -> torch.dtype:
     return next(network.parameters()).dtype
 
 
-def measure(shape: tuple[int, int], n_clips: int, n_rounds: int) -> None:
+def measure(
+    shape: tuple[int, int], n_clips: int, n_rounds: int, clock: Callable[[], float]
+) -> None:
     """Print the table of one shape."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_clips, *shape)).astype(np.float32)
@@ -132,8 +142,10 @@ def measure(shape: tuple[int, int], n_clips: int, n_rounds: int) -> None:
     work = {
         "matrix": lambda: matrix @ matrix,
         "plain train": lambda: plain.fit(clips, labels),
+        "layers train": lambda: by_layers(lambda: clf.fit(X, y)),
         "ours train": lambda: clf.fit(X, y),
         "plain predict": lambda: plain.predict_logits(clips),
+        "layers predict": lambda: by_layers(lambda: clf.predict_proba(X)),
         "ours predict": lambda: clf.predict_proba(X),
     }
     for do in work.values():
@@ -141,18 +153,24 @@ def measure(shape: tuple[int, int], n_clips: int, n_rounds: int) -> None:
     times = {
         name: float(np.median(column))
         for name, column in zip(
-            work, zip(*([seconds(do) for do in work.values()] for _ in range(n_rounds)))
+            work, zip(*([seconds(do, clock) for do in work.values()] for _ in range(n_rounds)))
         )
     }
     matrix_rate = 2 * 2048**3 / times["matrix"] / 1e9
     print(f"  matrix rate {matrix_rate:.0f} GFLOP/s")
-    print("           plain ms/clip   ours ms/clip   ratio   ours GFLOP/s   of the matrix rate")
+    print(
+        "           plain ms/clip   layers ms/clip   ours ms/clip   plain/ours   layers/ours"
+        "   ours GFLOP/s   of the matrix rate"
+    )
     for job, count in zip(("predict", "train"), operations(network)):
-        theirs, ours = (times[f"{who} {job}"] / n_clips for who in ("plain", "ours"))
-        rate = count / ours / 1e9
+        plain_s, layers_s, ours_s = (
+            times[f"{who} {job}"] / n_clips for who in ("plain", "layers", "ours")
+        )
+        rate = count / ours_s / 1e9
         print(
-            f"  {job:8}{1e3 * theirs:12.1f}{1e3 * ours:15.1f}{theirs / ours:11.2f}"
-            f"{rate:12.0f}{rate / matrix_rate:18.0%}"
+            f"  {job:8}{1e3 * plain_s:12.1f}{1e3 * layers_s:17.1f}{1e3 * ours_s:15.1f}"
+            f"{plain_s / ours_s:13.2f}{layers_s / ours_s:14.2f}{rate:15.0f}"
+            f"{rate / matrix_rate:18.0%}"
         )
 
 
@@ -160,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--clips", type=int, default=2 * BATCH_SIZE)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cpu", action="store_true", help="processor time of all threads")
     parser.add_argument("--threads", type=int, help="as many as torch takes, if not given")
     arguments = parser.parse_args()
     if arguments.threads:
@@ -170,7 +189,8 @@ def main() -> None:
         f"{arguments.rounds} rounds, load average at the start {os.getloadavg()[0]:.1f}"
     )
     for shape in SHAPES:
-        measure(shape, arguments.clips, arguments.rounds)
+        clock = time.process_time if arguments.cpu else time.perf_counter
+        measure(shape, arguments.clips, arguments.rounds, clock)
 
 
 if __name__ == "__main__":

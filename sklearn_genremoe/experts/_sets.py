@@ -19,7 +19,6 @@ from ..domains import (
     PercussiveSpectrogram,
     time_statistics,
 )
-from ._augment import FrequencyMask, Mixup, TimeMask
 from ._cnn import CNNClassifier
 
 
@@ -38,8 +37,8 @@ def default_experts(
     """Return seven experts that are made to learn from a few hundred clips.
 
     The paper's four views and its baseline, MFCC, each with a narrow convolutional network that
-    is kept from overfitting: trained on random crops of 10 s with masks and mixup, label
-    smoothing, dropout and weight decay, over one cycle of the learning rate. From each mel band
+    is kept from overfitting: trained on random crops of 10 s with label smoothing,
+    dropout and weight decay, over one cycle of the learning rate. From each mel band
     its mean over the crop is taken off, and with it much of what tells a recording from another.
     In prediction the probabilities of overlapping crops are averaged. The domains have 128 mel
     bands and frames of 77 ms.
@@ -122,13 +121,12 @@ def default_experts(
         "center_bins": True,
         "crop_frames": 128,
         "dropout": 0.4,
-        "max_epochs": 80,
+        "max_epochs": 50,
         "batch_size": 16,
         "lr": 3e-3,
         "schedule": "one_cycle",
         "weight_decay": 0.05,
         "label_smoothing": 0.1,
-        "augment": [TimeMask(16), FrequencyMask(16), Mixup(0.3)],
     }
     # The bins of these are no frequencies whose mean is the colour of a recording.
     of_modulation = {"crop_frames": 96, "center_bins": False}

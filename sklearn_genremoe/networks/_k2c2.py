@@ -141,11 +141,7 @@ def conv_padding(size: int, padded: bool) -> int:
 
 
 def pool_padding(shape: tuple[int, int], pool: tuple[int, int]) -> tuple[int, int]:
-    """Return how far the first pooling window reaches over the edge, as TensorFlow's 'same' does.
-
-    The windows of an axis cover ``ceil(size / pool) * pool`` cells; TensorFlow puts half of the
-    excess, rounded down, in front.
-    """
+    """Return the cells before the edge in TensorFlow's 'same' pooling: half the excess, down."""
     bins, frames = ((size_after_pool(n, p) * p - n) // 2 for n, p in zip(shape, pool))
     return bins, frames
 
@@ -370,26 +366,6 @@ class K2C2(nn.Module):
 
 
 def window_starts(n_frames: int, length: int) -> list[int]:
-    """Return where windows begin that overlap by half and together cover all frames.
-
-    Parameters
-    ----------
-    n_frames : int
-        Frames to cover, at least `length`.
-    length : int
-        Frames of a window.
-
-    Returns
-    -------
-    starts : list of int
-        Ascending; the last window ends with the last frame.
-
-    Examples
-    --------
-    >>> window_starts(10, 4)
-    [0, 2, 4, 6]
-    >>> window_starts(9, 4)
-    [0, 2, 4, 5]
-    """
+    """Return where windows begin that overlap by half and together cover all frames."""
     last = n_frames - length
     return [*range(0, last, max(1, length // 2)), last]

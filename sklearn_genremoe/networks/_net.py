@@ -22,16 +22,7 @@ _seeding = threading.Lock()
 
 @contextmanager
 def local_seed(seed: int) -> Iterator[None]:
-    """Seed torch for the body of a ``with`` and put its global state back afterwards.
-
-    Only the CPU generator is concerned: networks are created there. One thread at a time, since
-    the global generator is shared by all of them.
-
-    Parameters
-    ----------
-    seed : int
-        The seed.
-    """
+    """Seed torch's CPU generator in a ``with``, one thread at a time, then put it back."""
     with _seeding, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
@@ -81,21 +72,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 class Batches:
-    """Iterate over a dataset in batches that it is indexed by.
-
-    Parameters
-    ----------
-    dataset : dataset
-        Anything with a length that takes an integer array as index.
-    batch_size : int
-        Clips per batch; the last one may have fewer.
-    rng : numpy.random.Generator or None, default=None
-        Draws a new order at each pass; None keeps the order.
-    augment : sequence of callable, default=()
-        What changes each batch, one after the other: called with its clips, a tensor, and
-        ``rng``, returns a tensor. Those with a method ``blend``, such as
-        :class:`~sklearn_genremoe.experts.Mixup`, blend clips and labels instead.
-    """
+    """A dataset in batches, drawn anew at each pass by `rng` if there is one, then augmented."""
 
     def __init__(
         self,
@@ -158,7 +135,9 @@ class GenreNet(NeuralNetClassifier):
     seed : int, default=0
         Determines the initial network and the order of the clips.
     augment : sequence of callable, default=()
-        What changes the training batches, see :class:`Batches`.
+        What changes the training batches, one after the other: called with the clips, a tensor,
+        and a :class:`numpy.random.Generator`, returns a tensor. Those with a method ``blend``,
+        such as :class:`~sklearn_genremoe.experts.Mixup`, blend clips and labels instead.
     **kwargs
         Everything else that :class:`skorch.NeuralNetClassifier` takes.
     """
