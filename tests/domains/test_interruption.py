@@ -72,7 +72,7 @@ def memory(tmp_path):
 
 
 def start(paths, memory, n_jobs, task):
-    arguments = json.dumps([paths, str(memory), n_jobs, task])
+    arguments = json.dumps([paths, memory and str(memory), n_jobs, task])
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, arguments],
         stdout=subprocess.PIPE,
