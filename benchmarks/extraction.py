@@ -116,7 +116,7 @@ def ours(waveform, watch):
     domains = dict(DOMAINS)
     mel = ("original", "harmonic", "percussive")
     watch("spectrogram", clip.amplitude, *STFT.values())
-    watch("running medians", clip.medians, *STFT.values(), SEPARATION_KERNEL)
+    watch("running medians", clip.medians, *STFT.values(), (SEPARATION_KERNEL,) * 2)
     features = watch(
         "masks, mel, dB, z-score", lambda: [domains[name].spectrogram(clip) for name in mel]
     )

@@ -238,10 +238,9 @@ def _power(waveform: np.ndarray) -> float:
 
 def _loudest_channel(path, start, stop, mono: np.ndarray) -> np.ndarray:
     """Read the channel with the most energy, if the mean of all really lacks what they have."""
-    powers = sum(
-        np.array([_power(channel.copy()) for channel in channels.T])
-        for _, _, channels in _blocks_from(path, start, stop)
-    )
+    powers = np.zeros(())
+    for _, _, channels in _blocks_from(path, start, stop):
+        powers = powers + [_power(channel.copy()) for channel in channels.T]
     if _power(mono) * len(powers) >= _CANCELLED * powers.mean():
         return mono
     loudest = int(np.argmax(powers > 0.99 * powers.max()))  # the first of equal ones

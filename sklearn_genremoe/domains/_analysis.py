@@ -127,7 +127,7 @@ class ClipAnalysis:
         fmin, fmax : float
             Range of the bands in Hz; `fmax` None means half the sample rate.
         part : {"original", "harmonic", "percussive"}, default="original"
-            What to look at.
+            The part.
         separation : Separation, default=None
             How to part the harmonic from the percussive, where one of them is wanted.
 

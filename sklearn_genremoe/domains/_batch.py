@@ -230,7 +230,8 @@ class DomainBatch:
                 f"the batches hold different domains, {batches[0]!r} and "
                 f"{batches[contents.index(other)]!r}; extract all by the same DomainUnion"
             )
-        bad, start = {}, 0
+        bad: dict[int, str] = {}
+        start = 0
         for batch in batches:
             shift = start - batch.first_row
             bad |= {shift + row: reason for row, reason in batch.bad_clips.items()}

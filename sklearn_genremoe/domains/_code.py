@@ -121,11 +121,9 @@ def _names(code: CodeType) -> set[str]:
 
 def _is_installed(item: Any) -> bool:
     """Tell whether a class, function or module comes from a package, not from the user."""
+    module = (item.__name__ if isinstance(item, ModuleType) else item.__module__) or ""
+    if module == "builtins" or module.partition(".")[0] == _OURS:
+        return True
     if isinstance(item, FunctionType):
-        file, module = item.__code__.co_filename, item.__module__
-    else:
-        module = item.__name__ if isinstance(item, ModuleType) else item.__module__
-        file = getattr(sys.modules.get(module), "__file__", None)
-        if module == "builtins":
-            return True
-    return (module or "").partition(".")[0] == _OURS or (file or "").startswith(_INSTALLED)
+        return item.__code__.co_filename.startswith(_INSTALLED)
+    return (getattr(sys.modules.get(module), "__file__", None) or "").startswith(_INSTALLED)

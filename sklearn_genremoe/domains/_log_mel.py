@@ -58,8 +58,8 @@ class LogMelSpectrogram(MelDomain):
 
     See Also
     --------
-    HarmonicSpectrogram : Of what sounds on.
-    PercussiveSpectrogram : Of what strikes.
+    HarmonicSpectrogram : Of the harmonic (sustained) part.
+    PercussiveSpectrogram : Of the percussive (transient) part.
     DomainUnion : Several domains for the price of one.
 
     References

@@ -36,7 +36,7 @@ class _SeparatedSpectrogram(MelDomain):
 
 
 class HarmonicSpectrogram(_SeparatedSpectrogram):
-    """Log-mel spectrogram of what sounds on: the paper's harmonic domain.
+    """Log-mel spectrogram of the harmonic (sustained) part: the paper's harmonic domain.
 
     Running medians along time of the amplitude spectrogram keep tones, those along
     frequency keep strokes. A soft mask made of both lets the harmonic part of the clip
@@ -173,7 +173,7 @@ class HarmonicSpectrogram(_SeparatedSpectrogram):
 
 
 class PercussiveSpectrogram(_SeparatedSpectrogram):
-    """Log-mel spectrogram of what strikes: the paper's percussive domain.
+    """Log-mel spectrogram of the percussive (transient) part: the paper's percussive domain.
 
     Running medians along frequency of the amplitude spectrogram keep strokes, those along
     time keep tones. A soft mask made of both lets the percussive part of the clip
