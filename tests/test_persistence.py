@@ -192,7 +192,7 @@ def test_each_part_is_stored_once(tmp_path: Path) -> None:
     assert entries[0] < 1.5 * entries[1]
 
 
-def python(code: str, *arguments: Any, cwd: Path = ROOT, fails: bool = False) -> str:
+def python(code: str, *arguments: Any, cwd: Path = ROOT, fails: bool = False) -> Any:
     path = os.pathsep.join([str(ROOT), str(cwd)])
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
@@ -202,25 +202,28 @@ def python(code: str, *arguments: Any, cwd: Path = ROOT, fails: bool = False) ->
         text=True,
     )
     assert (run.returncode != 0) == fails, run.stderr
-    return run.stderr if fails else run.stdout
+    return (run.stdout, run.stderr) if fails else run.stdout
 
 
-@pytest.mark.parametrize("mixer", ["stacking", "cnn", "rnn"])
-def test_predicts_the_same_bits_in_another_process(mixer: str, tmp_path: Path) -> None:
-    model = mixture(clone(MIXERS[mixer])).fit(SPECTROGRAMS, Y)
-    save_model(model, tmp_path / "model.skops")
+def test_predicts_the_same_bits_in_another_process(tmp_path: Path) -> None:
+    models = {
+        name: mixture(clone(MIXERS[name])).fit(SPECTROGRAMS, Y)
+        for name in ("stacking", "cnn", "rnn")
+    }
+    for name, model in models.items():
+        save_model(model, tmp_path / name)
     np.save(tmp_path / "X.npy", SPECTROGRAMS)
-    python(
+    out = python(
         """
-import sys, numpy as np
+import numpy as np
 from sklearn_genremoe import load_model
-model = load_model("model.skops")
-np.save("proba.npy", model.predict_proba(np.load("X.npy")))
-assert "pickle" not in str(vars(model))
+for name in ("stacking", "cnn", "rnn"):
+    print(load_model(name).predict_proba(np.load("X.npy")).tobytes().hex())
 """,
         cwd=tmp_path,
     )
-    assert same_bits(np.load(tmp_path / "proba.npy"), model.predict_proba(SPECTROGRAMS))
+    expected = [model.predict_proba(SPECTROGRAMS).tobytes().hex() for model in models.values()]
+    assert out.split() == expected
 
 
 def test_training_goes_on(tmp_path: Path) -> None:
@@ -297,9 +300,13 @@ if sys.argv[1] == "save":
     experts = [("own", make_pipeline(Loudness(), CNNClassifier((4,), max_epochs=1)))]
     clf = MixtureOfExpertsClassifier(experts, "balanced", random_state=0).fit(X, list("aaabbb"))
     save_model(clf, "model.skops")
+    print(clf.predict_proba(X).tobytes().hex())
 else:
-    clf = load_model("model.skops", trusted=eval(sys.argv[2]))
-print(clf.predict_proba(X).tobytes().hex())
+    name = sys.argv[2]
+    for trusted in ([name], name, [Loudness], {Loudness}):
+        clf = load_model("model.skops", trusted=trusted)
+    print(clf.predict_proba(X).tobytes().hex())
+    load_model("model.skops")
 """
 
 
@@ -308,10 +315,9 @@ def test_own_domain_needs_trust(module: str, tmp_path: Path) -> None:
     (tmp_path / "own_domains.py").write_text(OWN)
     code = (OWN if module == "__main__" else "from own_domains import Loudness\n") + USE_OWN
     saved = python(code, "save", cwd=tmp_path)
-    for trusted in (f"['{module}.Loudness']", f"'{module}.Loudness'", "[Loudness]", "{Loudness}"):
-        assert python(code, "load", trusted, cwd=tmp_path) == saved
-    refused = python(code, "load", "()", cwd=tmp_path, fails=True)
-    assert "ValueError" in refused
+    loaded, refused = python(code, "load", f"{module}.Loudness", cwd=tmp_path, fails=True)
+    assert loaded == saved
+    assert "ValueError: model.skops names what is neither" in refused
     assert f"trusted=['{module}.Loudness']" in refused
 
 
@@ -577,7 +583,7 @@ def test_file_of_skops_itself_is_refused(tmp_path: Path) -> None:
 
 def test_truncated_file_is_refused(saved: Path, tmp_path: Path) -> None:
     data, file = saved.read_bytes(), tmp_path / "model.skops"
-    lengths = [*range(0, len(data), max(1, len(data) // 60)), *range(len(data) - 30, len(data))]
+    lengths = [*range(0, len(data), max(1, len(data) // 40)), *range(len(data) - 30, len(data))]
     for length in lengths:
         file.write_bytes(data[:length])
         with pytest.raises(ValueError, match=r"model\.skops"):
@@ -623,7 +629,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(place=st.floats(0, 1, exclude_max=True), bits=st.integers(1, 255))
 def test_any_changed_byte_is_refused_or_harmless(
