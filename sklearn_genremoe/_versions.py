@@ -66,7 +66,7 @@ def show_versions():
     of_packages["libsndfile"] = soundfile.__libsndfile_version__
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     pools = {f"{pool['internal_api']} threads": pool["num_threads"] for pool in threadpool_info()}
-    sections = {
+    sections: dict[str, dict] = {
         "System": {
             "python": sys.version.replace("\n", " "),
             "executable": sys.executable,

@@ -114,7 +114,8 @@ def save_model(model, file, *, compression=6):
         entries = unpack(io.BytesIO(skops.io.dumps(model)))
     except Exception as error:
         raise ValueError(
-            f"{type(model).__name__} holds something that can't be saved without pickle: {error}"
+            f"{type(model).__name__} holds something that can't be saved without pickle, such as a "
+            f"torch module, a generator or an open file ({error}). Leave it out."
         ) from error
     schema = _tidy(json.loads(entries.pop(_SCHEMA)), set())
     entries = {name: entries[name] for name in sorted(_files(schema))}
@@ -346,6 +347,8 @@ def _is_ours(name: str) -> bool:
     if getattr(thing, "__module__", None) != module_name:
         return False  # from elsewhere
     if inspect.isclass(thing):
+        if module_name.startswith("sklearn_genremoe.networks."):
+            return False  # a model keeps what networks consist of, not the networks
         from .experts import FrequencyMask, Mixup, TimeMask  # imports torch
 
         return (

@@ -31,6 +31,7 @@ ROOMS = {
     "inspection": 7,
     "persistence": 8,
     "pretrained": 8,
+    "__main__": 10,
 }
 
 TOP_LEVEL = {

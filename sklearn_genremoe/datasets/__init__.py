@@ -2,6 +2,7 @@
 
 from ._fma import fetch_fma
 from ._folder import load_audio_folder
+from ._formats import decodable_extensions as decodable_extensions
 from ._gtzan import fetch_gtzan
 from ._mini_genres import load_mini_genres
 from ._synthetic import make_genre_clips
