@@ -1,5 +1,6 @@
 # What `import sklearn_genremoe` offers: read by type checkers and, at run time, by lazy_loader.
-from . import audio, datasets, domains, experts, inspection, mixture, pretrained
+from . import audio, datasets, domains, experts, inspection, mixture, persistence, pretrained
+from ._versions import show_versions
 from .audio import AudioLoader
 from .domains import (
     MFCC,
@@ -18,7 +19,9 @@ from .mixture import (
     MixtureOfExpertsClassifier,
     RNNMixer,
     StackingMixer,
+    WindowedClassifier,
 )
+from .persistence import load_model, save_model
 
 __version__: str
 __all__ = [
@@ -37,14 +40,19 @@ __all__ = [
     "PercussiveSpectrogram",
     "RNNMixer",
     "StackingMixer",
+    "WindowedClassifier",
     "audio",
     "datasets",
     "default_experts",
     "domains",
     "experts",
     "inspection",
+    "load_model",
     "mixture",
     "paper_experts",
+    "persistence",
     "pretrained",
     "pretrained_experts",
+    "save_model",
+    "show_versions",
 ]

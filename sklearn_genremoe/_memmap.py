@@ -3,6 +3,7 @@
 import contextlib
 import mmap
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,16 @@ class Rows:
         if file:  # by reference: other processes map the same file
             return _rows_of_file, (*file, self.base.dtype, self.base.shape, self.index)
         return Rows, (self.array(),)
+
+
+def join_rows(parts: Sequence[Rows]) -> Rows:
+    """Put rows behind each other: rows of the same file stay there, others become an array."""
+    files = {_mapped_file(part.base) for part in parts}
+    if len(files) > 1 or None in files:
+        return Rows(np.concatenate([part.array() for part in parts]))
+    base = max((part.base for part in parts), key=len)  # a later map has what was added since
+    rows = [np.arange(len(p.base)) if p.index is None else p.index for p in parts]
+    return Rows(base, np.concatenate(rows))
 
 
 def release_pages(array) -> None:

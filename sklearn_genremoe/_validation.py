@@ -28,11 +28,13 @@ _CHUNK_BYTES = 1 << 24
 class Clips:
     """Clips that were validated where they came in: either paths or waveforms, the other None.
 
-    They are handed down as they are, and nobody asks again what they hold.
+    They are handed down as they are, and nobody asks again what they hold. In place of a path there
+    may be an excerpt of a file, of `seconds` like all of them.
     """
 
-    paths: list[str] | None
+    paths: list[Any] | None
     waveforms: np.ndarray | None
+    seconds: float | None = None
 
     def __len__(self) -> int:
         return len(self.paths if self.paths is not None else self.waveforms)  # type: ignore
@@ -237,6 +239,12 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
     if waveforms.dtype not in (np.float32, np.float64):
         waveforms = waveforms.astype(np.float32 if waveforms.itemsize < 4 else np.float64)
     peak = check_finite(waveforms)
+    if peak > 1e13:
+        raise ValueError(
+            f"Input X contains values of up to {peak:.1e}, too large for spectra in single "
+            "precision; waveforms are floats between -1 and 1: leave damaged clips out, or divide "
+            "by the full scale"
+        )
     if peak > 4 and is_sound and (peak > 8 or np.mean(np.abs(waveforms) > 4) > 1e-3):
         warnings.warn(
             f"X holds samples of up to {peak:.4g}, where full scale is 1. Are they integers of 16 "

@@ -13,13 +13,12 @@ N_FEATURES = 96
 
 def small_state(seed: int = 0) -> dict[str, torch.Tensor]:
     """Return the state dict of a network of width 0.1 with seeded weights."""
-    generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
+        torch.manual_seed(seed)
         network = MobileNet(0.1)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):  # as wide as it takes to keep the scale of the signal
-            n_inputs = module.weight[0].numel()
-            nn.init.normal_(module.weight, std=(2 / n_inputs) ** 0.5, generator=generator)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):  # wide enough to keep the scale of the signal
+                nn.init.normal_(module.weight, std=(2 / module.weight[0].numel()) ** 0.5)
     return network.state_dict()
 
 

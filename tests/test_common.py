@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -21,6 +22,7 @@ from sklearn_genremoe import (
     CNNClassifier,
     CNNMixer,
     LogPoolMixer,
+    MixtureOfExpertsClassifier,
     RNNMixer,
     default_experts,
     paper_experts,
@@ -67,6 +69,13 @@ CHEAP: dict[str, dict[str, dict[str, Any]]] = {
         "cnn": mixture(CNNMixer(channels=(4, 4), max_epochs=2, random_state=0)),
         "rnn": mixture(RNNMixer(max_epochs=2, random_state=0)),
         "paper experts": mixture("balanced", paper_experts(**CNN)),
+    },
+    "WindowedClassifier": {
+        "linear": {"estimator": LogisticRegression()},
+        "mixture": {"estimator": MixtureOfExpertsClassifier(**mixture("stacking"))},
+        "mixture of paper experts": {
+            "estimator": MixtureOfExpertsClassifier(**mixture("balanced", paper_experts(**CNN)))
+        },
     },
 }
 
@@ -122,6 +131,7 @@ def test_discovery_finds_every_public_estimator() -> None:
         "MixtureOfExpertsClassifier",
         "ModulationSpectrogram",
         "PercussiveSpectrogram",
+        "WindowedClassifier",
     }
     assert set(CHEAP) <= names
 

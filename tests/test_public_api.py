@@ -20,6 +20,8 @@ ROOMS = {
     "_parallel": 0,
     "_validation": 0,
     "_download": 0,
+    "_archive": 0,
+    "_versions": 0,
     "audio": 1,
     "domains": 2,
     "networks": 3,
@@ -47,11 +49,24 @@ TOP_LEVEL = {
     "PercussiveSpectrogram",
     "RNNMixer",
     "StackingMixer",
+    "WindowedClassifier",
     "default_experts",
+    "load_model",
     "paper_experts",
     "pretrained_experts",
+    "save_model",
+    "show_versions",
 }
-SUBMODULES = {"audio", "datasets", "domains", "experts", "inspection", "mixture", "pretrained"}
+SUBMODULES = {
+    "audio",
+    "datasets",
+    "domains",
+    "experts",
+    "inspection",
+    "mixture",
+    "persistence",
+    "pretrained",
+}
 IN_ROOMS = {
     "audio": {"AudioLoader", "BadClipError", "BadClipWarning", "decode_audio", "fix_length"},
     "datasets": {
@@ -97,7 +112,9 @@ IN_ROOMS = {
         "MixtureOfExpertsClassifier",
         "RNNMixer",
         "StackingMixer",
+        "WindowedClassifier",
     },
+    "persistence": {"load_model", "save_model"},
     "pretrained": {"fetch_published_experts", "load_published_experts"},
 }
 

@@ -15,6 +15,9 @@ from ._read import read_blocks, require_file
 #: smallest step of 16-bit audio.
 SILENCE = 1e-5
 
+#: Amplitude beyond which samples are damage, and spectra would exceed single precision.
+LOUDEST = 1e12
+
 #: Samples of one analysis frame (46 ms at 22,050 Hz); a shorter clip is refused.
 ONE_FRAME = 1024
 
@@ -249,8 +252,9 @@ def _loudest_channel(path, start, stop, mono: np.ndarray) -> np.ndarray:
 def _mean_of_channels(channels: np.ndarray) -> np.ndarray:
     """Mix down; numpy's own mean takes twenty times as long over so short an axis."""
     mono = channels[:, 0].copy()
-    for channel in channels.T[1:]:
-        mono += channel
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found later
+        for channel in channels.T[1:]:
+            mono += channel
     mono /= channels.shape[1]
     return mono
 
@@ -292,6 +296,12 @@ def _require_usable(waveform, path, part, min_samples, silence) -> None:
             path,
             "holds NaN or infinite samples; samples must be finite: repair the file or leave it "
             "out",
+        )
+    if peak > LOUDEST:
+        raise BadClipError(
+            path,
+            f"holds samples of up to {peak:.1e} times full scale, which no recording has: the file "
+            "is damaged, fetch it again or leave it out",
         )
     if peak < silence:
         raise BadClipError(

@@ -105,7 +105,7 @@ def read_blocks(path, start: int, stop: float | None) -> Blocks:
         ) from None
     try:
         yield from _by_ffmpeg(av, path, start, stop)
-    except (av.FFmpegError, ValueError, IndexError) as error:
+    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         if isinstance(error, BadClipError):
             raise
         raise BadClipError(

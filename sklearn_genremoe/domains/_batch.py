@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .._memmap import Rows
+from .._memmap import Rows, join_rows
 from .._sklearn_compat import get_namespace
 
 # They would lose what a batch is without a word.
@@ -208,7 +208,7 @@ class DomainBatch:
         Returns
         -------
         batch : DomainBatch
-            All clips, in memory.
+            All clips, in memory, or where they are if all are mapped from the same files.
 
         Examples
         --------
@@ -235,9 +235,14 @@ class DomainBatch:
             shift = start - batch.first_row
             bad |= {shift + row: reason for row, reason in batch.bad_clips.items()}
             start += len(batch)
-        arrays = {
-            name: np.concatenate([batch[name] for batch in batches]) for name in batches[0].names
-        }
+        joined: dict[tuple, Rows] = {}  # names that share an array go on sharing it
+        arrays = {}
+        for name in batches[0].names:
+            parts = [batch._rows[name] for batch in batches]
+            key = tuple((id(p.base), p.index is not None and p.index.tobytes()) for p in parts)
+            if key not in joined:
+                joined[key] = join_rows(parts)
+            arrays[name] = joined[key]
         return cls(arrays, batches[0].domains, bad_clips=bad)
 
     def _contents(self) -> dict:

@@ -5,6 +5,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -36,12 +37,12 @@ def code_of(cls: type) -> str:
     if _is_installed(cls):
         return ""
     digest = hashlib.sha256()
-    for part in _parts(cls, set()):
+    for part in _parts(cls, {}):
         digest.update(part.encode() + b"\0")
     return digest.hexdigest()
 
 
-def _parts(item: Any, seen: set[int]) -> Iterator[str]:
+def _parts(item: Any, seen: dict[int, Any]) -> Iterator[str]:
     """Yield what an object consists of, in an order that is the same in each process."""
     if isinstance(item, (str, bytes, int, float, complex, type(None), type(Ellipsis))):
         yield repr(item)
@@ -49,7 +50,7 @@ def _parts(item: Any, seen: set[int]) -> Iterator[str]:
     if id(item) in seen:
         yield "seen"
         return
-    seen.add(id(item))
+    seen[id(item)] = item  # which also keeps its id from being given to another
     if isinstance(item, CodeType):
         yield item.co_code.hex()
         for constant in (item.co_names, item.co_varnames, item.co_consts):
@@ -83,6 +84,8 @@ def _parts(item: Any, seen: set[int]) -> Iterator[str]:
         yield item.tobytes().hex() if item.dtype != object else repr(item.tolist())
     elif hasattr(item, "__wrapped__"):  # by functools.lru_cache, for example
         yield from _parts(item.__wrapped__, seen)
+    elif isinstance(item, partial):
+        yield from _parts((item.func, item.args, item.keywords), seen)
     else:
         yield re.sub(r" at 0x[0-9a-fA-F]+", "", repr(item))
 
@@ -94,7 +97,7 @@ _NOT_CODE = {
 }  # fmt: skip
 
 
-def _parts_of_function(function: FunctionType, seen: set[int]) -> Iterator[str]:
+def _parts_of_function(function: FunctionType, seen: dict[int, Any]) -> Iterator[str]:
     yield f"{function.__module__}.{function.__qualname__}"
     if _is_installed(function):
         return

@@ -11,6 +11,7 @@ from .._parallel import map_clips
 from ..audio import (
     BadClipError,
     BadClipWarning,
+    Excerpt,
     Part,
     decode_parts,
     fix_length,
@@ -50,7 +51,7 @@ def extract(clips, domains, *, on_error, n_jobs, verbose, memory=None, dtype="fl
     Parameters
     ----------
     clips : Clips
-        Paths or waveforms.
+        Paths, excerpts or waveforms.
     domains : dict of str to BaseDomain
         What to compute; domains that compute the same share an array.
     on_error : {"raise", "warn"}
@@ -122,8 +123,8 @@ def extract_clip(task):
 
     Parameters
     ----------
-    task : tuple of (str or ndarray of shape (n_samples,)), (dict of str to BaseDomain)
-        The path or waveform, and what to compute.
+    task : tuple of (str, Excerpt or ndarray of shape (n_samples,)), (dict of str to BaseDomain)
+        The path, excerpt or waveform, and what to compute.
 
     Returns
     -------
@@ -149,13 +150,17 @@ def _analyses(clip, domains) -> tuple[list[ClipAnalysis], bool]:
     Domains that see the same share an analysis.
     """
     made: dict = {}
-    if not isinstance(clip, str):
+    if not isinstance(clip, (str, Excerpt)):
         rates = [domain.sample_rate for domain in domains]
         made = {rate: ClipAnalysis(clip, rate) for rate in rates}
         return [made[rate] for rate in rates], False
-    parts = [Part(domain.file_rate, domain.offset, domain.duration) for domain in domains]
     min_samples = max(domain.n_fft for domain in domains)
-    waveforms = decode_parts(clip, parts, min_samples=min_samples)
+    if isinstance(clip, Excerpt):
+        parts = [Part(domain.file_rate, clip.offset, clip.seconds) for domain in domains]
+        waveforms = clip.waveforms([p.sample_rate for p in parts], min_samples=min_samples)
+    else:
+        parts = [Part(domain.file_rate, domain.offset, domain.duration) for domain in domains]
+        waveforms = decode_parts(clip, parts, min_samples=min_samples)
     analyses = []
     goes_on = False
     for domain, part, waveform in zip(domains, parts, waveforms, strict=True):
@@ -166,12 +171,12 @@ def _analyses(clip, domains) -> tuple[list[ClipAnalysis], bool]:
             made[part, fill] = ClipAnalysis(filled, part.sample_rate)
         analyses.append(made[part, fill])
         goes_on |= len(waveform) == n_samples
-    return analyses, goes_on
+    return analyses, goes_on and isinstance(clip, str)
 
 
 def _width(clips, domain) -> int:
     """Return how many samples a domain gets to see of each clip."""
-    return clips.width or round(domain.duration * domain.file_rate)
+    return clips.width or round((clips.seconds or domain.duration) * domain.file_rate)
 
 
 def _shape(clips, domain) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from ..audio import Excerpt
 from ._code import code_of
 
 #: Raise it whenever the same parameters would give other features than before.
@@ -158,6 +159,9 @@ def store_for(root: Path, domain, signature: tuple, width: int, dtype: str) -> F
 
 def clip_key(clip) -> str:
     """Identify a clip: a file by path, size and time of change, a waveform by its samples."""
+    if isinstance(clip, Excerpt):
+        part = f"{clip_key(clip.path)} {clip.offset} {clip.seconds}"
+        return hashlib.sha256(part.encode()).hexdigest()
     if isinstance(clip, str):
         content = os.path.realpath(clip)
         if os.path.exists(clip):

@@ -1,18 +1,68 @@
 """What the experts see of a clip."""
 
+import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import clone
 from sklearn.utils.validation import check_array
 
-from ..domains import BaseDomain, DomainBatch, ModulationSpectrogram
+from ..domains import (
+    MFCC,
+    BaseDomain,
+    DomainBatch,
+    HarmonicSpectrogram,
+    LogMelSpectrogram,
+    ModulationSpectrogram,
+    PercussiveSpectrogram,
+)
 from ._plotting import import_pandas, new_axes
 
 # Colours span these percentiles: a few cells, such as the modulation domain's bin at 0 Hz, are so
 # large that all the rest would look alike.
 _PERCENTILES = (1.0, 99.5)
+
+# Frequencies at which mel bands are marked, in Hz.
+_MARKS = (500, 1000, 2000, 5000, 10_000, 20_000)
+
+_ON_MEL_BANDS = (
+    LogMelSpectrogram,
+    HarmonicSpectrogram,
+    PercussiveSpectrogram,
+    ModulationSpectrogram,
+)
+
+
+class DomainAxes(NamedTuple):
+    """How the cells of a domain are to be read.
+
+    Attributes
+    ----------
+    x_label, y_label, value_label : str
+        What the axes and the colours stand for.
+    x_start, x_step, x_end : float
+        Where the first column begins, how wide a column is, and where the axis ends, if that is
+        not behind the last column.
+    y_marks : dict of str to float, default=None
+        Labels along the second axis, and at which row; None numbers the rows.
+    value_zero, value_step : float
+        What a cell of 0 stands for, and a difference of 1.
+    by_row : bool
+        Whether the colours show each row at its own scale.
+    """
+
+    x_label: str = "frame"
+    y_label: str = "bin"
+    value_label: str = "value"
+    x_start: float = 0.0
+    x_step: float = 1.0
+    x_end: float | None = None
+    y_marks: Mapping[str, float] | None = None
+    value_zero: float = 0.0
+    value_step: float = 1.0
+    by_row: bool = False
 
 
 class DomainDisplay:
@@ -25,9 +75,9 @@ class DomainDisplay:
     spectrograms : dict of str to ndarray of shape (n_bins, n_frames) or (n_features,)
         The clip in each domain, by name. Features without time, such as those of
         :class:`~sklearn_genremoe.AudioSetEmbedding`, are shown as one row.
-    frame_units : dict of str to (float, str), default=None
-        For the domains of which it is known, what a step along the second axis is worth, and
-        its name: ``(0.023, "time in s")``. The others count frames.
+    axes : dict of str to DomainAxes, default=None
+        For the domains of which it is known, what rows, columns and values stand for. The others
+        count bins and frames.
 
     Attributes
     ----------
@@ -57,10 +107,10 @@ class DomainDisplay:
         self,
         spectrograms: Mapping[str, ArrayLike],
         *,
-        frame_units: Mapping[str, tuple[float, str]] | None = None,
+        axes: Mapping[str, DomainAxes] | None = None,
     ) -> None:
         self.spectrograms = spectrograms
-        self.frame_units = frame_units
+        self.axes = axes
 
     @classmethod
     def from_estimator(cls, estimator: Any, clip: Any, *, ax: Any = None) -> "DomainDisplay":
@@ -85,18 +135,26 @@ class DomainDisplay:
         BadClipError
             If the clip can't be read.
         """
-        spectrograms = estimator.transform([clip] if np.ndim(clip) == 0 else np.asarray([clip]))
+        clips = [clip] if np.ndim(clip) == 0 else np.asarray([clip])
+        spectrograms = estimator.transform(clips)
         if isinstance(spectrograms, DomainBatch):
             domains = spectrograms.domains
             arrays = {name: spectrograms[name][0] for name in spectrograms.names}
         else:
             name = type(estimator).__name__
             domains, arrays = {name: estimator}, {name: spectrograms[0]}
-        units = {
-            name: _frame_unit(domain, arrays[name].shape[-1]) for name, domain in domains.items()
-        }
-        known = {name: unit for name, unit in units.items() if unit is not None}
-        return cls(arrays, frame_units=known).plot(ax=ax)
+        n_samples = None if np.ndim(clip) == 0 else len(clips[0])
+        axes = {}
+        for name, domain in domains.items():
+            axes[name] = _axes_of(domain, arrays[name], n_samples)
+            if axes[name].value_label in ("dB", "magnitude") and domain.normalize == "clip":
+                with warnings.catch_warnings():  # all has been said the first time
+                    warnings.simplefilter("ignore")
+                    raw = clone(domain).set_params(normalize=None).transform(clips)[0]
+                if np.ptp(arrays[name]):
+                    step, zero = np.polyfit(arrays[name].ravel(), raw.ravel(), 1)
+                    axes[name] = axes[name]._replace(value_step=step, value_zero=zero)
+        return cls(arrays, axes=axes).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> "DomainDisplay":
         """Plot the domains, one below the other.
@@ -128,33 +186,40 @@ class DomainDisplay:
         for axis, (name, array) in zip(axes, self.spectrograms.items()):
             vector = np.ndim(array) == 1
             cells: np.ndarray = check_array(np.atleast_2d(array), dtype=np.float64, input_name=name)
-            unit = (1.0, "feature" if vector else "frame")
-            step, label = (self.frame_units or {}).get(name, unit)
-            low, high = np.percentile(cells, _PERCENTILES)
-            self.images_.append(
-                axis.imshow(
-                    cells,
-                    origin="lower",
-                    aspect="auto",
-                    interpolation="nearest",
-                    cmap="magma",
-                    vmin=low,
-                    vmax=high,
-                    extent=(0, cells.shape[1] * step, 0, len(cells)),
+            unknown = DomainAxes("feature" if vector else "frame")
+            scale = (self.axes or {}).get(name, unknown)
+            if scale.by_row:
+                deviation = cells.std(axis=1, keepdims=True)
+                cells = (cells - cells.mean(axis=1, keepdims=True)) / np.where(
+                    deviation > 0, deviation, 1
                 )
+            low, high = np.percentile(cells, _PERCENTILES)
+            end = scale.x_start + cells.shape[1] * scale.x_step
+            image = axis.imshow(
+                cells,
+                origin="lower",
+                aspect="auto",
+                interpolation="nearest",
+                cmap="magma",
+                vmin=low,
+                vmax=high,
+                extent=(scale.x_start, end, 0, len(cells)),
             )
+            self.images_.append(image)
+            axis.set_xlim(scale.x_start, end if scale.x_end is None else scale.x_end)
             axis.set_title(name, fontsize="medium", loc="left")
-            axis.set_xlabel(label)
-            if vector:
-                axis.set_yticks([])
-            else:
-                axis.set_ylabel("bin")
+            axis.set_xlabel(scale.x_label)
+            axis.set_ylabel(scale.y_label)
+            if scale.y_marks is not None:
+                axis.set_yticks(list(scale.y_marks.values()), list(scale.y_marks))
+            bar = axis.figure.colorbar(image, ax=axis, label=scale.value_label)
+            _mark_values(bar, scale, low, high)
         self.ax_ = axes
         self.figure_ = axes[0].figure
         return self
 
     def frame(self) -> Any:
-        """Return the plotted numbers.
+        """Return the cells of the domains.
 
         Returns
         -------
@@ -186,12 +251,64 @@ class DomainDisplay:
         return pandas.concat(parts, ignore_index=True)
 
 
-def _frame_unit(domain: BaseDomain, n_frames: int) -> tuple[float, str] | None:
-    """Return what a frame of a domain is worth, if the domain says how far it hops."""
+def _axes_of(domain: BaseDomain, cells: np.ndarray, n_samples: int | None) -> DomainAxes:
+    """Return how to read the cells of a waveform of `n_samples`, or of a file if they are None."""
+    axes = DomainAxes("feature" if cells.ndim == 1 else "frame")
     hop_length = getattr(domain, "hop_length", None)
-    if hop_length is None:
-        return None
+    if hop_length is None or cells.ndim != 2:
+        return axes
     hop = hop_length / domain.sample_rate
+    offset = domain.offset if n_samples is None else 0.0
+    axes = axes._replace(x_label="time in s", x_start=offset, x_step=hop)
+    if isinstance(domain, MFCC):
+        n = len(cells) // 3
+        marks = {"c0": 0.5, "Δ c0": n + 0.5, "ΔΔ c0": 2 * n + 0.5}
+        label = "deviations from\nthe row's mean"
+        return axes._replace(y_label="coefficient", y_marks=marks, value_label=label, by_row=True)
+    if not isinstance(domain, _ON_MEL_BANDS):
+        return axes
+    axes = axes._replace(y_label="frequency in Hz", y_marks=_marks_of_mel_bands(domain))
+    in_decibels = True
     if isinstance(domain, ModulationSpectrogram):
-        return 1 / (2 * n_frames * hop), "modulation frequency in Hz"
-    return hop, "time in s"
+        length = max(domain.n_samples if n_samples is None else n_samples, domain.n_fft)
+        n_frames = 1 + (length - domain.n_fft % 2) // hop_length
+        step = 1 / (n_frames * hop)
+        first = int(domain.drop_dc)
+        axes = axes._replace(  # each column around its frequency
+            x_label="modulation frequency in Hz",
+            x_start=(first - 0.5) * step,
+            x_step=step,
+            x_end=max(0.5 / hop, (first - 0.5 + cells.shape[1]) * step),
+        )
+        in_decibels = domain.scale == "log"
+        axes = axes._replace(value_label="magnitude")
+    if in_decibels:
+        axes = axes._replace(value_label="dB")
+    if domain.normalize == "bin":
+        return axes._replace(value_label="deviations from\nthe band's mean")
+    return axes
+
+
+def _marks_of_mel_bands(domain: Any) -> dict[str, float]:
+    """Return labels in Hz and at which row they are."""
+    from librosa import mel_frequencies  # slow to import
+
+    top = domain.sample_rate / 2 if domain.fmax is None else domain.fmax
+    centres = mel_frequencies(domain.n_mels + 2, fmin=domain.fmin, fmax=top)[1:-1]
+    rows = np.arange(domain.n_mels) + 0.5
+    return {
+        f"{mark:,}": float(np.interp(mark, centres, rows))
+        for mark in _MARKS
+        if centres[0] <= mark <= centres[-1]
+    }
+
+
+def _mark_values(bar: Any, scale: DomainAxes, low: float, high: float) -> None:
+    """Mark round values on a colour bar, whatever numbers the cells hold for them."""
+    from matplotlib.ticker import MaxNLocator
+
+    ends = scale.value_zero + scale.value_step * np.array([low, high])
+    marks = [mark for mark in MaxNLocator(4).tick_values(*ends) if ends[0] <= mark <= ends[1]]
+    if low < high and marks:
+        places = (np.array(marks) - scale.value_zero) / scale.value_step
+        bar.set_ticks(places, labels=[f"{mark:g}" for mark in marks])

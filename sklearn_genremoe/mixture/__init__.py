@@ -5,6 +5,7 @@ from ._gates import CNNMixer, RNNMixer
 from ._mixture import MixtureOfExpertsClassifier
 from ._pools import BalancedMixer, LogPoolMixer
 from ._stacking import StackingMixer
+from ._windowed import WindowedClassifier
 
 __all__ = [
     "BalancedMixer",
@@ -14,4 +15,5 @@ __all__ = [
     "MixtureOfExpertsClassifier",
     "RNNMixer",
     "StackingMixer",
+    "WindowedClassifier",
 ]

@@ -13,6 +13,10 @@ from sklearn.exceptions import ConvergenceWarning
 from .._sklearn_compat import Interval
 from ._base import BaseMixer, centred_logs, merge_equal
 
+# Pulls among which the evidence decides; at the largest the experts count alike.
+_PULLS = 10.0 ** np.arange(5, -2.25, -0.5)
+_SOLVER = {"ftol": 1e-12, "gtol": 1e-8}
+
 
 class StackingMixer(BaseMixer):
     r"""Multinomial logistic regression on the log-probabilities of the experts.
@@ -21,22 +25,24 @@ class StackingMixer(BaseMixer):
         y(x) = \mathrm{softmax}\left(b + \sum_{m=1}^{M} (a_m I + D_m)\, \ell_m(x)\right),
         \qquad \ell_{mk} = \log h_{mk} - \frac{1}{K} \sum_j \log h_{mj}
 
-    It learns how much to believe each expert (:math:`a_m`, the same for all genres) and, from
-    enough clips, about which genres and which confusions to undo (:math:`D_m`, :math:`b`), but
-    not from the clip itself. The coefficients minimise
+    It learns how much to believe each expert (:math:`a_m \ge 0`, the same for all genres) and,
+    from enough clips, about which genres and which confusions to undo (:math:`D_m`, :math:`b`),
+    but not from the clip itself. The coefficients minimise the convex
 
-    .. math:: -\sum_x \log y_{k(x)}(x) + \frac{1}{2C} \left(\lVert b \rVert^2 +
-        \sum_m \lVert D_m \rVert^2\right) + \frac{1}{2} \sum_m (a_m - 1/M)^2,
+    .. math:: -\sum_x \log y_{k(x)}(x) + \frac{\lambda}{2} \sum_m (a_m - 1/M)^2 + \frac{1}{2C}
+        \left(\lVert b \rVert^2 + \sum_m \lVert D_m \rVert^2\right),
 
-    so that few clips, or a small `C`, lead back to a log pool: a plain logistic regression,
-    which is pulled towards knowing nothing, falls behind the average of the experts there.
+    so that few clips lead back to a log pool. The strength :math:`\lambda` of the pull of the
+    exponents towards 1/M is not chosen by hand, but by what makes the observed genres most
+    probable: much where the experts are worth the same, little where one of them knows more.
 
     Parameters
     ----------
-    C : float, default=0.01
-        Inverse strength of the penalty on what depends on the genre, above zero.
+    C : float, default=0.003
+        Inverse strength of the penalty on what depends on the genre. Zero leaves that out: a
+        log pool with one exponent per expert.
     max_iter : int, default=1000
-        Most iterations of the solver (L-BFGS).
+        Most iterations of the solver (L-BFGS-B).
 
     Attributes
     ----------
@@ -44,6 +50,8 @@ class StackingMixer(BaseMixer):
         The matrices :math:`a_m I + D_m`.
     intercept_ : ndarray of shape (n_classes,)
         The offsets :math:`b`.
+    pull_ : float
+        The pull :math:`\lambda`.
 
     See Also
     --------
@@ -52,6 +60,16 @@ class StackingMixer(BaseMixer):
 
     Notes
     -----
+    :math:`\lambda` is one of 15 values from 1e-2 to 1e5, in steps of a factor
+    :math:`\sqrt{10}`, the one that maximises the evidence of the log pool (without
+    :math:`D_m` and :math:`b`) in Laplace's approximation [2]_,
+
+    .. math:: \log p(k \mid \hat a) - \frac{\lambda}{2} \lVert \hat a - 1/M \rVert^2 +
+        \frac{M}{2} \log \lambda - \frac{1}{2} \log \det (H + \lambda I),
+
+    where :math:`\hat a` are the exponents fitted with that pull and H is the Hessian of the
+    negative log-likelihood there. Neither folds nor random numbers are involved.
+
     A stacked prediction isn't a weighted mean, so weights need a definition: the weight of an
     expert on a clip is its share in the logits there,
     :math:`g_m = c_m / \sum_j c_j` with :math:`c_m = \lVert (a_m I + D_m) \ell_m \rVert_1` after
@@ -60,11 +78,12 @@ class StackingMixer(BaseMixer):
     References
     ----------
     .. [1] D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992.
+    .. [2] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
+       Computation 4(5), 1992.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_genremoe import StackingMixer
     >>> rng = np.random.default_rng(0)
     >>> y = rng.integers(2, size=200)
     >>> good = np.where(y == 1, 0.2, 0.8)  # always right
@@ -77,51 +96,24 @@ class StackingMixer(BaseMixer):
 
     needs_fit = True
     _parameter_constraints = {
-        "C": [Interval(Real, 0, None, closed="neither")],
+        "C": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, C: float = 0.01, max_iter: int = 1000) -> None:
+    def __init__(self, C: float = 0.003, max_iter: int = 1000) -> None:
         self.C = C
         self.max_iter = max_iter
 
     def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
         expert_proba, y, sample_weight = merge_equal(expert_proba, y, sample_weight)
         logs = centred_logs(expert_proba)
-        n_clips, n_experts, n_classes = logs.shape
-        # All coefficients but the exponents in one table, the offsets in its last row.
-        features = np.column_stack([logs.reshape(n_clips, -1), np.ones(n_clips)])
-        true = np.eye(n_classes)[y]
-
-        def objective(parameters: NDArray) -> tuple[float, NDArray]:
-            exponents = parameters[:n_experts]
-            table = parameters[n_experts:].reshape(-1, n_classes)
-            log_proba = log_softmax(
-                np.einsum("m,nmk->nk", exponents, logs) + features @ table, axis=1
-            )
-            excess = exponents - 1 / n_experts
-            loss = -sample_weight @ (true * log_proba).sum(axis=1)
-            penalty = (table**2).sum() / (2 * self.C) + (excess @ excess) / 2
-            slope = sample_weight[:, np.newaxis] * (np.exp(log_proba) - true)
-            of_exponents = np.einsum("nk,nmk->m", slope, logs) + excess
-            of_table = features.T @ slope + table / self.C
-            return loss + penalty, np.concatenate([of_exponents, of_table.ravel()])
-
-        start = np.zeros(n_experts + features.shape[1] * n_classes)
-        start[:n_experts] = 1 / n_experts
-        options = {"maxiter": self.max_iter, "ftol": 1e-12, "gtol": 1e-8}
-        solution = minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
-        if solution.nit >= self.max_iter:
-            warnings.warn(
-                f"StackingMixer has not converged after max_iter={self.max_iter} iterations; "
-                "increase max_iter or take a smaller C.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        found = solution.x
-        table = found[n_experts:].reshape(-1, n_classes)
+        n_experts, n_classes = logs.shape[1:]
+        self.pull_, exponents = strongest_evidence(logs, y, sample_weight, self.max_iter)
+        exponents, table = fit_stack(
+            logs, y, sample_weight, self.pull_, self.C, exponents, self.max_iter
+        )
         by_expert = table[:-1].reshape(n_experts, n_classes, n_classes).transpose(0, 2, 1)
-        self.coef_ = found[:n_experts, None, None] * np.eye(n_classes) + by_expert
+        self.coef_ = exponents[:, None, None] * np.eye(n_classes) + by_expert
         self.intercept_ = table[-1]
 
     def _logits(self, expert_proba: NDArray) -> NDArray:
@@ -140,3 +132,81 @@ class StackingMixer(BaseMixer):
 
     def _predict_proba(self, expert_proba: NDArray, clips: Any) -> NDArray:
         return softmax(self._logits(expert_proba).sum(axis=1) + self.intercept_, axis=1)
+
+
+def fit_stack(
+    logs: NDArray,
+    y: NDArray,
+    weight: NDArray,
+    pull: float,
+    C: float,
+    start: NDArray,
+    max_iter: int,
+) -> tuple[NDArray, NDArray]:
+    """Return exponents, and all that depends on the genre in one table, offsets in its last row."""
+    n_clips, n_experts, n_classes = logs.shape
+    features = np.column_stack([logs.reshape(n_clips, -1), np.ones(n_clips)])
+    n_features = features.shape[1] if C else 0
+    features = features[:, :n_features]
+    true = np.eye(n_classes)[y]
+
+    def objective(parameters: NDArray) -> tuple[float, NDArray]:
+        exponents = parameters[:n_experts]
+        table = parameters[n_experts:].reshape(n_features, n_classes)
+        log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs) + features @ table, axis=1)
+        excess = exponents - 1 / n_experts
+        slope = weight[:, np.newaxis] * (np.exp(log_proba) - true)
+        of_exponents = np.einsum("nk,nmk->m", slope, logs) + pull * excess
+        of_table = features.T @ slope + (table / C if C else 0)
+        penalty = pull * (excess @ excess) / 2 + ((table**2).sum() / (2 * C) if C else 0)
+        return penalty - weight @ (true * log_proba).sum(axis=1), np.concatenate(
+            [of_exponents, of_table.ravel()]
+        )
+
+    solution = minimize(
+        objective,
+        np.concatenate([start, np.zeros(n_features * n_classes)]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, None)] * n_experts + [(None, None)] * (n_features * n_classes),
+        options={"maxiter": max_iter, **_SOLVER},
+    )
+    if solution.nit >= max_iter:
+        warnings.warn(
+            f"StackingMixer has not converged after max_iter={max_iter} iterations; increase "
+            "max_iter or take a smaller C.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    found = solution.x
+    table = np.zeros((n_experts * n_classes + 1, n_classes))
+    table[:n_features] = found[n_experts:].reshape(n_features, n_classes)
+    return found[:n_experts], table
+
+
+def strongest_evidence(
+    logs: NDArray, y: NDArray, weight: NDArray, max_iter: int
+) -> tuple[float, NDArray]:
+    """Return the pull under which the genres are most probable, and the exponents with it."""
+    n_experts = logs.shape[1]
+    exponents = np.full(n_experts, 1 / n_experts)
+    best: tuple[float, float, NDArray] | None = None
+    for pull in _PULLS:
+        exponents, _ = fit_stack(logs, y, weight, pull, 0, exponents, max_iter)
+        log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs), axis=1)
+        proba = np.exp(log_proba)
+        centred = logs - np.einsum("nk,nmk->nm", proba, logs)[:, :, np.newaxis]
+        rows = np.sqrt(weight[:, np.newaxis] * proba)[:, np.newaxis] * centred
+        hessian = np.einsum("nmk,nlk->ml", rows, rows, optimize=True)
+        excess = exponents - 1 / n_experts
+        evidence = (
+            weight @ log_proba[np.arange(len(y)), y]
+            - pull * (excess @ excess) / 2
+            # log det(I + H / pull): the same as above, without the difference of large numbers.
+            - np.linalg.slogdet(np.eye(n_experts) + hessian / pull)[1] / 2
+        )
+        # The stronger pull wins where rounding decides.
+        if best is None or evidence > best[0] + 1e-9 * max(1, abs(best[0])):
+            best = float(evidence), float(pull), exponents
+    assert best is not None
+    return best[1], best[2]

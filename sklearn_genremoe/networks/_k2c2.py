@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ._fused_blocks import ConvMax, FirstBlock, NormPoolELU, Pooling, conv_pool_elu
+from ._conv_max import ConvMax, Pooling, patch_moments
 from ._layers import BatchNorm, BinScaling, Dropout
 
 KERNEL_SIZE = 3
@@ -153,9 +153,8 @@ def pool_padding(shape: tuple[int, int], pool: tuple[int, int]) -> tuple[int, in
 class ConvBlock(nn.Module):
     """Convolution 3 x 3, batch normalisation, ELU and max-pooling.
 
-    In float32 on the CPU the fused steps of ``_fused.py`` compute the same function several times
-    faster. Everywhere else the layers run one by one, with pooling before ELU: both are monotone,
-    so they commute, and ELU then costs a fraction.
+    Pooling comes before ELU: both are monotone, so they commute, and ELU then costs a fraction.
+    In float32 on the CPU, the first block convolves and pools in one step.
 
     Parameters
     ----------
@@ -196,23 +195,32 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, in_channels, bins, frames) to (n, out_channels, fewer bins, fewer frames)."""
+        conv, norm = self.conv, self.norm
+        fused = self._can_fuse(x)
         if self.pool_first:
-            return F.elu(self.norm(self._conv_pool(x)))
-        if self._can_fuse(x):
-            if self.training:
+            return F.elu(norm(self._conv_max(x, conv.weight) if fused else self._pool(conv(x))))
+        if self.training:
+            if fused:
                 return self._train_fused(x)
-            if not torch.is_grad_enabled():
-                return self._predict_fused(x)
-        return F.elu(self._pool(self.norm(self.conv(x))))
+            # The normalisation takes the bias out of the function: it has no gradient.
+            z = F.conv2d(x, conv.weight, self.bias, padding=conv.padding)
+            return F.elu(self._pool(norm(z)))
+        if torch.is_grad_enabled():
+            return F.elu(self._pool(norm(conv(x))))
+        scale, shift = norm.affine()
+        weight, bias = conv.weight * scale.view(-1, 1, 1, 1), self.bias * scale + shift
+        if fused:
+            return F.elu_(self._conv_max(x, weight) + bias.view(-1, 1, 1))
+        return F.elu_(self._pool(F.conv2d(x, weight, bias, padding=conv.padding)))
 
     def _can_fuse(self, x: torch.Tensor) -> bool:
-        single_precision = x.dtype == self.conv.weight.dtype == torch.float32
+        """Return whether one input channel comes as data, which need no gradient."""
         return (
-            x.device.type == "cpu"
-            and single_precision
+            self.conv.in_channels == 1
+            and x.device.type == "cpu"
+            and x.dtype == self.conv.weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
-            # The first block has no gradient for its data, which are no parameters.
-            and not (x.requires_grad and self.conv.in_channels == 1)
+            and not x.requires_grad
         )
 
     @property
@@ -225,40 +233,30 @@ class ConvBlock(nn.Module):
         size, padding, _ = self.pooling
         return F.max_pool2d(x, size, padding=padding, ceil_mode=True)
 
-    def _conv_pool(self, x: torch.Tensor) -> torch.Tensor:
-        if not self._can_fuse(x):
-            return self._pool(self.conv(x))
-        if self.conv.in_channels == 1:
-            return ConvMax.apply(self._single_channel(x), self.conv.weight, self.pooling)
-        weight = self.conv.weight.contiguous(memory_format=torch.channels_last)
-        return self._pool(F.conv2d(x, weight, padding=self.zeros))
+    def _conv_max(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return ConvMax.apply(self._padded(x), weight, self.pooling)
 
     def _train_fused(self, x: torch.Tensor) -> torch.Tensor:
-        conv, norm = self.conv, self.norm
-        affine = norm.weight, norm.bias, norm.eps, self.pooling
-        if conv.in_channels == 1:
-            x = self._single_channel(x)
-            n_values = len(x) * (x.shape[1] - KERNEL_SIZE + 1) * (x.shape[2] - KERNEL_SIZE + 1)
-            x, mean, variance = FirstBlock.apply(x, conv.weight, *affine)
-        else:
-            weight = conv.weight.contiguous(memory_format=torch.channels_last)
-            z = F.conv2d(x, weight, padding=conv.padding)
-            n_values = z.numel() // z.shape[1]
-            x, mean, variance = NormPoolELU.apply(z, *affine)
-        norm.observe(mean + self.bias, variance, n_values)
-        return x
+        norm, weight = self.norm, self.conv.weight
+        # The maximum of what is normalised lies where gamma * z is largest.
+        sign = torch.where(norm.weight.detach() < 0, -1.0, 1.0).view(-1, 1, 1, 1)
+        best = self._conv_max(x, sign * weight)
+        padded = self._padded(x)
+        mean_patch, covariance = patch_moments(padded)
+        kernels = weight.flatten(1).double()
+        mean = kernels @ mean_patch
+        variance = (kernels @ covariance * kernels).sum(1).clamp(min=0)
+        n_values = len(padded) * (padded.shape[1] - 2) * (padded.shape[2] - 2)
+        norm.observe(mean.detach() + self.bias, variance.detach(), n_values)
+        scale = norm.weight / (variance + norm.eps).sqrt()
+        shift = norm.bias - scale * mean
+        return F.elu(
+            torch.addcmul(
+                shift.float().view(-1, 1, 1), best, scale.float().view(-1, 1, 1) * sign[:, 0]
+            )
+        )
 
-    def _predict_fused(self, x: torch.Tensor) -> torch.Tensor:
-        conv = self.conv
-        scale, shift = self.norm.affine()
-        weight = conv.weight * scale.view(-1, 1, 1, 1)
-        bias = self.bias * scale + shift
-        if conv.in_channels == 1:
-            return conv_pool_elu(self._single_channel(x), weight, bias, self.pooling)
-        weight = weight.contiguous(memory_format=torch.channels_last)
-        return F.elu_(self._pool(F.conv2d(x, weight, bias, padding=conv.padding)))
-
-    def _single_channel(self, x: torch.Tensor) -> torch.Tensor:
+    def _padded(self, x: torch.Tensor) -> torch.Tensor:
         bins, frames = self.zeros
         return F.pad(x, (frames, frames, bins, bins)).squeeze(1).contiguous()
 

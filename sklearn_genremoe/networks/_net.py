@@ -189,9 +189,9 @@ class GenreNet(NeuralNetClassifier):
             return super().initialize()
 
     def initialize_module(self) -> GenreNet:
-        """Create the network, in the memory layout that suits its device."""
+        """Create the network, in the memory layout for which convolutions are fastest."""
         super().initialize_module()
-        if torch.device(self.device).type == "cuda":
+        if torch.device(self.device).type in ("cpu", "cuda"):
             self.module_ = self.module_.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self
 

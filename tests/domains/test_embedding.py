@@ -131,13 +131,13 @@ def test_windows_and_what_is_left_of_them(weights):
 def test_level(weights, waveforms):
     loud = AudioSetEmbedding(weights).transform(waveforms)
     quiet = AudioSetEmbedding(weights).transform(0.01 * waveforms)
-    np.testing.assert_allclose(quiet, loud, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(quiet, loud, rtol=1e-3, atol=1e-3)
     as_they_are = AudioSetEmbedding(weights, level=None)
     changed = as_they_are.transform(waveforms) - as_they_are.transform(0.01 * waveforms)
     assert abs(changed).max() > 0.1
     level = 20 * np.log10(np.sqrt(np.mean(waveforms[0] ** 2)))
     same = AudioSetEmbedding(weights, level=level).transform(waveforms[:1])
-    np.testing.assert_allclose(same, as_they_are.transform(waveforms[:1]), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(same, as_they_are.transform(waveforms[:1]), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("n_samples", [1, 700, 1500, 40000])

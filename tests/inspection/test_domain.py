@@ -1,15 +1,19 @@
 """The picture of a clip is what the domains compute."""
 
+import librosa
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import soundfile
 
 from sklearn_genremoe import (
+    MFCC,
     AudioSetEmbedding,
     DomainUnion,
     HarmonicSpectrogram,
     LogMelSpectrogram,
     ModulationSpectrogram,
+    PercussiveSpectrogram,
 )
 from sklearn_genremoe.audio import BadClipError
 from sklearn_genremoe.datasets import load_mini_genres, make_genre_clips
@@ -45,6 +49,88 @@ def test_one_domain_on_a_path():
     assert display.figure_ is figure
     assert display.ax_.tolist() == [ax]
     assert list(display.spectrograms) == ["HarmonicSpectrogram"]
+
+
+def places(image):
+    """Return left and right end of each column."""
+    left, right, _, _ = image.get_extent()
+    edges = np.linspace(left, right, image.get_array().shape[1] + 1)
+    return edges[:-1], edges[1:]
+
+
+@pytest.mark.parametrize("drop_dc", [True, False])
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize("seconds", [4, 5, 7.3])
+def test_modulations_are_drawn_where_they_are(drop_dc, scale, seconds):
+    time = np.arange(round(seconds * 22050)) / 22050
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, len(time))
+    domain = ModulationSpectrogram(drop_dc=drop_dc, scale=scale)
+    for frequency in (2.0, 5.0, 12.0):
+        pulsing = (1 + np.sin(2 * np.pi * frequency * time)) * noise
+        (image,) = DomainDisplay.from_estimator(domain, pulsing).images_
+        strength = image.get_array().mean(axis=0)
+        strongest = 4 + np.argmax(strength[4:])
+        left, right = places(image)
+        width = right[0] - left[0]
+        assert left[strongest] - width / 2 <= frequency <= right[strongest] + width / 2
+        centres = (left + right) / 2
+        assert centres[0] == pytest.approx(width if drop_dc else 0)
+        assert abs(centres[strongest] - frequency) <= 0.55 * width
+        plt.close("all")
+
+
+def test_time_is_that_of_the_file(tmp_path):
+    clicks = np.zeros(6 * 22050)
+    clicks[round(4.5 * 22050)] = 1.0
+    soundfile.write(tmp_path / "a.wav", clicks, 22050)
+    for domain in (LogMelSpectrogram(offset=3.5, duration=2.0), MFCC(offset=3.5, duration=2.0)):
+        display = DomainDisplay.from_estimator(domain, tmp_path / "a.wav")
+        (image,) = display.images_
+        loud = np.abs(np.diff(image.get_array()[0])).argmax()
+        assert abs(places(image)[0][loud] - 4.5) < 0.06
+        assert display.ax_[0].get_xlim() == pytest.approx((3.5, 5.5), abs=0.03)
+        of_array = DomainDisplay.from_estimator(domain, clicks)
+        assert of_array.ax_[0].get_xlim() == pytest.approx((0, 6), abs=0.03)
+
+
+def test_axes_say_what_they_are(waveform):
+    domains = [
+        ("mel", LogMelSpectrogram()),
+        ("raw", PercussiveSpectrogram(normalize=None)),
+        ("bins", LogMelSpectrogram(normalize="bin")),
+        ("linear", ModulationSpectrogram()),
+        ("log", ModulationSpectrogram(scale="log")),
+        ("mfcc", MFCC()),
+    ]
+    display = DomainDisplay.from_estimator(DomainUnion(domains), waveform)
+    assert [axis.get_ylabel() for axis in display.ax_] == ["frequency in Hz"] * 5 + ["coefficient"]
+    bars = [image.colorbar.ax.get_ylabel().split("\n")[0] for image in display.images_]
+    assert bars == ["dB", "dB", "deviations from", "magnitude", "dB", "deviations from"]
+    marks = dict(
+        zip((t.get_text() for t in display.ax_[0].get_yticklabels()), display.ax_[0].get_yticks())
+    )
+    centres = librosa.mel_frequencies(98, fmin=0, fmax=11025)[1:-1]
+    for text, place in marks.items():
+        assert centres[round(place - 0.5)] == pytest.approx(float(text.replace(",", "")), rel=0.05)
+
+
+def test_bar_is_in_decibels(waveform):
+    (image,) = DomainDisplay.from_estimator(LogMelSpectrogram(), waveform).images_
+    decibels = LogMelSpectrogram(normalize=None).transform(waveform[np.newaxis])[0]
+    cells = image.get_array()
+    bar = image.colorbar
+    assert len(bar.get_ticks()) >= 3
+    for place, text in zip(bar.get_ticks(), bar.ax.get_yticklabels()):
+        nearest = np.unravel_index(np.abs(cells - place).argmin(), cells.shape)
+        assert decibels[nearest] == pytest.approx(float(text.get_text()), abs=0.5)
+
+
+def test_each_coefficient_has_its_own_scale(waveform):
+    (image,) = DomainDisplay.from_estimator(MFCC(), waveform).images_
+    np.testing.assert_allclose(image.get_array().mean(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(image.get_array().std(axis=1), 1, atol=1e-6)
+    low, high = image.get_clim()
+    assert -4 < low < -1 < 1 < high < 4
 
 
 def test_frame(waveform):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sklearn_genremoe import BalancedMixer, CNNMixer, LogPoolMixer, RNNMixer, StackingMixer
 from sklearn_genremoe.mixture import BaseMixer
@@ -155,7 +155,22 @@ def test_stacking_leads_back_to_a_log_pool():
     some = StackingMixer().fit(probas[y < 3], y[y < 3])
     assert some.predict_proba(probas)[y == 3, 3].mean() > 0.1
     with pytest.raises(ValueError, match="'C' parameter of StackingMixer"):
-        StackingMixer(C=0).fit(probas, y)
+        StackingMixer(C=-1).fit(probas, y)
+
+
+def test_stacking_chooses_how_much_to_believe_its_weights():
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=300)
+    alike = softmax(np.eye(3)[y, None] + rng.normal(size=(300, 4, 3)), axis=2)
+    one_knows = alike.copy()
+    one_knows[:, 0] = 0.1 + 0.7 * np.eye(3)[y]
+    equal, unequal = (StackingMixer(C=0).fit(probas, y) for probas in (alike, one_knows))
+    assert equal.pull_ > 10 * unequal.pull_
+    np.testing.assert_allclose(equal.weights(alike).mean(axis=0), 1 / 4, atol=0.05)
+    assert unequal.weights(one_knows)[:, 0].mean() > 0.7
+    assert (unequal.coef_.diagonal(axis1=1, axis2=2) >= 0).all()
+    with pytest.warns(ConvergenceWarning, match="max_iter=1"):
+        StackingMixer(max_iter=1).fit(one_knows, y)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])

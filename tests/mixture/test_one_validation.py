@@ -1,16 +1,20 @@
 """X, y, weights and groups are validated where a call comes in, and nowhere below."""
 
+import pickle
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_genremoe import (
     CNNClassifier,
+    CNNMixer,
     DomainUnion,
     HarmonicSpectrogram,
     LogMelSpectrogram,
@@ -212,3 +216,50 @@ def test_data_that_are_refused_leave_the_model(
     with pytest.raises(ValueError, match=message):
         clf.fit(waveforms if X is None else X, genres if y is None else y, groups=groups)
     np.testing.assert_array_equal(clf.predict_proba(waveforms), before)
+
+
+def test_models_of_the_folds_are_estimators(clips: Any) -> None:
+    _, waveforms, y = clips
+    clf = mixture(refit=False).fit(waveforms, y)
+    expected = clf.predict_proba(waveforms)
+    for expert in clf.experts_:
+        check_is_fitted(expert)
+        assert is_classifier(expert)
+    prefit = MixtureOfExpertsClassifier(list(clf.named_experts_.items()), "stacking", cv="prefit")
+    assert prefit.fit(waveforms, y).predict(waveforms).shape == (12,)
+    retrained = clone(clf.experts_[0]).fit(waveforms, y)
+    assert retrained.predict_proba(waveforms).shape == (12, 2)
+    np.testing.assert_array_equal(clf.predict_proba(waveforms), expected)
+
+
+def test_one_bar_per_phase_of_fit_and_none_in_short_predictions(
+    clips: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths, _, y = clips
+    gate = CNNMixer(channels=(2,), max_epochs=2, device="cpu")
+    mixture(mixer=gate).fit(paths, y).predict(paths)
+    assert capsys.readouterr().err == ""
+    clf = mixture(mixer=gate, verbose=1).fit(paths, y)
+    shown = capsys.readouterr().err
+    assert "12/12" in shown  # clips extracted
+    assert "experts: 100%" in shown  # trainings that are finished
+    assert "6/6" in shown
+    assert "mixer: 100%" in shown
+    assert "training" not in shown
+    for fitted in (clf, pickle.loads(pickle.dumps(clf))):
+        fitted.predict(paths)
+        assert capsys.readouterr().err == ""
+
+
+def test_rows_from_the_end(clips: Any) -> None:
+    _, _, y = clips
+    X = np.random.default_rng(0).normal(size=(12, 5, 6))
+    last = [(np.arange(6), np.arange(-6, 0)), (np.arange(-6, 0), np.arange(6))]
+    same = [(np.arange(6), np.arange(6, 12)), (np.arange(6, 12), np.arange(6))]
+    experts = [("one", quick_expert())]
+    proba = [
+        MixtureOfExpertsClassifier(experts, cv=cv).fit(X, y).predict_proba(X) for cv in (last, same)
+    ]
+    np.testing.assert_array_equal(*proba)
+    with pytest.raises(ValueError, match="but there are 12 clips"):
+        MixtureOfExpertsClassifier(experts, cv=[(np.arange(6), [12])]).fit(X, y)

@@ -1,0 +1,474 @@
+"""A model as a file that runs no code when it is loaded, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import io
+import json
+import pkgutil
+import sys
+import warnings
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils import check_scalar
+
+from ._archive import pack, unpack, write_atomically
+from ._versions import versions
+from .domains import BaseDomain, time_statistics
+
+__all__ = ["load_model", "save_model"]
+
+_FORMAT = 1
+_ABOUT, _SCHEMA = "sklearn_genremoe.json", "schema.json"
+# Older protocols of skops let older, laxer readers in; no file of ours has them.
+_MIN_PROTOCOL = 2
+# Nodes that a file may stand for when references are followed: they can grow exponentially.
+_MAX_NODES = 20_000_000
+
+# Modules of scikit-learn with classes that are no estimators but parts of them.
+_PARTS = {
+    "sklearn.calibration",
+    "sklearn.metrics._scorer",
+    "sklearn.model_selection._split",
+    "sklearn.utils._bunch",
+    "sklearn.utils._metadata_requests",
+}
+_METRICS = {
+    "sklearn.metrics._classification",
+    "sklearn.metrics._ranking",
+    "sklearn.metrics._scorer",
+}
+
+
+def save_model(model, file, *, compression=6):
+    """Save a model in a file that runs no code when it is loaded.
+
+    The file is one of skops, a zip with arrays and a description in JSON, to which an entry with
+    versions, classes, domains and a SHA-256 is added. What :func:`load_model` makes of it predicts
+    the same, bit by bit, also in another process, or without the GPU that it was trained on.
+
+    Parameters
+    ----------
+    model : estimator
+        Any estimator of this package or of scikit-learn, fitted or not: a mixture, an expert, a
+        mixer, a pipeline, a grid search. What it holds of other packages or your own, a domain or
+        a function, is saved by its name only, and :func:`load_model` asks for it in `trusted`.
+    file : str or Path
+        Where to save it, by convention ``*.skops``. It is replaced when the new one is complete;
+        whatever stops that leaves the old one as it is.
+    compression : int, default=6
+        From 0, fast, to 9, small.
+
+    Raises
+    ------
+    ValueError
+        If the model holds something that could not be loaded again: a lambda or a function within
+        a function, a torch module, or a dict whose keys are True and False.
+    FileNotFoundError
+        If the folder doesn't exist.
+
+    See Also
+    --------
+    load_model : Loads it.
+
+    Notes
+    -----
+    The weights of an :class:`~sklearn_genremoe.AudioSetEmbedding` stay where they are: the file
+    holds their name or path, and their hash.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn_genremoe import CNNClassifier, load_model, save_model
+    >>> from sklearn_genremoe.datasets import make_genre_clips
+    >>> X, y = make_genre_clips(6, random_state=0)
+    >>> spectrograms = X[:, : 16 * 100].reshape(len(X), 16, 100)
+    >>> clf = CNNClassifier(channels=(4,), max_epochs=1, random_state=0).fit(spectrograms, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(clf, Path(folder) / "expert.skops")
+    ...     again = load_model(Path(folder) / "expert.skops")
+    >>> bool((again.predict_proba(spectrograms) == clf.predict_proba(spectrograms)).all())
+    True
+    """
+    import skops.io
+
+    check_scalar(compression, "compression", Integral, min_val=0, max_val=9)
+    path = Path(file).expanduser()
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file, for example model.skops.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first.")
+    if inspect.isclass(model):
+        raise ValueError(f"model is the class {model.__name__}; give an instance of it.")
+    try:
+        entries = unpack(io.BytesIO(skops.io.dumps(model)))
+    except Exception as error:
+        raise ValueError(
+            f"{type(model).__name__} holds something that can't be saved without pickle: {error}"
+        ) from error
+    schema = _tidy(json.loads(entries.pop(_SCHEMA)), set())
+    entries = {name: entries[name] for name in sorted(_files(schema))}
+    entries[_SCHEMA] = json.dumps(schema).encode()
+    for name in skops.io.get_untrusted_types(data=pack(entries)):
+        _require_importable(name)
+    about = {
+        "format": _FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": type(model).__name__,
+        "versions": versions(),
+        "classes": _classes(model),
+        "domains": _signatures(model),
+    }
+    about["sha256"] = _digest(about, entries)
+    text = json.dumps(about, indent=1).encode()
+    write_atomically(path, pack({_ABOUT: text, **entries}, compression))
+
+
+def load_model(file, *, trusted=()):
+    """Load a model that :func:`save_model` has saved.
+
+    Nothing in the file is executed. It may name only types of this package and of scikit-learn,
+    and arrays, numbers and texts; each file that names another is refused, unless `trusted` has
+    that name.
+
+    Parameters
+    ----------
+    file : str or Path
+        The file.
+    trusted : list of str or type, default=()
+        What else the file may name, for example ``["my_package.MyDomain"]``. These are imported
+        and called: trust what you know, not whatever a file asks for.
+
+    Returns
+    -------
+    model : estimator
+        The model. It uses a GPU if it was told to and there is one.
+
+    Raises
+    ------
+    ValueError
+        If the file was not written by :func:`save_model`, is truncated, was changed since, was
+        written by a newer version in another format, or names a type that isn't trusted.
+    FileNotFoundError
+        If there is no such file.
+
+    Warns
+    -----
+    UserWarning
+        If the versions of the libraries differ from those that the model was saved with, or its
+        domains compute something else than they did then.
+
+    See Also
+    --------
+    save_model : Saves it.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe import load_model
+    >>> clf = load_model("genres.skops")  # doctest: +SKIP
+    >>> clf.predict(["song.mp3"])  # doctest: +SKIP
+    array(['folk'], dtype='<U7')
+    """
+    import skops.io
+
+    path = Path(file).expanduser()
+    names = _names(trusted)
+    about, entries = _read(path)
+    data, asked = _audit(path, entries)
+    ours = {name for name in asked if _is_ours(name)}
+    unknown = sorted(asked - ours - names)
+    if unknown:
+        raise ValueError(
+            f"{path} names what is neither a type of this package nor of scikit-learn. Nothing was "
+            "loaded. If you know what it is, and trust whoever made the file, pass "
+            f"load_model(file, trusted={unknown})."
+        )
+    try:
+        with warnings.catch_warnings():
+            # We say ourselves, and once, which versions differ.
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            model = skops.io.loads(data, trusted=[*ours, *names])
+    except Exception as error:
+        raise ValueError(
+            f"{path} can't be loaded: {type(error).__name__}: {error}. It is damaged, or it needs "
+            f"a module or a version that isn't here; it was saved with {about['versions']}."
+        ) from error
+    _report_differences(path, about, model)
+    return model
+
+
+# What is in the file.
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return what a file says about itself and the rest of it, after all checks but of types."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the file that save_model wrote.")
+    try:
+        with open(path, "rb") as file:
+            entries = unpack(file)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file; give one that save_model wrote.") from None
+    except OSError as error:
+        raise ValueError(f"{path} can't be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise ValueError(f"{path} {error}; it is not a model that save_model wrote.") from error
+    if _ABOUT not in entries or _SCHEMA not in entries:
+        what = (
+            "was written by skops itself: load it with skops.io.load, and save it by save_model"
+            if _SCHEMA in entries
+            else "is a zip, but not a model that save_model wrote"
+        )
+        raise ValueError(f"{path} {what}.")
+    try:
+        about = json.loads(entries.pop(_ABOUT))
+        format_, digest = int(about["format"]), about.pop("sha256")
+        by = about["versions"]["sklearn-genremoe"]
+        if not all(isinstance(text, str) for text in [*about["domains"], *about["versions"]]):
+            raise TypeError("domains and versions are texts")
+    except Exception as error:
+        raise ValueError(f"{path} was changed since it was saved: {_ABOUT} is damaged.") from error
+    if format_ > _FORMAT:
+        raise ValueError(
+            f"{path} was written by sklearn-genremoe {by!r} in format {format_}, and this version "
+            f"reads formats up to {_FORMAT}: pip install --upgrade sklearn-genremoe."
+        )
+    if digest != _digest(about, entries):
+        raise ValueError(
+            f"{path} was changed since it was saved, or damaged: its SHA-256 is another one. Get "
+            "it again from where it came from."
+        )
+    return about, entries
+
+
+def _digest(about: dict[str, Any], entries: dict[str, bytes]) -> str:
+    """Return the SHA-256 of what a file says about itself and of all its other entries."""
+    parts = {name: hashlib.sha256(entries[name]).hexdigest() for name in sorted(entries)}
+    return hashlib.sha256(json.dumps([about, parts], sort_keys=True).encode()).hexdigest()
+
+
+def _clean(entries: dict[str, bytes]) -> bytes:
+    """Return a zip for skops of nothing but what was checked, arrays in zips among it."""
+    return pack(
+        {
+            name: pack(unpack(io.BytesIO(content))) if content[:2] == b"PK" else content
+            for name, content in entries.items()
+        }
+    )
+
+
+def _tidy(state: Any, seen: set[int]) -> Any:
+    """Return the state of an object as skops has it, each object once and fit to travel."""
+    if isinstance(state, list):
+        return [_tidy(item, seen) for item in state]
+    if not isinstance(state, dict):
+        return state
+    loader, name = state.get("__loader__"), (state.get("__module__"), state.get("__class__"))
+    if loader == "ObjectNode":
+        if state["__id__"] in seen:  # skops knows it again by its id
+            return {key: value for key, value in state.items() if key.startswith("__")}
+        seen.add(state["__id__"])
+    elif loader == "ConstructorFromReduceNode" and name[1] in ("PosixPath", "WindowsPath"):
+        state = {**state, "__module__": "pathlib", "__class__": "Path"}
+    elif loader == "NdArrayNode" and name == ("numpy", "memmap"):
+        state = {**state, "__class__": "ndarray"}
+    elif loader == "DictNode" and any(
+        key["__class__"] == "bool" for key in state["key_types"]["content"]
+    ):
+        raise ValueError(
+            f"The model holds a dict with the keys {list(state['content'])}, and True and False "
+            "can't be saved as keys; use other labels, such as 0 and 1 or texts."
+        )
+    return {key: _tidy(value, seen) for key, value in state.items()}
+
+
+def _files(state: Any) -> Iterator[str]:
+    """Yield the names of the entries that a state refers to."""
+    if isinstance(state, list):
+        for item in state:
+            yield from _files(item)
+    elif isinstance(state, dict):
+        if "__loader__" in state and isinstance(state.get("file"), str):
+            yield state["file"]
+        for value in state.values():
+            yield from _files(value)
+
+
+# Whom to trust.
+
+
+def _audit(path: Path, entries: dict[str, bytes]) -> tuple[bytes, set[str]]:
+    """Return a file of nothing but what was checked, and the names that skops asks about."""
+    import skops.io
+
+    try:
+        schema = json.loads(entries[_SCHEMA])
+        if schema["protocol"] < _MIN_PROTOCOL or _n_nodes(schema, {}) > _MAX_NODES:
+            raise ValueError("skops did not write its description")
+        data = _clean(entries)
+        return data, set(skops.io.get_untrusted_types(data=data))
+    except Exception as error:
+        raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}.") from error
+
+
+def _is_ours(name: str) -> bool:
+    """Tell whether a name is that of a harmless type of this package or of scikit-learn.
+
+    Skops calls what is trusted with whatever the file says, so that functions are only taken that
+    compute something from their arguments, and classes whose constructor only keeps them.
+    """
+    if name == "pathlib.Path":
+        return True
+    module_name, _, attribute = name.rpartition(".")
+    package = module_name.partition(".")[0]
+    if package not in ("sklearn_genremoe", "sklearn"):
+        return False
+    try:
+        # All modules of scikit-learn that have estimators were imported by skops.
+        module = (
+            sys.modules[module_name]
+            if package == "sklearn"
+            else importlib.import_module(module_name)
+        )
+    except (ImportError, KeyError):
+        return False
+    thing = vars(module).get(attribute)
+    if getattr(thing, "__module__", None) != module_name:
+        return False  # from elsewhere
+    if inspect.isclass(thing):
+        from .experts import FrequencyMask, Mixup, TimeMask  # imports torch
+
+        return (
+            issubclass(thing, BaseEstimator)
+            or module_name in _PARTS
+            or thing in (FrequencyMask, Mixup, TimeMask)
+        )
+    return thing is time_statistics or (inspect.isfunction(thing) and module_name in _METRICS)
+
+
+def _names(trusted: Any) -> set[str]:
+    """Return the names of what the user trusts."""
+    if isinstance(trusted, (str, type)):
+        trusted = [trusted]
+    is_collection = isinstance(trusted, Collection)
+    if not is_collection or not all(isinstance(item, str) or callable(item) for item in trusted):
+        raise ValueError(
+            f"trusted={trusted!r} is not accepted; expected a list of types, or of their names "
+            'such as "my_package.MyDomain".'
+        )
+    return {
+        item if isinstance(item, str) else f"{item.__module__}.{item.__name__}" for item in trusted
+    }
+
+
+def _require_importable(name: str) -> None:
+    """Raise a ValueError if something can't be found under its name when it is loaded."""
+    hint = "Leave it out, or put a class or function at the top of a module in its place."
+    if name.startswith("torch."):
+        raise ValueError(f"The model holds {name}, and objects of torch can't be saved. {hint}")
+    try:
+        pkgutil.resolve_name(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise ValueError(
+            f"The model holds {name}, which can't be found again under this name, as it is a "
+            f"lambda or defined within a function. {hint}"
+        ) from error
+
+
+def _n_nodes(state: Any, sizes: dict[int, int]) -> int:
+    """Return how many nodes a state stands for if each reference is followed."""
+    if isinstance(state, list):
+        return sum(_n_nodes(item, sizes) for item in state)
+    if not isinstance(state, dict):
+        return 0
+    number = state.get("__id__")
+    if isinstance(number, int) and number in sizes:
+        return sizes[number]
+    # In the order in which skops reads them.
+    order = sorted(state, key=lambda key: (key != "key_types", key != "content"))
+    size = 1 + sum(_n_nodes(state[key], sizes) for key in order)
+    if isinstance(number, int):
+        sizes[number] = size
+    return size
+
+
+# What the file says about the model.
+
+
+def _classes(model: Any) -> list[Any] | None:
+    classes = np.asarray(getattr(model, "classes_", []), dtype=object).ravel().tolist()
+    return [item if isinstance(item, (str, int, float)) else repr(item) for item in classes] or None
+
+
+def _signatures(model: Any) -> list[str]:
+    """Return what the domains within a model compute, sorted."""
+    return sorted({_signature(domain) for domain in _domains(model, set())})
+
+
+def _signature(domain: BaseDomain) -> str:
+    try:
+        return repr(domain.signature)
+    except (ValueError, OSError):  # weights that can't be read
+        return repr(domain)
+
+
+def _domains(part: Any, seen: set[int]) -> Iterator[BaseDomain]:
+    """Yield the feature domains within a model."""
+    if id(part) in seen:
+        return
+    seen.add(id(part))
+    children: Iterable[Any] = ()
+    if isinstance(part, BaseDomain):
+        yield part
+    elif isinstance(part, dict):
+        children = part.values()
+    elif isinstance(part, (list, tuple)):
+        children = part
+    elif isinstance(part, BaseEstimator):
+        children = vars(part).values()
+    for child in children:
+        yield from _domains(child, seen)
+
+
+def _report_differences(path: Path, about: dict[str, Any], model: Any) -> None:
+    """Warn once of versions and domains that are not those that a model was saved with."""
+    now, then = versions(), about["versions"]
+    differing = [
+        f"{name} {version}, here {now.get(name) or 'missing'}"
+        for name, version in then.items()
+        if version is not None and _minor(now.get(name)) != _minor(version)
+    ]
+    notes = []
+    if differing:
+        notes.append(f"It was saved with {'; '.join(differing)}.")
+    here = _signatures(model)
+    if here != about["domains"] and " at 0x" not in f"{here}":
+        was, is_ = (sorted({*one} - {*two}) for one, two in _both_ways(about["domains"], here))
+        notes.append(
+            f"Its domains computed {', '.join(was)}, and here {', '.join(is_)}: put the files "
+            "that they read where they were."
+        )
+    if notes:
+        warnings.warn(
+            f"{path}: {' '.join(notes)} Compare its predictions on clips that you know.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _both_ways(one: list[str], two: list[str]) -> list[tuple[list[str], list[str]]]:
+    return [(one, two), (two, one)]
+
+
+def _minor(version: str | None) -> list[str]:
+    return (version or "").split(".")[:2]

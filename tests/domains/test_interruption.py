@@ -1,0 +1,193 @@
+"""Extraction that is interrupted, loses a worker, or finds the disk full."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+import soundfile
+
+from sklearn_genremoe import MFCC, DomainUnion, LogMelSpectrogram
+from sklearn_genremoe.audio import BadClipWarning, decode_parts
+from sklearn_genremoe.domains import _extraction
+from sklearn_genremoe.domains._store import FeatureStore
+
+RATE = 22050
+N_CLIPS = 40
+DOMAINS = [("mel", LogMelSpectrogram(duration=1.0)), ("mfcc", MFCC(duration=1.0))]
+
+PROGRAM = """
+import json, os, signal, sys, time
+from joblib import parallel_config
+from sklearn_genremoe import MFCC, DomainUnion, LogMelSpectrogram
+from sklearn_genremoe.domains import BaseDomain, _extraction
+
+decode = _extraction.decode_parts
+def slow(path, *args, **kwargs):
+    time.sleep(0.1)
+    return decode(path, *args, **kwargs)
+
+class Deadly(BaseDomain):
+    duration = 1.0
+    def features(self, analysis):
+        if analysis.waveform[0] > 0.9:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return analysis.amplitude(1024, 512)
+
+paths, memory, n_jobs, task = json.loads(sys.argv[1])
+domains = [("mel", LogMelSpectrogram(duration=1.0)), ("mfcc", MFCC(duration=1.0))]
+if task == "interrupt":
+    _extraction.decode_parts = slow
+    DomainUnion(domains, memory=memory, n_jobs=n_jobs).transform(paths)
+else:
+    with parallel_config("loky", n_jobs=2):
+        DomainUnion([("deadly", Deadly())], memory=memory).transform(paths)
+"""
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    for i in range(N_CLIPS):
+        samples = rng.uniform(-0.5, 0.5, RATE)
+        samples[0] = 0.95 if i == 10 else 0
+        soundfile.write(folder / f"{i}.wav", samples, RATE)
+    return [str(folder / f"{i}.wav") for i in range(N_CLIPS)]
+
+
+@pytest.fixture
+def memory(tmp_path):
+    return tmp_path / "memory"
+
+
+def start(paths, memory, n_jobs, task):
+    arguments = json.dumps([paths, str(memory), n_jobs, task])
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, arguments], stderr=subprocess.PIPE, text=True
+    )
+
+
+def assert_resumes(paths, memory, monkeypatch):
+    """Extract the rest, see that there was something, and that all is right."""
+    decoded = []
+
+    def counting(path, *args, **kwargs):
+        decoded.append(path)
+        return decode_parts(path, *args, **kwargs)
+
+    monkeypatch.setattr(_extraction, "decode_parts", counting)
+    batch = DomainUnion(DOMAINS, memory=memory).transform(paths)
+    assert 0 < len(decoded) < N_CLIPS
+    expected = DomainUnion(DOMAINS).transform(paths)
+    for name in expected.names:
+        np.testing.assert_array_equal(batch[name], expected[name])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_interrupted(paths, memory, n_jobs, monkeypatch):
+    process = start(paths, memory, n_jobs, "interrupt")
+    end = time.monotonic() + 120
+    while sum(len(file.read_bytes().splitlines()) for file in memory.rglob("index.txt")) < 6:
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 3
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in errors
+    assert_resumes(paths, memory, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
+@pytest.mark.parametrize("cached", [True, False])
+def test_killed_worker_is_an_error(paths, memory, cached):
+    process = start(paths, memory if cached else None, 2, "kill")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "TerminatedWorkerError" in errors
+
+
+class TestFullDisk:
+    @pytest.fixture(params=[0, 1, 7])
+    def full(self, request, monkeypatch):
+        """Let only so many rows of each domain be written."""
+        write, written = FeatureStore.write, []
+
+        def limited(self, key, features):
+            if len(written) >= 2 * request.param:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            written.append(key)
+            return write(self, key, features)
+
+        monkeypatch.setattr(FeatureStore, "write", limited)
+        return request.param
+
+    def test_goes_on_in_memory(self, paths, memory, full):
+        X = [*paths, paths[3], "missing.wav", paths[20]]
+        union = DomainUnion(DOMAINS, on_error="warn", memory=memory)
+        for _ in range(2):
+            with pytest.warns() as caught:
+                batch = union.transform(X)
+            assert [w.category for w in caught] == [UserWarning, BadClipWarning]
+            said = str(caught[0].message)
+            assert "can't be written (No space left on device)" in said
+            assert str(memory) in said
+            assert "make room there" in said
+            with pytest.warns(BadClipWarning):
+                expected = DomainUnion(DOMAINS, on_error="warn").transform(X)
+            assert batch.bad_clips == expected.bad_clips
+            for name in expected.names:
+                np.testing.assert_array_equal(batch[name], expected[name])
+
+    def test_goes_on_where_there_is_room_again(self, paths, memory, full, monkeypatch):
+        with pytest.warns(UserWarning, match="No space left"):
+            DomainUnion(DOMAINS, memory=memory).transform(paths)
+        monkeypatch.undo()
+        if full:
+            assert_resumes(paths, memory, monkeypatch)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no limits on files here")
+def test_disk_that_fills_up_within_a_row(paths, memory, monkeypatch):
+    import resource
+
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    row = 96 * 44 * 4
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5 * row + 100, hard))
+    try:
+        with pytest.warns(UserWarning, match="can't be written"):
+            batch = DomainUnion(DOMAINS, memory=memory).transform(paths)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    expected = DomainUnion(DOMAINS).transform(paths)
+    for name in expected.names:
+        np.testing.assert_array_equal(batch[name], expected[name])
+    assert_resumes(paths, memory, monkeypatch)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="for root all can be written")
+def test_folder_that_may_not_be_written(paths, tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.warns(UserWarning, match=r"can't be written \(Permission denied\)"):
+        DomainUnion(DOMAINS, memory=tmp_path / "memory").transform(paths[:2])
+
+
+def test_memory_that_is_a_file(paths, tmp_path):
+    (tmp_path / "memory").touch()
+    with pytest.warns(UserWarning, match="can't be written"):
+        batch = DomainUnion(DOMAINS, memory=tmp_path / "memory").transform(paths[:2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(batch["mel"]).all()
