@@ -1,12 +1,16 @@
 """Configuration of the documentation. The build needs no network, and neither do its pages."""
 
 import inspect
+import sys
 import warnings
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
 import sklearn_genremoe
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "sklearn-genremoe"
 author = "The sklearn-genremoe developers"
@@ -20,6 +24,9 @@ extensions = [
     "numpydoc",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "changelog",
+    "links",
+    "measured",
 ]
 exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb", "auto_examples/*.md5"]
 templates_path = ["_templates"]
@@ -66,14 +73,8 @@ html_theme_options = {
 }
 
 
-# Sections of scikit-learn's documentation that inherited docstrings refer to.
-OF_SCIKIT_LEARN = {
-    "accuracy_score",
-    "df_output_transform",
-    "sphx_glr_auto_examples_miscellaneous_plot_set_output.py",
-}
-# Names are documented where people import them from; docstrings may also say in which room
-# something lives.
+# Names are documented where people import them from; docstrings may also say in which
+# subpackage something lives.
 SHORT_NAMES = {
     f"{thing.__module__.rpartition('._')[0]}.{name}": f"sklearn_genremoe.{name}"
     for name in sklearn_genremoe.__all__
@@ -82,10 +83,8 @@ SHORT_NAMES = {
 
 
 def resolve(app, env, node, contnode):
-    """Link names by either path, and show references to scikit-learn's pages as plain text."""
+    """Link names by either path."""
     target = node.get("reftarget", "")
-    if target in OF_SCIKIT_LEARN:
-        return contnode
     for long, short in SHORT_NAMES.items():
         if target == long or target.startswith(f"{long}."):
             return env.domains.python_domain.resolve_xref(
