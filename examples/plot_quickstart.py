@@ -1,145 +1,124 @@
 """
-Four experts and two mixtures on real clips
-===========================================
+Quickstart: a folder of labelled clips
+======================================
 
-The whole system in one go: real clips, four views of each, one network per view, and mixtures
-that decide how much to trust each network, judged on tracks that none of them has heard.
+Real clips, several acoustic views of each, an expert per view, and a mixer on top: how good is the
+mixture on tracks that it has never heard, whom does it trust, and how is it saved for next month?
 
-The bundled set has 48 clips of ten seconds, and the networks a quarter of the paper's filters, so
-that everything runs in a few minutes on two cores. Some three dozen clips teach a network little,
-and the figures below move by several points from seed to seed: they show how things work, not how
-well they can.
+The 48 bundled clips are enough to see how things work, and too few to rank methods. To keep this under
+a minute or so, the mixer is ``"log_pool"`` (the geometric mean of the experts' probabilities), which
+trains every expert once; the default, ``"stacking"``, trains each of them six times to learn whom to
+trust.
 """
 
 # %%
 # The clips
 # ---------
-# Several clips may be cut from one track. ``groups`` names the track of each clip, so that no
-# track is in training and in test data at once.
+# ``clips.data`` are paths, ``clips.target`` genres. Several clips may be cut from one track;
+# ``clips.groups`` names the track of each, so that no track is in training and in test data at once.
+# For a folder of your own: ``load_audio_folder("my_clips")``.
 
-import time
-from pathlib import Path
-
+import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.base import clone
-from sklearn.model_selection import StratifiedGroupKFold
+import pandas as pd
+from sklearn.metrics import ConfusionMatrixDisplay
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict, cross_validate
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
 
 from sklearn_genremoe import (
-    BalancedMixer,
-    CNNClassifier,
-    DomainUnion,
-    HarmonicSpectrogram,
-    LogMelSpectrogram,
+    MFCC,
+    LogPoolMixer,
     MixtureOfExpertsClassifier,
-    ModulationSpectrogram,
-    PercussiveSpectrogram,
-    RNNMixer,
+    default_experts,
+    load_model,
+    save_model,
 )
 from sklearn_genremoe.datasets import load_mini_genres
+from sklearn_genremoe.domains import time_statistics
 from sklearn_genremoe.inspection import MixtureWeightsDisplay
 
 clips = load_mini_genres()
-print(clips.DESCR)
+X, y = clips.data, clips.target
+print(clips)
 
 # %%
-# Four views of each clip
-# -----------------------
-# The log-mel spectrogram, its harmonic and its percussive part, and the spectrum over time of
-# each band. They are extracted once, up front: whatever is cross-validated below takes its view
-# from the batch. (Paths would do as well, and be decoded when they are needed.)
+# Extract once
+# ------------
+# Each file is decoded and analysed once, for all experts together. Every fold below takes its
+# part of the batch.
 
-domains = [
-    ("original", LogMelSpectrogram(duration=10.0)),
-    ("harmonic", HarmonicSpectrogram(duration=10.0)),
-    ("percussive", PercussiveSpectrogram(duration=10.0)),
-    ("modulation", ModulationSpectrogram(duration=10.0)),
-]
-start = time.perf_counter()
-batch = DomainUnion(domains, verbose=1).transform(clips.data)
-print(f"{batch}, extracted in {time.perf_counter() - start:.1f} s")
+experts = default_experts(duration=10.0)
+clf = MixtureOfExpertsClassifier(experts, mixer="log_pool", random_state=0, verbose=1)
+batch = clf.extract(X)
 
 # %%
-# Experts and mixture
-# -------------------
-# An expert is a view and a classifier. MoER, the paper's best mixture, lets a recurrent network
-# see the clip and weigh the experts; it learns from their predictions for clips that they weren't
-# trained on. MoEB is their plain average and takes no training, so the same experts serve both.
-#
-# The epochs are the paper's. Its batches of 16 would make three steps of an epoch here, too few
-# for the running means of the batch normalisation; batches of four make nine.
+# Judge on tracks that were held out
+# ----------------------------------
+# Four folds by track; scikit-learn keeps the four models and what each of them has not heard. The
+# baseline is what everyone should try first: mean and deviation of MFCC with a support vector
+# machine.
 
-cnn = CNNClassifier(channels=(16, 32, 32, 48, 64), max_epochs=50, batch_size=4)
-moer = MixtureOfExpertsClassifier(
-    experts=[(name, make_pipeline(domain, cnn)) for name, domain in domains],
-    mixer=RNNMixer(max_epochs=20, batch_size=4),
-    cv=StratifiedGroupKFold(3),
-    n_jobs=2,
-    random_state=0,
-    verbose=1,
+folds = StratifiedGroupKFold(4)
+judged = {"groups": clips.groups, "cv": folds}
+clf.set_params(verbose=0)
+kept = cross_validate(clf, batch, y, **judged, return_estimator=True, return_indices=True)
+held_out = kept["indices"]["test"]
+rows = np.concatenate(held_out)
+by_expert = np.concatenate(
+    [model.expert_predict_proba(batch[test]) for model, test in zip(kept["estimator"], held_out)]
+)[rows.argsort()]
+by_mixture = LogPoolMixer().predict_proba(by_expert)
+
+svm = make_pipeline(
+    MFCC(duration=10.0, normalize=None),
+    FunctionTransformer(time_statistics),
+    StandardScaler(),
+    SVC(C=10),
 )
+by_svm = cross_val_predict(svm, X, y, **judged)
 
 # %%
-# Four folds by track
-# -------------------
+# With so few clips an interval is worth more than a figure:
 
-names = [name for name, _ in domains]
-models = [*names, "MoEB", "MoER"]
-n_folds = 4
-accuracy = np.zeros((n_folds, len(models)))
-weights = np.zeros((len(batch), len(names)))
-folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
-
-for fold, (train, test) in enumerate(folds.split(batch, clips.target, clips.groups)):
-    start = time.perf_counter()
-    fitted = clone(moer).fit(batch[train], clips.target[train], groups=clips.groups[train])
-    expert_proba = fitted.expert_predict_proba(batch[test])
-    probabilities = [
-        *expert_proba.swapaxes(0, 1),
-        BalancedMixer().predict_proba(expert_proba),
-        fitted.predict_proba(batch[test]),
-    ]
-    for model, proba in enumerate(probabilities):
-        predicted = fitted.classes_[proba.argmax(axis=1)]
-        accuracy[fold, model] = np.mean(predicted == clips.target[test])
-    weights[test] = fitted.mixture_weights(batch[test])
-    print(
-        f"fold {fold + 1} of {n_folds}: MoEB {accuracy[fold, -2]:.2f}, "
-        f"MoER {accuracy[fold, -1]:.2f} ({time.perf_counter() - start:.0f} s)",
-        flush=True,
-    )
+genres = np.unique(y)
+answers = {name: genres[by_expert[:, m].argmax(axis=1)] for m, (name, _) in enumerate(experts)}
+best = max(answers, key=lambda name: (answers[name] == y).mean())
+right = {
+    "chance": np.full(len(y), 1 / len(genres)),
+    "MFCC + SVM": by_svm == y,
+    f"best expert ({best})": answers[best] == y,
+    "mixture": genres[by_mixture.argmax(axis=1)] == y,
+}
+accuracy = pd.Series({name: np.mean(values) for name, values in right.items()})
+half_width = 1.96 * np.sqrt(accuracy * (1 - accuracy) / len(y))
+table = pd.DataFrame({"accuracy": accuracy, "95 % +-": half_width}).round(2)
+print(table)
+print(f"{len(y)} clips: differences under 15 points mean nothing here.")
 
 # %%
-# How well each one does on the tracks that it has not heard: mean and deviation over the folds.
-# With a dozen test clips, a fold measures to about 0.14.
+# Fit on everything, and save
+# ---------------------------
+# ``load_model`` runs nothing that a file says, unlike a pickle.
 
-print(f"{'accuracy':<14}mean   dev.")
-for model, column in zip(models, accuracy.T):
-    print(f"{model:<14}{column.mean():.2f}   {column.std():.2f}")
-print(f"{'chance level':<14}{1 / len(clips.target_names):.2f}")
-
-# %%
-# Whom the mixture trusts
-# -----------------------
-# The weights that MoER gives to the experts on the test clips of all folds, averaged over each
-# genre.
-
-display = MixtureWeightsDisplay.from_predictions(weights, clips.target, expert_names=names)
-display.figure_.savefig("mixture_weights.png", dpi=150)
-print("the mixture weights are drawn in mixture_weights.png")
+clf.set_params(verbose=1).fit(batch, y)
+save_model(clf, "genres.skops")
+loaded = load_model("genres.skops")
+print(f"{X[0]} sounds like {loaded.predict(X[:1])[0]}; its genre is {y[0]}")
 
 # %%
-# One file
-# --------
-# A fitted mixture takes paths just as well. This clip was in the test data of the last fold.
+# What is confused with what, and how much each expert counts. The log pool trusts all experts
+# alike; ``mixer="stacking"`` learns whom to trust.
 
-path = clips.data[test[0]]
-[expert_proba] = fitted.expert_predict_proba([path])
-[weight] = fitted.mixture_weights([path])
-[proba] = fitted.predict_proba([path])
-print("/".join(Path(path).parts[-2:]))
-print(f"{'':<14}{'weight':>6}  " + "".join(f"{genre:>12}" for genre in fitted.classes_))
-for name, share, row in zip(names, weight, expert_proba):
-    print(f"{name:<14}{share:6.2f}  " + "".join(f"{value:12.2f}" for value in row))
-print(f"{'MoER':<14}{'':6}  " + "".join(f"{value:12.2f}" for value in proba))
-print(f"\npredicted: {fitted.predict([path])[0]}, in truth: {clips.target[test[0]]}")
+figure, (left, beside) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+ConfusionMatrixDisplay.from_predictions(
+    y, genres[by_mixture.argmax(axis=1)], ax=left, colorbar=False, cmap="Blues"
+)
+left.set_title("held-out tracks: clips per genre and answer")
+weights = LogPoolMixer().weights(by_expert)
+MixtureWeightsDisplay.from_predictions(
+    weights, y, expert_names=[name for name, _ in experts], ax=beside
+)
+figure.savefig("quickstart.png", dpi=100)
+print("The picture is in quickstart.png, the model in genres.skops.")

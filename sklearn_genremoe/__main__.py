@@ -102,7 +102,8 @@ def _predict(options) -> int:
     known = model.get_params(deep=False)
     model.set_params(**{name: params[name] for name in params if name in known})
     paths = _audio_files(options.files)
-    rows, bad = [], {}
+    rows: list[Any] = []
+    bad: dict[str, str] = {}
     chunk = _CHUNK * max(1, options.n_jobs or 1)
     with tqdm(total=len(paths), unit="file", disable=None) as bar:
         for start in range(0, len(paths), chunk):

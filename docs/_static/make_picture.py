@@ -29,7 +29,9 @@ VIEWS = {
 
 clips = load_mini_genres()
 train = clips.groups != clips.groups[CLIP]
-clf = MixtureOfExpertsClassifier(default_experts(10.0, max_epochs=30), cv=3, random_state=0, n_jobs=2)
+clf = MixtureOfExpertsClassifier(
+    default_experts(10.0, max_epochs=30), cv=3, random_state=0, n_jobs=2
+)
 batch = clf.extract(clips.data)
 clf.fit(batch[train], clips.target[train], groups=clips.groups[train])
 clip = batch[[CLIP]]

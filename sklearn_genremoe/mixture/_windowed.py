@@ -450,6 +450,7 @@ class WindowedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             _inner(estimator), memory=memory, n_jobs=self.n_jobs, on_error="warn", verbose=0
         )
         if clips.paths is None:
+            assert clips.waveforms is not None
             yield from self._slices(clips.waveforms, union)
             return
         on_error = on_error or self.on_error
