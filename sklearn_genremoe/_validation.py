@@ -219,7 +219,7 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
                 "expected one: cut or fill them up with sklearn_genremoe.audio.fix_length"
             )
         X = np.asarray(X)
-    if np.ndim(X) == 1:
+    if getattr(X, "ndim", None) == 1:
         raise ValueError(
             f"Expected 2D array, got 1D array instead: X has shape {np.shape(X)}, which may be one "
             "waveform; expected (n_clips, n_samples). Reshape your data with X.reshape(1, -1) or "

@@ -72,7 +72,7 @@ CHEAP: dict[str, dict[str, dict[str, Any]]] = {
     },
     "WindowedClassifier": {
         "linear": {"estimator": LogisticRegression()},
-        "mixture": {"estimator": MixtureOfExpertsClassifier(**mixture("stacking"))},
+        "mixture": {"estimator": MixtureOfExpertsClassifier(**mixture("stacking", cv="train"))},
         "mixture of paper experts": {
             "estimator": MixtureOfExpertsClassifier(**mixture("balanced", paper_experts(**CNN)))
         },

@@ -9,9 +9,11 @@ import numpy as np
 from ._decode import (
     _CANCELLED,
     _TAIL,
+    SILENCE,
     Part,
     _blocks_from,
     _mean_of_channels,
+    _Native,
     _power,
     _require_usable,
     _resampled,
@@ -35,21 +37,15 @@ class Excerpt:
         Where the excerpt begins, and its length; a file that is shorter has less.
     end : float
         Second at which it ends.
-    rate : int
-        Sample rate of the file in Hz.
-    start : int
-        Second at which `mono` begins, somewhat before `offset`.
-    mono : ndarray of shape (n_samples,), dtype float32
-        Samples of the file.
+    native : _Native
+        Samples of the file from somewhat before `offset` on.
     """
 
     path: str
     offset: float
     seconds: float
     end: float
-    rate: int
-    start: int
-    mono: np.ndarray
+    native: _Native
 
     def waveforms(self, sample_rates: Sequence[int], *, min_samples: int) -> list[np.ndarray]:
         """Return the excerpt at each of the rates, as :func:`decode_audio` would.
@@ -67,11 +63,11 @@ class Excerpt:
             The waveforms.
         """
         made: dict[int, np.ndarray] = {}
+        silence = SILENCE / self.native.n_channels
         for rate in set(sample_rates):
             part = Part(rate, self.offset, self.seconds)
-            n_frames = self.start * self.rate + len(self.mono)
-            made[rate] = _resampled(self.path, self.mono, self.rate, n_frames, self.start, part)
-            _require_usable(made[rate], self.path, part, min_samples)
+            made[rate] = _resampled(self.path, self.native, part)
+            _require_usable(made[rate], self.path, part, min_samples, silence)
         return [made[rate] for rate in sample_rates]
 
 
@@ -106,7 +102,10 @@ def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[Excerpt]:
     def excerpt(offset: float, end: float) -> Excerpt:
         part = Part(rate, offset, seconds)
         needed = slice((part.start - start) * rate, math.ceil((part.stop - start) * rate))
-        return Excerpt(path, offset, seconds, end, rate, part.start, _mono(kept[needed]))
+        mono = _mono(kept[needed])
+        n_frames = part.start * rate + len(mono)
+        native = _Native(mono, rate, part.start, n_frames, kept.shape[1])
+        return Excerpt(path, offset, seconds, end, native)
 
     for rate, n_read, channels in _blocks_from(path, 0, None):
         if not np.isfinite(channels).all():
@@ -130,7 +129,7 @@ def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[Excerpt]:
         count += 1
     heard = (count - 1) * hop + seconds if count else 0.0
     if total - heard > REST * seconds:
-        yield excerpt(max(0.0, math.floor(1000 * (total - seconds)) / 1000), total)
+        yield excerpt(max(0.0, math.floor(1000 * (total - seconds) + 1e-6) / 1000), total)
 
 
 def _mono(channels: np.ndarray) -> np.ndarray:
@@ -143,4 +142,5 @@ def _mono(channels: np.ndarray) -> np.ndarray:
     powers = np.array([_power(channel.copy()) for channel in channels.T])
     if _power(mono) * n_channels >= _CANCELLED * powers.mean():
         return mono
-    return channels[:, int(powers.argmax())].copy()
+    loudest = int(np.argmax(powers > 0.99 * powers.max()))
+    return channels[:, loudest].copy()

@@ -405,8 +405,8 @@ class WindowedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         X = without_torch(X)
         kind = kind_of_clips(X)
         n_samples = round(self.window * self._rate())
-        judge, shape = self, np.shape(X) if kind == "waveforms" else ()
-        is_long = len(shape) == 2 and shape[1] > n_samples
+        judge = self
+        is_long = kind == "waveforms" and _width(X) > n_samples
         if is_long:  # it is windows that must have the same number of samples, not tracks
             judge = copy.copy(self)
         if kind != "waveforms" or _domains(_inner(self.estimator)):
@@ -657,7 +657,7 @@ class WindowedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 def answer(
     proba: NDArray[np.float64], bad: dict[int, str], classes: NDArray, missing: Any
 ) -> NDArray:
-    """Return the most probable genres; `missing` stands for those of bad rows, or None refuses."""
+    """Return the most probable genres, and `missing` in bad rows, which None refuses to do."""
     if bad and missing is None:
         raise BadClipError(
             f"{len(bad)} of {len(proba)} clips",
@@ -668,6 +668,14 @@ def answer(
     good = ~np.isin(np.arange(len(proba)), list(bad))
     answers = classes[np.where(good[:, None], proba, 0).argmax(axis=1)]
     return np.where(good, answers, missing) if bad else answers
+
+
+def _width(X: Any) -> int:
+    """Return the number of samples of waveforms that aren't validated yet; 0 if that can't be."""
+    shape = getattr(X, "shape", None)
+    if shape is None and isinstance(X, (list, tuple)):
+        shape = (len(X), *np.shape(X[0]))
+    return shape[1] if shape is not None and len(shape) == 2 else 0
 
 
 def _is_frozen(estimator: Any) -> bool:
