@@ -449,11 +449,12 @@ class WindowedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         union = _union(
             _inner(estimator), memory=memory, n_jobs=self.n_jobs, on_error="warn", verbose=0
         )
-        if clips.paths is None:
+        if clips.waveforms is not None:
             yield from self._slices(clips.waveforms, union)
             return
         on_error = on_error or self.on_error
-        windows = self._windows(clips.paths, bad, on_error)
+        paths = clips.paths or []
+        windows = self._windows(paths, bad, on_error)
         n_samples = round(self.window * self._rate())
         n_heard = np.zeros(len(clips), dtype=int)
         reasons: dict[int, str] = {}
@@ -482,7 +483,7 @@ class WindowedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 if not n_heard[row] and row not in bad:
                     bad[row] = reasons[row]
                     if on_error == "raise":
-                        path = clips.paths[row]
+                        path = paths[row]
                         raise BadClipError(path, reasons[row].removeprefix(f"{path}: "))
 
     def _slices(self, waveforms: NDArray, union: DomainUnion | None) -> Iterator[_Heard]:
