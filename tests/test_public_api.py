@@ -103,6 +103,7 @@ IN_ROOMS = {
         "ExpertAgreementDisplay",
         "LearningHistoryDisplay",
         "MixtureWeightsDisplay",
+        "TimelineDisplay",
     },
     "mixture": {
         "BalancedMixer",
