@@ -160,19 +160,20 @@ class TimelineDisplay:
         """
         if genres is None:
             genres = list(getattr(proba, "columns", range(np.shape(proba)[1])))
-        start, end = (column_or_1d(time, dtype=np.float64) for time in (start, end))
-        table = check_array(proba, dtype=np.float64, ensure_all_finite="allow-nan")
-        check_consistent_length(start, end, table)
-        if np.any(end <= start):
+        begins, ends = (column_or_1d(time, dtype=np.float64) for time in (start, end))
+        table: np.ndarray = check_array(proba, dtype=np.float64, ensure_all_finite="allow-nan")
+        check_consistent_length(begins, ends, table)
+        if np.any(ends <= begins):
             raise ValueError("end must lie behind start in every window; both are in seconds.")
         if len(genres) != table.shape[1]:
             raise ValueError(f"{len(genres)} genres for {table.shape[1]} columns of proba.")
+        trust: np.ndarray | None = None
         names = None
         if weights is not None:
-            weights = check_array(weights, dtype=np.float64, ensure_all_finite="allow-nan")
-            check_consistent_length(start, weights)
-            names = check_names(expert_names, weights.shape[1])
-        display = cls(start, end, table, genres=genres, weights=weights, expert_names=names)
+            trust = check_array(weights, dtype=np.float64, ensure_all_finite="allow-nan")
+            check_consistent_length(begins, trust)
+            names = check_names(expert_names, np.shape(trust)[1])
+        display = cls(begins, ends, table, genres=genres, weights=trust, expert_names=names)
         return display.plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> "TimelineDisplay":
@@ -198,8 +199,8 @@ class TimelineDisplay:
             ("probability", self.proba, self.genres),
         ]
         if self.weights is not None:
-            names = check_names(self.expert_names, np.shape(self.weights)[1])
-            panels.append(("trust in experts", self.weights, names))
+            experts = check_names(self.expert_names, np.shape(self.weights)[1])
+            panels.append(("trust in experts", self.weights, experts))
         if ax is None:
             ax = new_axes("TimelineDisplay", (9.0, 2.8 * len(panels)), len(panels))
         axes = np.atleast_1d(ax)
