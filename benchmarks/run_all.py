@@ -26,6 +26,7 @@ PROGRAMS: dict[str, int | None] = {
     "expert_speed": None,
     "mixer_speed": None,
     "out_of_fold": None,
+    "whole_tracks": None,
     "gpu": None,
 }
 # Programs that are run where there is a CUDA GPU, and when they are asked for.

@@ -5,9 +5,9 @@ Quickstart: a folder of labelled clips
 Real clips, several acoustic views of each, an expert per view, and a mixer on top: how good is the
 mixture on tracks that it has never heard, whom does it trust, and how is it saved for next month?
 
-The 48 bundled clips are enough to see how things work, and too few to rank methods. To keep this under
-a minute or so, the mixer is ``"log_pool"`` (the geometric mean of the experts' probabilities), which
-trains every expert once; the default, ``"stacking"``, trains each of them six times to learn whom to
+The 48 bundled clips are enough to see how things work, and too few to rank methods. To keep this
+short, the mixer is ``"log_pool"`` (the geometric mean of the experts' probabilities), which trains
+every expert once; ``"stacking"``, the default, trains each of them six times to learn whom to
 trust.
 """
 
@@ -15,7 +15,8 @@ trust.
 # The clips
 # ---------
 # ``clips.data`` are paths, ``clips.target`` genres. Several clips may be cut from one track;
-# ``clips.groups`` names the track of each, so that no track is in training and in test data at once.
+# ``clips.groups`` names the track of each, so that no track is in training and in test data at
+# once.
 # For a folder of your own: ``load_audio_folder("my_clips")``.
 
 import matplotlib.pyplot as plt

@@ -102,7 +102,7 @@ def _predict(options) -> int:
     known = model.get_params(deep=False)
     model.set_params(**{name: params[name] for name in params if name in known})
     paths = _audio_files(options.files)
-    rows: list[Any] = []
+    rows: list[list[object]] = []
     bad: dict[str, str] = {}
     chunk = _CHUNK * max(1, options.n_jobs or 1)
     with tqdm(total=len(paths), unit="file", disable=None) as bar:

@@ -48,6 +48,7 @@ from ..audio import (
     read_excerpts,
 )
 from ..domains import BaseDomain, DomainBatch, DomainUnion
+from ._answers import answer
 from ._cross_fitting import group_params, weight_params
 from ._mixture import MixtureOfExpertsClassifier
 from ._parts import check_experts, make_mixer
@@ -449,12 +450,12 @@ class WindowedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         union = _union(
             _inner(estimator), memory=memory, n_jobs=self.n_jobs, on_error="warn", verbose=0
         )
-        if clips.paths is None:
-            assert clips.waveforms is not None
+        if clips.waveforms is not None:
             yield from self._slices(clips.waveforms, union)
             return
         on_error = on_error or self.on_error
-        windows = self._windows(clips.paths, bad, on_error)
+        paths = clips.paths or []
+        windows = self._windows(paths, bad, on_error)
         n_samples = round(self.window * self._rate())
         n_heard = np.zeros(len(clips), dtype=int)
         reasons: dict[int, str] = {}
@@ -483,7 +484,7 @@ class WindowedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 if not n_heard[row] and row not in bad:
                     bad[row] = reasons[row]
                     if on_error == "raise":
-                        path = clips.paths[row]
+                        path = paths[row]
                         raise BadClipError(path, reasons[row].removeprefix(f"{path}: "))
 
     def _slices(self, waveforms: NDArray, union: DomainUnion | None) -> Iterator[_Heard]:
@@ -653,22 +654,6 @@ class WindowedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 method_mapping=MethodMapping().add(caller="fit", callee="fit"),
             )
         )
-
-
-def answer(
-    proba: NDArray[np.float64], bad: dict[int, str], classes: NDArray, missing: Any
-) -> NDArray:
-    """Return the most probable genres, and `missing` in bad rows, which None refuses to do."""
-    if bad and missing is None:
-        raise BadClipError(
-            f"{len(bad)} of {len(proba)} clips",
-            "can't be used and have no genre; leave them out, pass predict(X, "
-            "missing='unknown') or another label for them, or take predict_proba, where their "
-            "rows are NaN:\n" + "\n".join(f"row {row}: {why}" for row, why in bad.items()),
-        )
-    good = ~np.isin(np.arange(len(proba)), list(bad))
-    answers = classes[np.where(good[:, None], proba, 0).argmax(axis=1)]
-    return np.where(good, answers, missing) if bad else answers
 
 
 def _width(X: Any) -> int:

@@ -25,6 +25,7 @@ from sklearn_genremoe import (
 )
 from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio, read_excerpts
 from sklearn_genremoe.domains import DomainBatch
+from sklearn_genremoe.mixture import _windowed
 from tests.mixture._clips import quick_expert
 
 RATE = 8000
@@ -230,9 +231,12 @@ def test_windows_of_a_track_never_straddle_folds(tracks):
     assert seen == [set(), set()]
 
 
-def test_features_are_cached_and_stay_on_disk(tracks, tmp_path):
+def test_features_are_cached_and_stay_on_disk(tracks, tmp_path, monkeypatch):
     paths, y = tracks
     plain = windowed().fit(paths, y).predict_proba(paths)
+    monkeypatch.setattr(_windowed, "_CHUNK", 3)
+    monkeypatch.setattr(_windowed, "_APART", 2)
+    np.testing.assert_allclose(windowed().fit(paths, y).predict_proba(paths), plain, atol=1e-12)
     clf = windowed(mixture(memory=tmp_path)).fit(paths, y)
     np.testing.assert_array_equal(clf.predict_proba(paths), plain)
     files = {file: file.stat().st_size for file in Path(tmp_path).rglob("features.bin")}

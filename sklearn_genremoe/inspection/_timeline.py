@@ -1,0 +1,285 @@
+"""How the genre of a track changes over time."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from ._plotting import COLOURS, check_names, import_pandas, new_axes
+
+
+class TimelineDisplay:
+    """Probability of each genre over the time of a track, and whom the mixture trusts.
+
+    Make one with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    start, end : array-like of shape (n_windows,)
+        Begin and end of each window in seconds.
+    proba : array-like of shape (n_windows, n_genres)
+        The probabilities; rows of silent windows are NaN.
+    genres : sequence of length n_genres
+        The genres.
+    weights : array-like of shape (n_windows, n_experts), default=None
+        How much each expert is trusted; None where there is no mixture.
+    expert_names : sequence of str of length n_experts, default=None
+        Names of the experts. None numbers them.
+
+    Attributes
+    ----------
+    ax_ : ndarray of shape (n_axes,) of matplotlib.axes.Axes
+        The axes of the genres and, with weights, those of the experts below. Set by :meth:`plot`.
+    figure_ : matplotlib.figure.Figure
+        The figure of the axes. Set by :meth:`plot`.
+
+    See Also
+    --------
+    sklearn_genremoe.WindowedClassifier.predict_windows : The numbers.
+
+    Notes
+    -----
+    Overlapping windows meet halfway between their middles, so that each moment shows the window in
+    the middle of which it lies. Gaps are silent.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe.inspection import TimelineDisplay
+    >>> display = TimelineDisplay.from_predictions(
+    ...     [0, 15, 30], [30, 45, 60], [[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]], genres=["folk", "rock"]
+    ... )
+    >>> display.frame()
+       start   end  folk  rock
+    0    0.0  30.0   0.9   0.1
+    1   15.0  45.0   0.5   0.5
+    2   30.0  60.0   0.2   0.8
+    """
+
+    def __init__(
+        self,
+        start: ArrayLike,
+        end: ArrayLike,
+        proba: ArrayLike,
+        *,
+        genres: Sequence[Any],
+        weights: ArrayLike | None = None,
+        expert_names: Sequence[str] | None = None,
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.proba = proba
+        self.genres = genres
+        self.weights = weights
+        self.expert_names = expert_names
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, track: Any, *, ax: Any = None) -> "TimelineDisplay":
+        """Classify the windows of a track and plot them.
+
+        Parameters
+        ----------
+        estimator : WindowedClassifier
+            A fitted classifier of whole tracks.
+        track : str, Path or array-like of shape (n_samples,)
+            The path of a file of any length, or a waveform.
+        ax : matplotlib.axes.Axes or array-like of them, default=None
+            Where to plot, as in :meth:`plot`.
+
+        Returns
+        -------
+        display : TimelineDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        TypeError
+            If the estimator doesn't classify windows.
+        BadClipError
+            If the track can't be used.
+        """
+        if not hasattr(estimator, "predict_windows"):
+            raise TypeError(
+                f"{type(estimator).__name__} has no predict_windows; pass a fitted "
+                "WindowedClassifier, or what that method returns to from_predictions."
+            )
+        check_is_fitted(estimator)
+        table = estimator.predict_windows(track)
+        n_genres = len(estimator.classes_)
+        weights = table.iloc[:, 2 + n_genres :]
+        return cls.from_predictions(
+            table["start"],
+            table["end"],
+            table.iloc[:, 2 : 2 + n_genres],
+            genres=list(estimator.classes_),
+            weights=weights if weights.shape[1] else None,
+            expert_names=[name[len("weight[") : -1] for name in weights.columns],
+            ax=ax,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        start: ArrayLike,
+        end: ArrayLike,
+        proba: ArrayLike,
+        *,
+        genres: Sequence[Any] | None = None,
+        weights: ArrayLike | None = None,
+        expert_names: Sequence[str] | None = None,
+        ax: Any = None,
+    ) -> "TimelineDisplay":
+        """Plot given probabilities and weights.
+
+        Parameters
+        ----------
+        start, end : array-like of shape (n_windows,)
+            Begin and end of each window in seconds.
+        proba : array-like of shape (n_windows, n_genres)
+            The probabilities; rows of NaN are gaps.
+        genres : sequence of length n_genres, default=None
+            The genres. None takes the names of the columns of a data frame, else numbers.
+        weights : array-like of shape (n_windows, n_experts), default=None
+            How much each expert is trusted.
+        expert_names : sequence of str of length n_experts, default=None
+            Names of the experts. None numbers them.
+        ax : matplotlib.axes.Axes or array-like of them, default=None
+            Where to plot, as in :meth:`plot`.
+
+        Returns
+        -------
+        display : TimelineDisplay
+            The display, plotted.
+
+        Raises
+        ------
+        ValueError
+            If the lengths don't agree, or a window ends before it begins.
+        """
+        if genres is None:
+            genres = list(getattr(proba, "columns", range(np.shape(proba)[1])))
+        begins, ends = (column_or_1d(time, dtype=np.float64) for time in (start, end))
+        table: np.ndarray = check_array(proba, dtype=np.float64, ensure_all_finite="allow-nan")
+        check_consistent_length(begins, ends, table)
+        if np.any(ends <= begins):
+            raise ValueError("end must lie behind start in every window; both are in seconds.")
+        if len(genres) != table.shape[1]:
+            raise ValueError(f"{len(genres)} genres for {table.shape[1]} columns of proba.")
+        trust: np.ndarray | None = None
+        names = None
+        if weights is not None:
+            trust = check_array(weights, dtype=np.float64, ensure_all_finite="allow-nan")
+            check_consistent_length(begins, trust)
+            names = check_names(expert_names, np.shape(trust)[1])
+        display = cls(begins, ends, table, genres=genres, weights=trust, expert_names=names)
+        return display.plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> "TimelineDisplay":
+        """Plot the genres over time and, below them, the experts.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes or array-like of them, default=None
+            Where to plot: one axes for the genres, or two for genres and experts. None makes a
+            new figure.
+
+        Returns
+        -------
+        display : TimelineDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        panels: list[tuple[str, Any, Sequence[Any]]] = [
+            ("probability", self.proba, self.genres),
+        ]
+        if self.weights is not None:
+            experts = check_names(self.expert_names, np.shape(self.weights)[1])
+            panels.append(("trust in experts", self.weights, experts))
+        if ax is None:
+            ax = new_axes("TimelineDisplay", (9.0, 2.8 * len(panels)), len(panels))
+        axes = np.atleast_1d(ax)
+        edges = self._edges()
+        for place, (label, values, names) in zip(axes, panels):
+            self._stack(place, edges, np.asarray(values, dtype=np.float64), names)
+            place.set_ylabel(f"{label} in %")
+        for place in axes[:-1]:
+            place.tick_params(labelbottom=False)
+        axes[-1].set_xlabel("time (minutes:seconds)")
+        self.ax_ = axes
+        self.figure_ = axes[0].figure
+        return self
+
+    def frame(self) -> Any:
+        """Return the plotted numbers.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            A row per window, with the columns start and end in seconds, one per genre, and
+            ``weight[<expert>]`` where there are weights.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("TimelineDisplay.frame")
+        columns, names = [self.start, self.end, self.proba], ["start", "end", *self.genres]
+        if self.weights is not None:
+            experts = check_names(self.expert_names, np.shape(self.weights)[1])
+            columns.append(self.weights)
+            names += [f"weight[{name}]" for name in experts]
+        return pandas.DataFrame(np.column_stack(columns).astype(np.float64), columns=names)
+
+    def _edges(self) -> np.ndarray:
+        """Return where the stretch of each window begins, and where that of the last one ends."""
+        start, end = np.asarray(self.start, float), np.asarray(self.end, float)
+        middle = (start + end) / 2
+        return np.r_[start[0], (middle[:-1] + middle[1:]) / 2, end[-1]]
+
+    def _stack(self, ax: Any, edges: np.ndarray, values: np.ndarray, names: Sequence[Any]) -> None:
+        """Draw shares that sum to one as areas on top of each other."""
+        import matplotlib.ticker
+
+        lower = np.zeros(len(values))
+        for index, name in enumerate(names):
+            upper = lower + values[:, index]
+            ax.fill_between(
+                edges,
+                np.r_[lower, lower[-1]],
+                np.r_[upper, upper[-1]],
+                step="post",
+                color=COLOURS[index % len(COLOURS)],
+                # Beyond the last colour they come again, and are told apart by lines.
+                hatch=None if index < len(COLOURS) else "///",
+                edgecolor="white",
+                linewidth=0.3,
+                label=str(name),
+            )
+            lower = upper
+        ax.set_xlim(edges[0], edges[-1])
+        ax.set_ylim(0, 1)
+        ax.set_yticks(np.linspace(0, 1, 5), ["0", "25", "50", "75", "100"])
+        ax.xaxis.set_major_locator(
+            matplotlib.ticker.MaxNLocator(10, steps=[1, 1.5, 2, 3, 6, 10], integer=True)
+        )
+        ax.xaxis.set_major_formatter(
+            matplotlib.ticker.FuncFormatter(lambda x, _: f"{int(x) // 60}:{int(x) % 60:02}")
+        )
+        ax.spines[["right", "top"]].set_visible(False)
+        handles, labels = ax.get_legend_handles_labels()
+        ax.legend(
+            handles[::-1],  # from top to bottom, like the areas
+            labels[::-1],
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+            frameon=False,
+            handlelength=1.0,
+            handleheight=1.0,
+        )
