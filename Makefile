@@ -17,7 +17,7 @@ SCIPY_1.7 := <1.16
 .PHONY: help demo test test-sklearn-versions $(SKLEARN_TESTS) lint docs bench clean
 
 help:
-	@echo "make demo   train experts and mixers on the bundled real clips (a few minutes)"
+	@echo "make demo   train, judge, save and load a mixture on the bundled real clips (a minute)"
 	@echo "make test   run the whole test suite"
 	@echo "make lint   formatting, lint and types"
 	@echo "make docs   build the documentation into docs/_build/html"
