@@ -56,11 +56,11 @@ from ._training_clips import TrainingClips, take_clips
 from ._views import leading_domains, make_union
 
 # Windows decoded, extracted and judged at a time: 5 MB each at 44,100 Hz.
-_CHUNK = 8
+_CHUNK = 4
 # Numbers in waveforms at a time.
 _CHUNK_SAMPLES = 2**22
 # Chunks that are kept apart before they are joined, each with its files open.
-_APART = 32
+_APART = 64
 # Hz of the waveforms that an estimator without a feature domain gets.
 _SAMPLE_RATE = 22050
 
