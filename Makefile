@@ -14,13 +14,14 @@ SCIPY_1.7 := <1.16
 # Two installers must never work on one environment at the same time, not even under `make -j`.
 .NOTPARALLEL:
 .PRECIOUS: %/.created $(VENV)/.ready-%
-.PHONY: help demo test test-sklearn-versions $(SKLEARN_TESTS) lint docs bench clean
+.PHONY: help demo test test-sklearn-versions $(SKLEARN_TESTS) lint docs dist bench clean
 
 help:
 	@echo "make demo   train, judge, save and load a mixture on the bundled real clips (a minute)"
 	@echo "make test   run the whole test suite"
 	@echo "make lint   formatting, lint and types"
 	@echo "make docs   build the documentation into docs/_build/html"
+	@echo "make dist   build wheel and sdist, and run the quickstart from the installed wheel"
 	@echo "make bench  run the programs behind the figures of the performance page"
 	@echo "make test-sklearn-versions  run the tests against scikit-learn $(SKLEARN_VERSIONS)"
 	@echo "make clean  remove the environments and everything that was built"
@@ -63,9 +64,19 @@ lint: $(VENV)/.ready-dev
 docs: $(VENV)/.ready-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
+# The wheel is tried where nothing of the checkout can be imported.
+dist: $(VENV)/.ready-test
+	rm -rf dist .venv-dist
+	$(BIN)/python $(INSTALL) build
+	$(BIN)/python -m build --outdir dist .
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python $(INSTALL) -c constraints.txt "$$(ls dist/*.whl)[plot]"
+	mkdir -p .venv-dist/try && cp examples/plot_quickstart.py .venv-dist/try
+	cd .venv-dist/try && MPLBACKEND=agg ../bin/python plot_quickstart.py
+
 bench: $(VENV)/.ready-test
 	$(BIN)/python benchmarks/run_all.py
 
 clean:
 	rm -rf $(VENV) .venv-sklearn-* docs/_build docs/auto_examples docs/api/generated docs/sg_execution_times.rst
-	rm -rf build *.egg-info
+	rm -rf build dist *.egg-info .venv-dist
