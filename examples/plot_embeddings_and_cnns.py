@@ -84,8 +84,8 @@ folds = StratifiedGroupKFold(4, shuffle=True, random_state=0)
 accuracies = {name: [] for name in ("mel", "table", "mixture")}
 for train, test in folds.split(batch, y, groups):
     clf.fit(batch[train], y[train], groups=groups[train])
-    opinions = clf.expert_predict_proba(batch[test])
-    answers = [*opinions.swapaxes(0, 1), clf.predict_proba(batch[test])]
+    by_expert = clf.expert_predict_proba(batch[test])
+    answers = [*by_expert.swapaxes(0, 1), clf.predict_proba(batch[test])]
     for name, proba in zip(accuracies, answers):
         accuracies[name].append(np.mean(clf.classes_[proba.argmax(axis=1)] == y[test]))
 for name, values in accuracies.items():
