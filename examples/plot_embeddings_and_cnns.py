@@ -2,17 +2,17 @@
 Embeddings next to networks
 ===========================
 
-A mixture takes any table with a row per clip as one more view: embeddings of MERT, CLAP or musicnn
-that were computed on another machine, statistics made by hand, an export of a library. Here such a
-table of numbers stands next to a network that is trained on spectrograms, and both are mixed.
+A mixture takes any table with a row per clip as one more view: embeddings of MERT, CLAP or
+musicnn that were computed on another machine, statistics made by hand, an export of a library.
+Here such a table of numbers stands next to a network that is trained on spectrograms, and both
+are mixed.
 """
 
 # %%
-# The clips and their table
-# -------------------------
-# In your case the table comes from a file, ``table = np.load("mert.npy")``, in the order of the
-# clips. Ours is made on the spot, so that the example needs no download: mean and deviation of what
-# librosa knows about colour, harmony and rhythm.
+# The clips and their table ------------------------- In your case the table comes from a file,
+# ``table = np.load("mert.npy")``, in the order of the clips. Ours is made on the spot, so that
+# the example needs no download: mean and deviation of what librosa knows about colour, harmony
+# and rhythm.
 
 import librosa
 import matplotlib.pyplot as plt
@@ -53,10 +53,9 @@ table = np.stack([describe(path) for path in clips.data])
 print(f"table: {table.shape[0]} clips, {table.shape[1]} features")
 
 # %%
-# One batch of both
-# -----------------
-# A :class:`~sklearn_genremoe.domains.DomainBatch` holds spectrograms and tables side by side. It is
-# indexed by clips like an array, so that everything in scikit-learn that splits data takes it.
+# One batch of both ----------------- A :class:`~sklearn_genremoe.domains.DomainBatch` holds
+# spectrograms and tables side by side. It is indexed by clips like an array, so that everything
+# in scikit-learn that splits data takes it.
 
 mel = LogMelSpectrogram(duration=10.0, n_fft=2048, hop_length=1707, n_mels=64, normalize="bin")
 extracted = DomainUnion([("mel", mel)]).transform(clips.data)
@@ -64,10 +63,9 @@ batch = DomainBatch({"mel": extracted["mel"], "table": table}, extracted.domains
 print(batch)
 
 # %%
-# An expert in two lines
-# ----------------------
-# The expert named ``table`` begins with no domain, so it takes the entry of its name. Replacing it
-# by a random forest, or tuning ``table__logisticregression__C``, works as ever.
+# An expert in two lines ---------------------- The expert named ``table`` begins with no domain,
+# so it takes the entry of its name. Replacing it by a random forest, or tuning
+# ``table__logisticregression__C``, works as ever.
 
 cnn = CNNClassifier((8, 16, 24), max_epochs=30, batch_size=8, crop_frames=64)
 experts = [
@@ -92,9 +90,9 @@ for name, values in accuracies.items():
     print(f"{name:<8} {np.mean(values):.2f} (folds {np.min(values):.2f} to {np.max(values):.2f})")
 
 # %%
-# With four dozen clips a fold measures to about 0.14, so nothing follows from these figures but how
-# it is done. With :class:`~sklearn_genremoe.AudioSetEmbedding` in place of the table, no table is
-# needed: see :doc:`../user_guide/pretrained`.
+# With four dozen clips a fold measures to about 0.14, so nothing follows from these figures but
+# how it is done. With :class:`~sklearn_genremoe.AudioSetEmbedding` in place of the table, no
+# table is needed: see :doc:`../user_guide/pretrained`.
 
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 for position, values in enumerate(accuracies.values()):

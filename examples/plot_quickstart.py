@@ -2,8 +2,9 @@
 Quickstart: a folder of labelled clips
 ======================================
 
-Real clips, several acoustic views of each, an expert per view, and a mixer on top: how good is the
-mixture on tracks that it has never heard, whom does it trust, and how is it saved for next month?
+Real clips, several acoustic views of each, an expert per view, and a mixer on top: how good is
+the mixture on tracks that it has never heard, whom does it trust, and how is it saved for next
+month?
 
 The 48 bundled clips are enough to see how things work, and too few to rank methods. To keep this
 short, the networks are trained on crops of 5 s, and the mixer is ``"log_pool"`` (the geometric

@@ -1,0 +1,58 @@
+"""
+Choosing the mixer by grid search
+=================================
+
+Extract once, then search as much as you like: folds and settings take their arrays from the
+batch.
+"""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import sklearn
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+
+from sklearn_genremoe import (
+    BalancedMixer,
+    LogPoolMixer,
+    MixtureOfExpertsClassifier,
+    StackingMixer,
+    default_experts,
+)
+from sklearn_genremoe.datasets import load_mini_genres
+
+sklearn.set_config(enable_metadata_routing=True)  # so that inner folds respect the groups too
+clips = load_mini_genres()
+clf = MixtureOfExpertsClassifier(default_experts(duration=10.0)[-2:], cv=3, random_state=0)
+batch = clf.extract(clips.data)
+
+# %%
+# Mixers are parameters like any other, and so is whether an expert takes part.
+
+mixers = {
+    "average": BalancedMixer(),
+    "average, temperatures": BalancedMixer(fit_temperatures=True),
+    "log pool": LogPoolMixer(),
+    "log pool, temperatures": LogPoolMixer(fit_temperatures=True),
+    "stacking": StackingMixer(),
+}
+search = GridSearchCV(
+    clf,
+    {"mixer": list(mixers.values())},
+    scoring={"accuracy": "accuracy", "log-loss": "neg_log_loss"},
+    refit="log-loss",
+    cv=StratifiedGroupKFold(4),
+)
+search.fit(batch, clips.target, groups=clips.groups)
+
+# %%
+# On 48 clips differences in accuracy under 15 points mean nothing; the log-loss tells a little
+# more.
+
+results = pd.DataFrame(search.cv_results_, index=list(mixers))
+table = pd.DataFrame(
+    {"accuracy": results["mean_test_accuracy"], "log-loss": -results["mean_test_log-loss"]}
+)
+print(table.round(3))
+axes = table.plot.barh(subplots=True, layout=(1, 2), sharey=True, legend=False, figsize=(9, 3))
+axes[0, 0].figure.set_layout_engine("constrained")
+plt.show()

@@ -1,0 +1,53 @@
+"""
+Whom the mixture trusts, and how the experts disagree
+=====================================================
+
+Synthetic clips whose genre can be told from one cue only, another one from clip to clip: the
+register of soft tones, of hits, or the rate of a tremble. An expert that sees the cue should be
+right, and the others should guess.
+"""
+
+import matplotlib.pyplot as plt
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from sklearn_genremoe import (
+    HarmonicSpectrogram,
+    LogMelSpectrogram,
+    MixtureOfExpertsClassifier,
+    PercussiveSpectrogram,
+)
+from sklearn_genremoe.datasets import make_genre_clips
+from sklearn_genremoe.domains import time_statistics
+from sklearn_genremoe.inspection import ExpertAgreementDisplay, MixtureWeightsDisplay
+
+
+def expert(domain):
+    """Return a quick expert on a domain."""
+    linear = LogisticRegression(C=0.1, max_iter=1000)
+    return make_pipeline(domain, FunctionTransformer(time_statistics), StandardScaler(), linear)
+
+
+domains = {
+    "original": LogMelSpectrogram(),
+    "harmonic": HarmonicSpectrogram(),
+    "percussive": PercussiveSpectrogram(),
+}
+clf = MixtureOfExpertsClassifier([(name, expert(d)) for name, d in domains.items()], random_state=0)
+
+# %%
+# Learn on some clips where the tones, and some where the hits tell the genre; look at others.
+
+waveforms, y = make_genre_clips(n_clips=120, cue="mixed", random_state=0)
+train = clf.extract(waveforms[:80])
+test = clf.extract(waveforms[80:])
+clf.fit(train, y[:80])
+print(clf.score_experts(test, y[80:]).round(2)[["accuracy", "log_loss", "disagreement"]])
+
+# %%
+# The oracle is right where any expert is: what a perfect mixer could reach.
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+ExpertAgreementDisplay.from_estimator(clf, test, ax=left)
+MixtureWeightsDisplay.from_estimator(clf, test, y[80:], ax=right)
