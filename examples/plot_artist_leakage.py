@@ -8,13 +8,11 @@ ignore that tells how well recordings are recognised, not genres.
 
 import matplotlib.pyplot as plt
 import numpy as np
-import sklearn
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 
 from sklearn_genremoe import MixtureOfExpertsClassifier, default_experts
 from sklearn_genremoe.datasets import load_mini_genres
 
-sklearn.set_config(enable_metadata_routing=True)  # so that inner folds respect the groups too
 clips = load_mini_genres()
 clf = MixtureOfExpertsClassifier(default_experts(duration=10.0)[-2:], "log_pool", random_state=0)
 batch = clf.extract(clips.data)
@@ -34,16 +32,14 @@ scores = {
             batch,
             clips.target,
             cv=StratifiedGroupKFold(3, shuffle=True, random_state=seed),
-            params={"groups": groups},
+            groups=groups,
         ).mean()
         for seed in range(5)
     ]
     for name, groups in rules.items()
 }
 for name, values in scores.items():
-    print(
-        f"{name:16} {np.mean(values):.2f} (five draws of folds: {min(values):.2f} to {max(values):.2f})"
-    )
+    print(print(f"{name:16} {np.mean(values):.2f}, by draw of folds: {np.round(values, 2)}"))
 
 # %%
 # Report the last bar, or say which one it is.

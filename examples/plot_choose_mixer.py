@@ -20,7 +20,6 @@ from sklearn_genremoe import (
 )
 from sklearn_genremoe.datasets import load_mini_genres
 
-sklearn.set_config(enable_metadata_routing=True)  # so that inner folds respect the groups too
 clips = load_mini_genres()
 clf = MixtureOfExpertsClassifier(default_experts(duration=10.0)[-2:], cv=3, random_state=0)
 batch = clf.extract(clips.data)
@@ -42,7 +41,10 @@ search = GridSearchCV(
     refit="log-loss",
     cv=StratifiedGroupKFold(4),
 )
-search.fit(batch, clips.target, groups=clips.groups)
+with sklearn.config_context(
+    enable_metadata_routing=True
+):  # so that inner folds have the groups too
+    search.fit(batch, clips.target, groups=clips.groups)
 
 # %%
 # On 48 clips differences in accuracy under 15 points mean nothing; the log-loss tells a little

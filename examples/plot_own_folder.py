@@ -53,8 +53,9 @@ good = np.setdiff1d(np.arange(len(batch)), list(batch.bad_clips))
 print("left out:", [Path(clips.data[row]).name for row in batch.bad_clips])
 
 # %%
-# Judged between artists: none is in training and in test data at once. (A mixer that learns, such as
-# ``"stacking"``, has inner folds that respect the groups too: see the page on fair evaluation.)
+# Judged between artists: none is in training and in test data at once. (A mixer that learns,
+# such as ``"stacking"``, has inner folds, which must respect the groups too: see the page on fair
+# evaluation.)
 
 scores = cross_validate(
     clf,
