@@ -10,7 +10,7 @@ The baseline is a support vector machine (C=10, RBF kernel) on mean and deviatio
 MFCC and their deltas, of as much of each clip as the experts get and of 30 s; ``--weights`` adds
 another one, logistic regression on ``AudioSetEmbedding(weights)``. The experts are those of
 ``default_experts()``, with ``--recipe paper`` the paper's four, with ``--recipe pretrained`` those
-of ``pretrained_experts(weights)``; ``--recipe none`` stops at the baselines. The mixers learn from
+of ``pretrained_experts()``; ``--recipe none`` stops at the baselines. The mixers learn from
 the experts' predictions on inner folds, which respect the groups too; all of them learn from one
 and the same training of the experts, which ``EveryMixer`` arranges.
 
@@ -60,7 +60,7 @@ ORACLE = "any expert right"
 RECIPES: dict[str, Callable[[str], list]] = {
     "ours": lambda weights: default_experts(),
     "paper": lambda weights: paper_experts(),
-    "pretrained": lambda weights: pretrained_experts(weights or "mn04"),
+    "pretrained": lambda weights: pretrained_experts(weights=weights or "mn04"),
     "none": lambda weights: [],
 }
 

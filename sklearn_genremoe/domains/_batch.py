@@ -143,35 +143,6 @@ class DomainBatch:
         """
         return self[rows]
 
-    def select(self, names) -> "DomainBatch":
-        """Keep some domains.
-
-        Parameters
-        ----------
-        names : sequence of str
-            The domains to keep, in this order.
-
-        Returns
-        -------
-        batch : DomainBatch
-            The same clips; arrays are shared, not copied.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> batch = DomainBatch({"a": np.zeros((2, 3, 4)), "b": np.zeros((2, 3, 4))})
-        >>> batch.select(["b"]).names
-        ['b']
-        """
-        missing = [name for name in names if name not in self]
-        if missing:
-            raise KeyError(f"no domain {missing[0]!r}; the batch holds {self.names}")
-        return DomainBatch(
-            {name: self._rows[name] for name in names},
-            {name: self.domains[name] for name in names if name in self.domains},
-            bad_clips=self.bad_clips,
-        )
-
     def take_domains(self, domains) -> "DomainBatch":
         """Return a batch of the domains asked for, found by what they compute.
 
