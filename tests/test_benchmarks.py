@@ -60,3 +60,17 @@ def test_says_what_is_missing(mel: Path, tmp_path: Path) -> None:
     assert "has no clips of the part 'test'" in none.stderr
     lists = run(f"--data={tmp_path}", f"--out={tmp_path}")
     assert "give the lists of its split by --lists" in lists.stderr
+
+
+@pytest.mark.slow
+def test_a_collection_from_end_to_end() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/production.py", "--files=100", "--jobs=1"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "100 files of 10 s, 1 broken" in done.stdout
+    assert "files 100: 99 with a genre, 1 reported as bad" in done.stdout
