@@ -39,13 +39,18 @@ scores = {
     for name, groups in rules.items()
 }
 for name, values in scores.items():
-    print(print(f"{name:16} {np.mean(values):.2f}, by draw of folds: {np.round(values, 2)}"))
+    print(f"{name:16} {np.mean(values):.2f}, by draw of folds: {np.round(values, 2)}")
 
 # %%
-# Report the last bar, or say which one it is.
+# A dot is a draw of folds, a line the mean. Report the last column, or say which one it is.
 
 figure, ax = plt.subplots(layout="constrained")
-ax.boxplot(list(scores.values()), tick_labels=list(scores))
+for place, values in enumerate(scores.values()):
+    ax.scatter(np.full(len(values), place), values, alpha=0.6)
+    ax.hlines(np.mean(values), place - 0.25, place + 0.25, color=f"C{place}", linewidth=3)
+ax.set_xticks(range(len(scores)), scores)
+ax.set_xlim(-0.5, len(scores) - 0.5)
+ax.set_ylim(0, 1)
 ax.axhline(0.25, color="black", linewidth=0.8, linestyle="--")
 ax.set_xlabel("kept together in one fold")
 ax.set_ylabel("accuracy (dashed: chance)")

@@ -55,6 +55,9 @@ table = pd.DataFrame(
     {"accuracy": results["mean_test_accuracy"], "log-loss": -results["mean_test_log-loss"]}
 )
 print(table.round(3))
-axes = table.plot.barh(subplots=True, layout=(1, 2), sharey=True, legend=False, figsize=(9, 3))
-axes[0, 0].figure.set_layout_engine("constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True, layout="constrained")
+table.plot.barh(subplots=True, legend=False, ax=axes, title=["", ""])
+axes[0].set_xlabel("accuracy (more is better)")
+axes[1].set_xlabel("log-loss (less is better)")
+axes[0].invert_yaxis()
 plt.show()

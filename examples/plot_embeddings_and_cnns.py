@@ -9,10 +9,11 @@ are mixed.
 """
 
 # %%
-# The clips and their table ------------------------- In your case the table comes from a file,
-# ``table = np.load("mert.npy")``, in the order of the clips. Ours is made on the spot, so that
-# the example needs no download: mean and deviation of what librosa knows about colour, harmony
-# and rhythm.
+# The clips and their table
+# -------------------------
+# In your case the table comes from a file, ``table = np.load("mert.npy")``, in the order of the
+# clips. Ours is made on the spot, so that the example needs no download: mean and deviation of
+# what librosa knows about colour, harmony and rhythm.
 
 import librosa
 import matplotlib.pyplot as plt
@@ -53,9 +54,10 @@ table = np.stack([describe(path) for path in clips.data])
 print(f"table: {table.shape[0]} clips, {table.shape[1]} features")
 
 # %%
-# One batch of both ----------------- A :class:`~sklearn_genremoe.domains.DomainBatch` holds
-# spectrograms and tables side by side. It is indexed by clips like an array, so that everything
-# in scikit-learn that splits data takes it.
+# One batch of both
+# -----------------
+# A :class:`~sklearn_genremoe.domains.DomainBatch` holds spectrograms and tables side by side. It
+# is indexed by clips like an array, so that everything in scikit-learn that splits data takes it.
 
 mel = LogMelSpectrogram(duration=10.0, n_fft=2048, hop_length=1707, n_mels=64, normalize="bin")
 extracted = DomainUnion([("mel", mel)]).transform(clips.data)
@@ -63,9 +65,10 @@ batch = DomainBatch({"mel": extracted["mel"], "table": table}, extracted.domains
 print(batch)
 
 # %%
-# An expert in two lines ---------------------- The expert named ``table`` begins with no domain,
-# so it takes the entry of its name. Replacing it by a random forest, or tuning
-# ``table__logisticregression__C``, works as ever.
+# An expert in two lines
+# ----------------------
+# The expert named ``table`` begins with no domain, so it takes the entry of its name. Replacing it
+# by a random forest, or tuning ``table__logisticregression__C``, works as ever.
 
 cnn = CNNClassifier((8, 16, 24), max_epochs=30, batch_size=8, crop_frames=64)
 experts = [

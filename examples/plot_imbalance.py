@@ -51,4 +51,5 @@ for shift, (name, values) in zip((-0.2, 0.2), recalls.items()):
     ax.bar(places + shift, values, 0.4, label=name)
 ax.set_xticks(places, [f"{genre} ({np.sum(y == genre)})" for genre in genres])
 ax.set_ylabel("recall")
-ax.legend()
+ax.set_ylim(0, 1.2)
+ax.legend(loc="upper center", ncols=2, frameon=False)

@@ -8,9 +8,10 @@ and all of them together are the answer for the track.
 """
 
 # %%
-# A song of four parts -------------------- Two clips of each genre, kept apart from those that
-# are learned from, make one track: a minute and twenty seconds with a change of genre every
-# twenty seconds.
+# A song of four parts
+# --------------------
+# Two clips of each genre, kept apart from those that are learned from, make one track: a minute
+# and twenty seconds with a change of genre every twenty seconds.
 
 import tempfile
 from pathlib import Path
@@ -48,10 +49,11 @@ soundfile.write(path, song, 22050)
 print(f"a song of {len(song) / 22050:.0f} s: {', '.join(y[parts])}")
 
 # %%
-# Learn from windows ------------------ The experts here are linear models of four views, which
-# are trained in seconds; networks would do just as well. ``fit`` divides each clip into windows,
-# which have its genre and stay together when the mixer learns from experts that haven't heard
-# them.
+# Learn from windows
+# ------------------
+# The experts here are linear models of four views, which are trained in seconds; networks would do
+# just as well. ``fit`` divides each clip into windows, which have its genre and stay together when
+# the mixer learns from experts that haven't heard them.
 
 
 def expert(domain):
@@ -84,9 +86,11 @@ windows = windowed.predict_windows(path)
 print(windows.round(2).iloc[::4, :6])
 
 # %%
-# How the genre changes --------------------- Above, the probability of each genre; the song is
-# ambient, rock, folk and electronic, for twenty seconds each. With three dozen clips to learn
-# from, the mixture hears better when the song changes than into what. Below, whom it trusts.
+# How the genre changes
+# ---------------------
+# Above, the probability of each genre; the song is ambient, rock, folk and electronic, for twenty
+# seconds each. With three dozen clips to learn from, the mixture hears better when the song changes
+# than into what. Below, whom it trusts.
 
 display = TimelineDisplay.from_estimator(windowed, path)
 for place in display.ax_:
