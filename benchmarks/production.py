@@ -6,15 +6,16 @@ Real clips (``--data``: a folder of labelled audio, by default the bundled clips
 copy beginning somewhat later, until there are ``--files`` of them; one in a hundred is broken:
 emptied, cut in the middle of its header, replaced by text, or silent. The default experts learn for
 one epoch with ``on_error="warn"``, the model is saved, and another process loads it and classifies
-all files. Printed are times, the largest memory of each process, and counts, which have to add up:
-nothing may get lost.
+all files. Printed are times, the largest memory of all processes together, workers included
+(proportional set size, Linux only), and counts, which have to add up: nothing may get lost.
 """
 
 import argparse
-import resource
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -35,7 +36,7 @@ BREAK = (
     lambda path: soundfile.write(path, np.zeros(RATE), RATE),
 )
 CLASSIFY = """
-import resource, sys, time, warnings
+import sys, time, warnings
 import numpy as np
 from sklearn_genremoe import load_model
 from sklearn_genremoe.datasets import load_audio_folder
@@ -48,9 +49,48 @@ proba = clf.predict_proba(X)
 bad = np.isnan(proba).any(axis=1)
 print(f"loaded in {loaded:.1f} s, classified in {time.perf_counter() - start - loaded:.1f} s")
 print(f"files {len(X)}: {np.sum(~bad)} with a genre, {len(clf.bad_clips_)} reported as bad")
-print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 assert bad.sum() == len(clf.bad_clips_)
 """
+
+
+class PeakMemory:
+    """Watch this process and all that descend from it, in the body of a ``with``."""
+
+    def __enter__(self) -> "PeakMemory":
+        self.mebibytes = 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.5):
+            self.mebibytes = max(self.mebibytes, sum(map(_pss, _family(os.getpid()))))
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and its descendants, as far as they still are there."""
+    family = [pid]
+    for member in family:
+        for children in Path(f"/proc/{member}/task").glob("*/children"):
+            try:
+                family += map(int, children.read_text().split())
+            except OSError:
+                continue
+    return family
+
+
+def _pss(pid: int) -> float:
+    """Return the memory of a process in MiB, shared pages divided among those who share them."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
 
 
 def make_collection(folder: Path, data: Path | None, n_files: int) -> int:
@@ -92,22 +132,22 @@ def main() -> None:
             random_state=0,
         )
         start = time.perf_counter()
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as caught, PeakMemory() as training:
             warnings.simplefilter("always")
             clf.fit(clips.data, clips.target)
         reports = [w for w in caught if issubclass(w.category, BadClipWarning)]
         print(f"{args.files} files of {SECONDS:g} s, {n_broken} broken, {args.jobs} jobs")
         print(f"trained in {time.perf_counter() - start:.0f} s, {len(clf.bad_clips_)} left out")
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        print(f"peak memory {own / 1024:.0f} MiB, of a worker {workers / 1024:.0f} MiB")
+        print(f"peak memory of all processes {training.mebibytes:.0f} MiB")
         assert len(reports) == 1
         assert len(clf.bad_clips_) == n_broken
         model = Path(temporary, "model.skops")
         save_model(clf.set_params(memory=None), model)
         print(f"model {model.stat().st_size / 2**20:.1f} MiB")
         command = [sys.executable, "-c", CLASSIFY, str(model), str(folder), str(args.jobs)]
-        subprocess.run(command, check=True)
+        with PeakMemory() as classifying:
+            subprocess.run(command, check=True)
+        print(f"peak memory of all processes {classifying.mebibytes:.0f} MiB")
 
 
 if __name__ == "__main__":
