@@ -19,6 +19,20 @@ def test_readme_has_the_three_uses() -> None:
         assert word in text
 
 
+def test_readme_shows_what_is_there() -> None:
+    # Tracked, and not merely there: a pattern of .gitignore has kept a picture back before.
+    text = README.read_text(encoding="utf-8")
+    targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in t]
+    targets += re.findall(r"`((?:benchmarks|examples|docs/(?!_build))/?[\w/.]+)", text)
+    assert [target for target in targets if not (README.parent / target).exists()] == []
+    pictures = [README.parent / target for target in targets if target.endswith(".png")]
+    assert pictures
+    assert all(picture.stat().st_size < 100_000 for picture in pictures)
+    if (README.parent / ".git").exists():
+        run = ["git", "ls-files", "--error-unmatch", *map(str, pictures)]
+        subprocess.run(run, cwd=README.parent, check=True, capture_output=True)
+
+
 def test_readme_names_the_commands() -> None:
     commands = re.findall(r"^make \w+|^pip install .*", README.read_text(encoding="utf-8"), re.M)
     assert commands == ["pip install .", "make demo", "make test"]
@@ -37,3 +51,7 @@ def test_readme_block_runs(number: int, tmp_path: Path) -> None:
         timeout=300,
     )
     assert run.returncode == 0, f"{BLOCKS[number]}\n{run.stdout}\n{run.stderr}"
+    if number == 0:  # the first result that anybody sees
+        accuracy, answers = run.stdout.splitlines()
+        assert float(accuracy.split()[0]) > 0.5
+        assert answers.count("ambient") == 3, "the genre of three clips that it was trained on"
