@@ -5,6 +5,8 @@
 The folder needs a ``manifest.csv`` with the columns path and genre, and the one that ``--groups``
 names: clips of one group are never in training and in test data at once. The folds are those of
 ``StratifiedGroupKFold(n_splits)``, the same for every model; ``--shuffle`` draws them by the seed.
+With several seeds (``--seed 0 1 2``) the last table is over all of them, with differences clip by
+clip to the strongest baseline.
 
 The baseline is a support vector machine (C=10, RBF kernel) on mean and deviation over time of 20
 MFCC and their deltas, of as much of each clip as the experts get and of 30 s; ``--weights`` adds
@@ -65,6 +67,26 @@ RECIPES: dict[str, Callable[[str], list]] = {
 }
 
 
+class Score:
+    """Which clips a model is right on, and its log-loss there, by seed and clip."""
+
+    def __init__(self, n_seeds: int, n_clips: int) -> None:
+        self.right = np.zeros((n_seeds, n_clips), dtype=bool)
+        self.loss = np.full((n_seeds, n_clips), np.nan)  # where a model gives probabilities
+
+    def add(self, seed: int, test: np.ndarray, proba: np.ndarray, column: np.ndarray) -> None:
+        """Keep what probabilities of shape (n_test, n_classes) say of the test clips."""
+        self.right[seed, test] = proba.argmax(axis=1) == column
+        of_truth = proba[np.arange(len(column)), column]
+        self.loss[seed, test] = -np.log(np.maximum(of_truth, 1e-15))
+
+    def first(self, n_seeds: int) -> "Score":
+        """The score over the first seeds."""
+        part = Score(0, 0)
+        part.right, part.loss = self.right[:n_seeds], self.loss[:n_seeds]
+        return part
+
+
 class Stopwatch(dict[str, float]):
     """Seconds by stage."""
 
@@ -92,7 +114,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--gate-epochs", type=int, default=0, help="of the gates; 0 for none")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--inner", type=int, default=3, help="folds for the mixers' training")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     return parser.parse_args()
 
@@ -115,16 +137,23 @@ def choose(n_clips: int | None, genres: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(np.argsort(rank, kind="stable")[:n_clips])
 
 
-def table(right: dict[str, np.ndarray], fold_of: np.ndarray) -> str:
-    """Accuracy over all test clips with its interval, and over the folds."""
-    lines = [f"{'':<20}accuracy  95 %    mean of folds  dev."]
-    for name, row in right.items():
-        accuracy = row.mean()
-        half_width = 1.96 * np.sqrt(accuracy * (1 - accuracy) / len(row))
-        folds = [row[fold_of == fold].mean() for fold in np.unique(fold_of)]
-        lines.append(
-            f"{name:<20}{accuracy:8.3f} ±{half_width:.3f}{np.mean(folds):13.3f}{np.std(folds):9.3f}"
-        )
+def table(scores: dict[str, Score], reference: str) -> str:
+    """Accuracy over all clips and seeds, log-loss, and the difference to a row, clip by clip."""
+    width = max(map(len, scores)) + 2
+    lines = [f"{'':<{width}}accuracy  95 %   log-loss   minus {reference}"]
+    for name, score in scores.items():
+        right = score.right.mean(axis=0)
+        half_width = 1.96 * np.sqrt(right.mean() * (1 - right.mean()) / len(right))
+        line = f"{name:<{width}}{right.mean():8.3f} ±{half_width:.3f}"
+        loss = score.loss.mean()
+        line += f"{'':10}" if np.isnan(loss) else f"{loss:10.3f}"
+        if name == reference:
+            line += f"{'':17}"
+        else:
+            difference = right - scores[reference].right.mean(axis=0)
+            half_width = 1.96 * difference.std(ddof=1) / np.sqrt(len(right))
+            line += f"{difference.mean():+10.3f} ±{half_width:.3f}"
+        lines.append(line + "   " + " ".join(f"{row.mean():.3f}" for row in score.right))
     return "\n".join(lines)
 
 
@@ -134,7 +163,7 @@ def main() -> None:
     clips = load_audio_folder(args.data, manifest="manifest.csv", group_by=args.groups)
     if clips.groups is None:
         raise SystemExit(f"{args.data}: no column of tracks or artists; name one by --groups")
-    rows = choose(args.clips, clips.target, args.seed)
+    rows = choose(args.clips, clips.target, args.seed[0])
     paths, y, groups = clips.data[rows], clips.target[rows], clips.groups[rows]
     sizes = ", ".join(f"{name} {n}" for name, n in zip(*np.unique(y, return_counts=True)))
     print(f"{len(paths)} clips of {len(set(groups))} groups: {sizes}")
@@ -161,59 +190,68 @@ def main() -> None:
             channels = tuple(max(4, round(args.width * n)) for n in cnn.channels)
             cnn.set_params(channels=channels, max_epochs=args.epochs or cnn.max_epochs)
     domains = {name: expert[0] for name, expert in experts}
-    gate = {"max_epochs": args.gate_epochs, "random_state": args.seed}
-    mixers = {}
     if experts:
         with watch("domains"):
             batch = DomainUnion(list(domains.items())).transform(paths)
-        mixers |= {
+    mixers = {}
+    if experts:
+        mixers = {
             "MoEB, balanced": BalancedMixer(),
             "log pool": LogPoolMixer(),
             "stacking": StackingMixer(),
         }
     if experts and args.gate_epochs:
+        gate = {"max_epochs": args.gate_epochs, "random_state": args.seed[0]}
         mixers |= {"MoEC, CNN gate": CNNMixer(**gate), "MoER, RNN gate": RNNMixer(**gate)}
-    moe = MixtureOfExpertsClassifier(
-        experts,
-        mixer=EveryMixer(mixers, args.jobs),
-        cv=StratifiedGroupKFold(args.inner),
-        n_jobs=args.jobs,
-        random_state=args.seed,
-    )
 
-    right = {
-        name: np.zeros(len(y), dtype=bool)
-        for name in [*baselines, *domains, *mixers, *([ORACLE] if experts else [])]
-    }
-    fold_of = np.zeros(len(y), dtype=int)
-    folds = StratifiedGroupKFold(
-        args.folds, shuffle=args.shuffle, random_state=args.seed if args.shuffle else None
-    )
-    for fold, (train, test) in enumerate(folds.split(paths, y, groups)):
-        fold_of[test] = fold
-        for name, (classifier, features) in baselines.items():
-            with watch(name):
-                baseline = make_pipeline(StandardScaler(), classifier)
-                baseline.fit(features[train], y[train])
-                right[name][test] = baseline.predict(features[test]) == y[test]
-        if experts:
-            with watch("training"):
-                fitted = clone(moe).fit(batch[train], y[train], groups=groups[train])
-            with watch("prediction of experts"):
-                probas = fitted.expert_predict_proba(batch[test])
-            column = np.searchsorted(fitted.classes_, y[test])
-            of_experts_right = probas.argmax(axis=2) == column[:, np.newaxis]
-            for name, answers in zip(domains, of_experts_right.T):
-                right[name][test] = answers
-            right[ORACLE][test] = of_experts_right.any(axis=1)
-            for name, mixer in fitted.mixer_.fitted_.items():
+    names = [*baselines, *domains, *mixers, *([ORACLE] if experts else [])]
+    scores = {name: Score(len(args.seed), len(y)) for name in names}
+    for row, seed in enumerate(args.seed):
+        moe = MixtureOfExpertsClassifier(
+            experts,
+            mixer=EveryMixer(mixers, args.jobs),
+            cv=StratifiedGroupKFold(args.inner),
+            n_jobs=args.jobs,
+            random_state=seed,
+        )
+        folds = StratifiedGroupKFold(
+            args.folds, shuffle=args.shuffle, random_state=seed if args.shuffle else None
+        )
+        for fold, (train, test) in enumerate(folds.split(paths, y, groups)):
+            for name, (classifier, features) in baselines.items():
                 with watch(name):
-                    proba = mixer.predict_proba(probas, batch["original"][test])
-                right[name][test] = proba.argmax(axis=1) == column
-        scores = ", ".join(f"{name} {row[test].mean():.2f}" for name, row in right.items())
-        print(f"fold {fold + 1} of {args.folds}, {len(test)} clips: {scores}", flush=True)
+                    baseline = make_pipeline(StandardScaler(), classifier)
+                    baseline.fit(features[train], y[train])
+                    if hasattr(baseline, "predict_proba"):
+                        column = np.searchsorted(baseline.classes_, y[test])
+                        proba = baseline.predict_proba(features[test])
+                        scores[name].add(row, test, proba, column)
+                    else:
+                        right = baseline.predict(features[test]) == y[test]
+                        scores[name].right[row, test] = right
+            if experts:
+                with watch("training"):
+                    fitted = clone(moe).fit(batch[train], y[train], groups=groups[train])
+                with watch("prediction of experts"):
+                    probas = fitted.expert_predict_proba(batch[test])
+                column = np.searchsorted(fitted.classes_, y[test])
+                for i, name in enumerate(domains):
+                    scores[name].add(row, test, probas[:, i], column)
+                of_experts = np.stack([scores[name].right[row, test] for name in domains])
+                scores[ORACLE].right[row, test] = of_experts.any(axis=0)
+                for name, mixer in fitted.mixer_.fitted_.items():
+                    with watch(name):
+                        proba = mixer.predict_proba(probas, batch["original"][test])
+                    scores[name].add(row, test, proba, column)
+            in_fold = ", ".join(f"{n} {s.right[row, test].mean():.2f}" for n, s in scores.items())
+            print(
+                f"seed {seed}, fold {fold + 1} of {args.folds}, {len(test)} clips: {in_fold}",
+                flush=True,
+            )
+        # After each seed, so that a run that is stopped has said what it knows.
+        so_far = {name: score.first(row + 1) for name, score in scores.items()}
+        print(f"\n{table(so_far, list(baselines)[-1])}\n", flush=True)
 
-    print(f"\n{table(right, fold_of)}")
     print(f"{'chance':<20}{np.unique(y, return_counts=True)[1].max() / len(y):8.3f}")
     print("\nseconds per stage, all folds")
     for name, spent in watch.items():
