@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from sphinx_gallery.gen_gallery import DEFAULT_GALLERY_CONF
+from sphinx_gallery.notebook import jupyter_notebook, save_notebook
+from sphinx_gallery.py_source_parser import split_code_and_text_blocks
 
 from tests._shared import shared_data
 
@@ -41,8 +45,7 @@ print("figures:", len(plt.get_fignums()))
 
 def blocks_of(path: Path) -> list:
     """Return the texts and programs of an example, as the gallery reads them."""
-    gallery = pytest.importorskip("sphinx_gallery.py_source_parser")
-    return gallery.split_code_and_text_blocks(str(path))[1]
+    return split_code_and_text_blocks(str(path))[1]
 
 
 def test_quickstart_and_ten_more() -> None:
@@ -66,13 +69,10 @@ def test_example_is_a_page(path: Path) -> None:
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_notebook_runs(name: str, tmp_path: Path) -> None:
-    writer = pytest.importorskip("sphinx_gallery.notebook")
-    from sphinx_gallery.gen_gallery import DEFAULT_GALLERY_CONF
-
     [path] = [path for path in EXAMPLES if path.stem == name]
     notebook = tmp_path / f"{name}.ipynb"
-    cells = writer.jupyter_notebook(blocks_of(path), DEFAULT_GALLERY_CONF, str(path.parent))
-    writer.save_notebook(cells, notebook)
+    cells = jupyter_notebook(blocks_of(path), DEFAULT_GALLERY_CONF, str(path.parent))
+    save_notebook(cells, notebook)
     run = subprocess.run(
         [sys.executable, "-c", RUNNER, str(notebook)],
         cwd=tmp_path,
@@ -88,8 +88,7 @@ def test_notebook_runs(name: str, tmp_path: Path) -> None:
 
 
 def test_stored_figures_are_those_of_the_published_experts(monkeypatch) -> None:
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("agg")
+    plt.switch_backend("agg")
     [path] = [path for path in EXAMPLES if path.stem == "plot_published_experts"]
     shared_data("published_experts")
     figures = []
@@ -101,4 +100,4 @@ def test_stored_figures_are_those_of_the_published_experts(monkeypatch) -> None:
     assert stored["clf"] is None
     np.testing.assert_array_equal(computed["counts"], stored["counts"])
     np.testing.assert_allclose(computed["by_expert"], stored["by_expert"], atol=0.02)
-    matplotlib.pyplot.close("all")
+    plt.close("all")

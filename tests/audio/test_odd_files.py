@@ -10,6 +10,7 @@ import warnings
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import scipy.signal
@@ -141,7 +142,6 @@ class TestFfmpeg:
 
     @staticmethod
     def encode(path, sound, codec, container, rate=48000, layout="stereo"):
-        av = pytest.importorskip("av")
         try:
             encoder = av.codec.Codec(codec, "w")
         except ValueError:

@@ -268,7 +268,6 @@ def test_bad_clips(weights, paths, tmp_path):
 
 
 def test_names_of_the_features(weights, paths):
-    pytest.importorskip("pandas")
     frame = AudioSetEmbedding(weights).set_output(transform="pandas").fit_transform(paths)
     assert frame.shape == (5, 2 * N_FEATURES)
     assert frame.columns[-1] == f"audiosetembedding{2 * N_FEATURES - 1}"

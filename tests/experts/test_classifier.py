@@ -18,6 +18,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.validation import check_is_fitted
+from skops import io as skops
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring
 
@@ -429,7 +430,6 @@ def test_copies_are_independent(data: Data, take: Any) -> None:
 
 
 def test_skops_carries_the_state(data: Data) -> None:
-    skops = pytest.importorskip("skops.io")
     clf = make_clf(dropout=0.2).fit(*data)
     dumped = skops.dumps(clf)
     asked = skops.get_untrusted_types(data=dumped)
