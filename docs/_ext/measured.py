@@ -11,6 +11,9 @@
 ``value``, perhaps ``value2`` and so on for more bars per label, and ``error`` for an interval of
 ``value`` to either side. Charts are drawn from the text at each build, so that they can't differ
 from it. Without ``bars`` there is only the text, folded.
+
+Several files give one bar each for a label, so that what different sources say of the same thing
+stands together; their texts are folded one by one.
 """
 
 import re
@@ -22,23 +25,39 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
+Row = tuple[str, list[tuple[int, float, float | None]]]
 
-def bars(text: str, pattern: str, names: list[str], caption: str, top: float | None) -> str:
+
+def rows_of(texts: list[str], pattern: str) -> list[Row]:
+    """Return the labels in order, and for each its bars: which one, how long, which interval."""
+    rows: dict[str, list[tuple[int, float, float | None]]] = {}
+    for number, text in enumerate(texts):
+        matches = list(re.finditer(pattern, text, re.MULTILINE))
+        if not matches:
+            raise ValueError(f"no line matches {pattern!r}")
+        for match in matches:
+            groups = match.groupdict()
+            values = [float(groups[k]) for k in sorted(groups) if re.fullmatch(r"value\d*", k)]
+            error = float(groups["error"]) if groups.get("error") else None
+            row = rows.setdefault(groups["label"].strip(), [])
+            row += [
+                (number + shift, value, None if shift else error)
+                for shift, value in enumerate(values)
+            ]
+    return list(rows.items())
+
+
+def chart(rows: list[Row], names: list[str], caption: str, top: float | None) -> str:
     """Return a chart as HTML, which fits every width and both themes."""
-    rows = []
-    for match in re.finditer(pattern, text, re.MULTILINE):
-        groups = match.groupdict()
-        values = [float(groups[key]) for key in sorted(groups) if re.fullmatch(r"value\d*", key)]
-        error = groups.get("error")
-        rows.append((groups["label"].strip(), values, float(error) if error else None))
-    if not rows:
-        raise ValueError(f"no line matches {pattern!r}")
-    top = top or 1.02 * max(max(values) + (error or 0) for _, values, error in rows)
-    lines = ['<figure class="chart">', '<div class="chart-rows" role="img" aria-label="']
-    lines[-1] += escape(caption + ": " + "; ".join(f"{label} {v}" for label, v, _ in rows)) + '">'
-    for label, values, error in rows:
+    top = top or 1.02 * max(value + (error or 0) for _, row in rows for _, value, error in row)
+    spoken = "; ".join(f"{label} {[value for _, value, _ in row]}" for label, row in rows)
+    lines = [
+        '<figure class="chart">',
+        f'<div class="chart-rows" role="img" aria-label="{escape(f"{caption}: {spoken}")}">',
+    ]
+    for label, row in rows:
         lines.append(f'<div class="chart-label">{escape(label)}</div><div class="chart-bars">')
-        for number, value in enumerate(values):
+        for number, value, error in row:
             note = f"{value:g}" + (f" ± {error:g}" if error else "")
             whisker = ""
             if error:
@@ -64,6 +83,7 @@ def bars(text: str, pattern: str, names: list[str], caption: str, top: float | N
 
 class Measured(SphinxDirective):
     required_arguments = 1
+    optional_arguments = 3
     option_spec = {
         "bars": directives.unchanged,
         "names": directives.unchanged,
@@ -73,33 +93,31 @@ class Measured(SphinxDirective):
     }
 
     def run(self):
-        relative, path = self.env.relfn2path(self.arguments[0])
-        self.env.note_dependency(relative)
+        texts = []
+        found = []
         try:
-            text = Path(path).read_text(encoding="utf-8")
-            found = []
+            for file in self.arguments:
+                relative, path = self.env.relfn2path(file)
+                self.env.note_dependency(relative)
+                texts.append(Path(path).read_text(encoding="utf-8"))
             if "bars" in self.options:
-                names = [name for name in self.options.get("names", "").split(", ") if name]
-                chart = bars(
-                    text,
-                    self.options["bars"],
-                    names,
+                html = chart(
+                    rows_of(texts, self.options["bars"]),
+                    [name for name in self.options.get("names", "").split(", ") if name],
                     self.options.get("caption", ""),
                     self.options.get("top"),
                 )
-                found.append(nodes.raw("", chart, format="html"))
+                found.append(nodes.raw("", html, format="html"))
         except (OSError, ValueError) as error:
-            raise self.error(f"{self.arguments[0]}: {error}") from error
-        title = self.options.get("title", f"What the program printed ({self.arguments[0]})")
-        dropdown = [
-            f".. dropdown:: {title}",
-            "",
-            f"   .. literalinclude:: {self.arguments[0]}",
-            "      :language: none",
-        ]
+            raise self.error(f"{' '.join(self.arguments)}: {error}") from error
+        folded = []
+        for file in self.arguments:
+            title = self.options.get("title", f"The text behind it ({file})")
+            folded += [f".. dropdown:: {title}", "", f"   .. literalinclude:: {file}"]
+            folded += ["      :language: none", ""]
         node = nodes.container()
         self.state.nested_parse(
-            StringList(dropdown, source=self.get_source_info()[0]), self.content_offset, node
+            StringList(folded, source=self.get_source_info()[0]), self.content_offset, node
         )
         return [*found, *node.children]
 
