@@ -61,7 +61,18 @@ html_css_files = ["style.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 # Pages without pages below them need no navigation between these.
-html_sidebars = {"reproduction/index": [], "performance/index": []}
+html_sidebars = {
+    page: []
+    for page in (
+        "changelog",
+        "contributing",
+        "faq",
+        "glossary",
+        "install",
+        "performance/index",
+        "reproduction/**",
+    )
+}
 html_theme_options = {
     "logo": {"text": "sklearn-genremoe"},
     "navbar_align": "left",

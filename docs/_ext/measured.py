@@ -25,23 +25,23 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-Row = tuple[str, list[tuple[int, float, float | None]]]
+# A label and its bars: which one, how long, and its interval, as printed.
+Row = tuple[str, list[tuple[int, str, str | None]]]
 
 
 def rows_of(texts: list[str], pattern: str) -> list[Row]:
-    """Return the labels in order, and for each its bars: which one, how long, which interval."""
-    rows: dict[str, list[tuple[int, float, float | None]]] = {}
+    """Return the labels in order, each with its bars."""
+    rows: dict[str, list[tuple[int, str, str | None]]] = {}
     for number, text in enumerate(texts):
         matches = list(re.finditer(pattern, text, re.MULTILINE))
         if not matches:
             raise ValueError(f"no line matches {pattern!r}")
         for match in matches:
             groups = match.groupdict()
-            values = [float(groups[k]) for k in sorted(groups) if re.fullmatch(r"value\d*", k)]
-            error = float(groups["error"]) if groups.get("error") else None
+            values = [groups[key] for key in sorted(groups) if re.fullmatch(r"value\d*", key)]
             row = rows.setdefault(groups["label"].strip(), [])
             row += [
-                (number + shift, value, None if shift else error)
+                (number + shift, value, None if shift else groups.get("error"))
                 for shift, value in enumerate(values)
             ]
     return list(rows.items())
@@ -49,7 +49,8 @@ def rows_of(texts: list[str], pattern: str) -> list[Row]:
 
 def chart(rows: list[Row], names: list[str], caption: str, top: float | None) -> str:
     """Return a chart as HTML, which fits every width and both themes."""
-    top = top or 1.02 * max(value + (error or 0) for _, row in rows for _, value, error in row)
+    ends = (float(value) + float(error or 0) for _, row in rows for _, value, error in row)
+    top = top or 1.02 * max(ends)
     spoken = "; ".join(f"{label} {[value for _, value, _ in row]}" for label, row in rows)
     lines = [
         '<figure class="chart">',
@@ -58,26 +59,28 @@ def chart(rows: list[Row], names: list[str], caption: str, top: float | None) ->
     for label, row in rows:
         lines.append(f'<div class="chart-label">{escape(label)}</div><div class="chart-bars">')
         for number, value, error in row:
-            note = f"{value:g}" + (f" ± {error:g}" if error else "")
+            note = value + (f" ± {error}" if error else "")
             whisker = ""
             if error:
-                left = 100 * (value - error) / top
+                left = 100 * (float(value) - float(error)) / top
                 whisker = (
                     f'<span class="chart-error" style="left: {left:.2f}%; '
-                    f'width: {200 * error / top:.2f}%"></span>'
+                    f'width: {200 * float(error) / top:.2f}%"></span>'
                 )
             lines.append(
                 f'<div class="chart-line"><span class="chart-track">'
                 f'<span class="chart-bar chart-bar-{number}" style="width: '
-                f'{100 * value / top:.2f}%"></span>{whisker}</span>'
+                f'{100 * float(value) / top:.2f}%"></span>{whisker}</span>'
                 f'<span class="chart-value">{note}</span></div>'
             )
         lines.append("</div>")
     lines.append("</div><figcaption>")
-    lines += [
-        f'<span class="chart-key chart-bar-{number}"></span>{escape(name)} '
-        for number, name in enumerate(names)
-    ]
+    if names:
+        keys = (
+            f'<span class="chart-key chart-bar-{number}"></span>{escape(name)}'
+            for number, name in enumerate(names)
+        )
+        lines.append(f"<div>{' '.join(keys)}</div>")
     return "\n".join([*lines, f"{escape(caption)}</figcaption></figure>"])
 
 
