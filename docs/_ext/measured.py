@@ -39,7 +39,7 @@ def rows_of(texts: list[str], pattern: str) -> list[Row]:
         for match in matches:
             groups = match.groupdict()
             values = [groups[key] for key in sorted(groups) if re.fullmatch(r"value\d*", key)]
-            row = rows.setdefault(groups["label"].strip(), [])
+            row = rows.setdefault(" ".join(groups["label"].split()), [])
             row += [
                 (number + shift, value, None if shift else groups.get("error"))
                 for shift, value in enumerate(values)
