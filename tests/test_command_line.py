@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,27 @@ def test_train_and_predict(tmp_path: Path) -> None:
     genres = {Path(row["path"]).name: row["genre"] for row in rows}
     assert genres.pop("broken.wav") == ""
     assert set(genres.values()) <= {"folk", "rock"}
+
+
+def test_interrupted_training_leaves_no_model(tmp_path: Path) -> None:
+    clips = Path(load_mini_genres().data[0]).parents[1]
+    command = [sys.executable, "-m", "sklearn_genremoe", "train", clips, "--out", tmp_path / "m"]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a terminal sends the signal to all processes of the command
+    ) as process:
+        assert process.stdout is not None
+        assert "48 clips" in process.stdout.readline()  # the folder is read, the work begins
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted; nothing was written" in errors
+    assert "Traceback" not in errors
+    assert not list(tmp_path.iterdir())
 
 
 def test_usage_errors(tmp_path: Path) -> None:
