@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -45,6 +46,35 @@ class EveryMixer(BaseMixer):
 
     def _weights(self, probas, clips):
         return next(iter(self.fitted_.values())).weights(probas, clips)
+
+
+class FirstExperts(BaseMixer):
+    """A mixer that knows the first experts only: what the mixture is without the others.
+
+    Parameters
+    ----------
+    mixer : BaseMixer
+        What mixes their predictions.
+    n_experts : int
+        How many experts it gets.
+    """
+
+    needs_fit = True
+
+    def __init__(self, mixer, n_experts):
+        self.mixer = mixer
+        self.n_experts = n_experts
+
+    def _fit(self, probas, y, clips, sample_weight):
+        self.fitted_ = clone(self.mixer)
+        self.fitted_.fit(probas[:, : self.n_experts], y, sample_weight=sample_weight)
+
+    def _predict_proba(self, probas, clips):
+        return self.fitted_.predict_proba(probas[:, : self.n_experts])
+
+    def _weights(self, probas, clips):
+        weights = self.fitted_.weights(probas[:, : self.n_experts])
+        return np.pad(weights, ((0, 0), (0, probas.shape[1] - self.n_experts)))
 
 
 def _timed_fit(mixer, probas, y, clips, sample_weight):

@@ -6,13 +6,14 @@ The folder needs a ``manifest.csv`` with the columns path and genre, and the one
 names: clips of one group are never in training and in test data at once. The folds are those of
 ``StratifiedGroupKFold(n_splits)``, the same for every model; ``--shuffle`` draws them by the seed.
 With several seeds (``--seed 0 1 2``) the last table is over all of them, with differences clip by
-clip to the strongest baseline.
+clip to the embedding alone, or to the last baseline where it is no expert.
 
 The baseline is a support vector machine (C=10, RBF kernel) on mean and deviation over time of 20
 MFCC and their deltas, of as much of each clip as the experts get and of 30 s; ``--weights`` adds
 another one, logistic regression on ``AudioSetEmbedding(weights)``. The experts are those of
 ``default_experts()``, with ``--recipe paper`` the paper's four, with ``--recipe pretrained`` those
-of ``pretrained_experts()``; ``--recipe none`` stops at the baselines. The mixers learn from
+of ``pretrained_experts()``, and the mixtures without the embedding, which are those of
+``default_experts()``, come along; ``--recipe none`` stops at the baselines. The mixers learn from
 the experts' predictions on inner folds, which respect the groups too; all of them learn from one
 and the same training of the experts, which ``EveryMixer`` arranges.
 
@@ -31,7 +32,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 import torch
-from every_mixer import EveryMixer
+from every_mixer import EveryMixer, FirstExperts
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
@@ -200,6 +201,10 @@ def main() -> None:
             "log pool": LogPoolMixer(),
             "stacking": StackingMixer(),
         }
+    if args.recipe == "pretrained":
+        # The embedding comes last; without it this is the default mixture.
+        for name in list(mixers):
+            mixers[f"{name}, without"] = FirstExperts(mixers[name], len(experts) - 1)
     if experts and args.gate_epochs:
         gate = {"max_epochs": args.gate_epochs, "random_state": args.seed[0]}
         mixers |= {"MoEC, CNN gate": CNNMixer(**gate), "MoER, RNN gate": RNNMixer(**gate)}
@@ -250,7 +255,8 @@ def main() -> None:
             )
         # After each seed, so that a run that is stopped has said what it knows.
         so_far = {name: score.first(row + 1) for name, score in scores.items()}
-        print(f"\n{table(so_far, list(baselines)[-1])}\n", flush=True)
+        reference = "embedding" if "embedding" in domains else list(baselines)[-1]
+        print(f"\n{table(so_far, reference)}\n", flush=True)
 
     print(f"{'chance':<20}{np.unique(y, return_counts=True)[1].max() / len(y):8.3f}")
     print("\nseconds per stage, all folds")
