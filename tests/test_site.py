@@ -27,7 +27,11 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 SITE = ROOT / os.environ["GENREMOE_SITE"]
 SCREENSHOTS = ROOT / "docs/_build/screenshots"
-PAGES = sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.html"))
+PAGES = sorted(
+    name
+    for name in (path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
+    if not name.startswith("_static/")  # parts of the theme, not pages
+)
 GALLERY = [
     f"auto_examples/{path.stem}.html" for path in sorted((ROOT / "examples").glob("plot_*.py"))
 ]
