@@ -14,13 +14,14 @@ SCIPY_1.7 := <1.16
 # Two installers must never work on one environment at the same time, not even under `make -j`.
 .NOTPARALLEL:
 .PRECIOUS: %/.created $(VENV)/.ready-%
-.PHONY: help demo test test-sklearn-versions $(SKLEARN_TESTS) lint docs dist bench clean
+.PHONY: help demo test test-sklearn-versions $(SKLEARN_TESTS) test-site browser lint docs dist bench clean
 
 help:
 	@echo "make demo   train, judge, save and load a mixture on the bundled real clips (a minute)"
 	@echo "make test   run the whole test suite"
 	@echo "make lint   formatting, lint and types"
 	@echo "make docs   build the documentation into docs/_build/html"
+	@echo "make test-site  build the documentation and look at its pages in a browser (headless Chromium)"
 	@echo "make dist   build wheel and sdist, and run the quickstart from the installed wheel"
 	@echo "make bench  run the programs behind the figures of the performance page"
 	@echo "make test-sklearn-versions  run the tests against scikit-learn $(SKLEARN_VERSIONS)"
@@ -63,6 +64,18 @@ lint: $(VENV)/.ready-dev
 
 docs: $(VENV)/.ready-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+# Pictures of the main pages are left in docs/_build/screenshots.
+test-site: $(VENV)/.ready-site browser docs
+	GENREMOE_SITE=docs/_build/html $(BIN)/python -m pytest tests/test_site.py
+
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+		echo "Installing Debian's chromium and chromium-driver by apt-get ..."; \
+		become=$$(test "$$(id -u)" = 0 || echo sudo); \
+		$$become apt-get update -qq && $$become apt-get install -y -qq --no-install-recommends \
+			chromium chromium-driver; \
+	}
 
 # The wheel is tried where nothing of the checkout can be imported.
 dist: $(VENV)/.ready-test

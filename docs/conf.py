@@ -7,6 +7,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx_gallery.sorting import FunctionSortKey
 
 import sklearn_genremoe
 
@@ -37,12 +38,29 @@ toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
+# The order to read the examples in. A new example must be placed here: the build stops otherwise.
+GALLERY = [
+    "plot_quickstart.py",
+    "plot_own_folder.py",
+    "plot_what_domains_show.py",
+    "plot_choose_mixer.py",
+    "plot_whom_it_trusts.py",
+    "plot_embeddings_and_cnns.py",
+    "plot_artist_leakage.py",
+    "plot_imbalance.py",
+    "plot_learning_curve.py",
+    "plot_own_domain.py",
+    "plot_whole_songs.py",
+    "plot_published_experts.py",
+]
+
 # The gallery runs the examples for real; whatever an example warns about is an error of ours.
 warnings.filterwarnings("ignore", category=UserWarning, message=".*non-GUI backend.*")
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
+    "within_subsection_order": FunctionSortKey(GALLERY.index, "the order of GALLERY in conf.py"),
     "abort_on_example_error": True,
     "show_memory": False,
     "min_reported_time": 1,

@@ -2,8 +2,9 @@
 Choosing the mixer by grid search
 =================================
 
-Extract once, then search as much as you like: folds and settings take their arrays from the
-batch.
+The mixer is the rule by which a mixture makes one answer of the predictions of its experts. Which
+rule is best for your clips is a question for scikit-learn's grid search. The audio is read and
+analysed once; every fold and setting then takes its part of the features.
 """
 
 import matplotlib.pyplot as plt

@@ -2,10 +2,10 @@
 Embeddings next to networks
 ===========================
 
-A mixture takes any table with a row per clip as one more view: embeddings of MERT, CLAP or
-musicnn that were computed on another machine, statistics made by hand, an export of a library.
-Here such a table of numbers stands next to a network that is trained on spectrograms, and both
-are mixed.
+An embedding is a row of numbers by which a network that was trained on other music sums up a
+clip. A mixture takes any table with a row per clip: embeddings of MERT, CLAP or musicnn that were
+computed on another machine, statistics made by hand, an export of a library. Here such a table
+stands next to a network that is trained on spectrograms, and their predictions are combined.
 """
 
 # %%
@@ -78,8 +78,8 @@ experts = [
 clf = MixtureOfExpertsClassifier(experts, mixer="log_pool", random_state=0, n_jobs=2)
 
 # %%
-# On tracks that nobody has heard
-# -------------------------------
+# On tracks that were left out
+# ----------------------------
 
 folds = StratifiedGroupKFold(4, shuffle=True, random_state=0)
 accuracies = {name: [] for name in ("mel", "table", "mixture")}

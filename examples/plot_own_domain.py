@@ -2,9 +2,10 @@
 A feature domain of your own in 20 lines
 ========================================
 
-Chroma, the energy of the twelve pitch classes, is not among the domains of this package. Reading
-files, bad files, parallel work, caching and sharing decodes with other domains come with the base
-class.
+A feature domain is a way of turning a clip into numbers that a classifier learns from. Chroma, the
+energy of the twelve pitch classes, is not among those of this package; a class with one method
+adds it. Reading files, reports of bad files, parallel work, caching and sharing of decoded audio
+with other domains come with the base class.
 """
 
 import librosa
@@ -56,7 +57,7 @@ clf.fit(batch, clips.target, groups=clips.groups)
 print(clf.score_experts(batch, clips.target)["weight"].round(2))
 
 # %%
-# How much the mixture makes of it, genre by genre (on the clips that it was fitted on):
+# How much the new expert counts, genre by genre (on the clips that the mixture was fitted on):
 
 MixtureWeightsDisplay.from_estimator(clf, batch, clips.target)
 plt.show()

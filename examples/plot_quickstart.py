@@ -2,14 +2,15 @@
 Quickstart: a folder of labelled clips
 ======================================
 
-Real clips, several acoustic views of each, an expert per view, and a mixer on top: how good is
-the mixture on tracks that it has never heard, whom does it trust, and how is it saved for next
-month?
+From labelled clips to a genre classifier that is judged on music it has never heard, and saved
+for next month. Each clip is turned into several views (spectrograms of its power, of its sustained
+and of its percussive part, and so on); one classifier, the expert, learns from each view, and a
+mixer combines their predicted probabilities into one answer.
 
 The 48 bundled clips are enough to see how things work, and too few to rank methods. To keep this
 short, the networks are trained on crops of 5 s, and the mixer is ``"log_pool"`` (the geometric
 mean of the experts' probabilities), which trains every expert once; ``"stacking"``, the default,
-trains each of them six times to learn whom to trust.
+trains each of them six times to learn how much each is worth.
 """
 
 # %%
@@ -53,12 +54,14 @@ print(clips)
 # Extract once
 # ------------
 # Each file is decoded and analysed once, for all experts together. Every fold below takes its
-# part of the batch.
+# part of the batch. In a notebook an estimator is shown as the diagram below: click on a part to
+# see its parameters.
 
 experts = default_experts(duration=10.0, crop_frames=64)  # 5 s: half the work of 10 s
 clf = MixtureOfExpertsClassifier(experts, mixer="log_pool", n_jobs=2, random_state=0, verbose=1)
 print(f"Extracting {len(experts)} views of {len(X)} clips")
 batch = clf.extract(X)
+clf
 
 # %%
 # Judge on tracks that were held out
@@ -125,8 +128,8 @@ print(f"{Path(X[0]).name} sounds like {loaded.predict(X[:1])[0]}; its genre is {
 print("(It was among the training clips; the table above is about tracks that were held out.)")
 
 # %%
-# What is confused with what, and whom to trust. The log pool trusts all experts alike;
-# ``"stacking"`` learns from the answers on held-out tracks how much each of them is worth.
+# What is confused with what, and how much each expert counts. In the log pool all experts count
+# alike; ``"stacking"`` learns from the answers on held-out tracks how much each of them is worth.
 
 figure, (left, beside) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
 ConfusionMatrixDisplay.from_predictions(

@@ -1,9 +1,11 @@
 """
-What each domain hears of a clip
-================================
+What each feature domain shows of a clip
+========================================
 
-One clip of rock through the five domains of the default experts: sustained tones, transient hits,
-the rhythm of each band, and the timbre. Listen to the parts, and look at them.
+A feature domain is a way of turning sound into a picture that a network can learn from. Here are
+the five that the default classifier uses, on one clip of rock: the whole sound, its sustained
+tones, its drums and other hits, the rhythm of each frequency band, and the timbre. Listen to the
+parts, and look at them.
 """
 
 # %%

@@ -2,9 +2,9 @@
 A song whose genre changes
 ==========================
 
-Clips have one genre; songs, mixes and hours of radio go from one to the other. A classifier of
-clips becomes one of whole tracks by windows: what is said of each window is the answer over time,
-and all of them together are the answer for the track.
+A classifier of short clips becomes one of whole songs, mixes or hours of radio by windows: it
+classifies a stretch of some seconds, then the next one, and so on. The answers in their order show
+how the genre changes over time; put together they are the answer for the whole track.
 """
 
 # %%
@@ -90,7 +90,7 @@ print(windows.round(2).iloc[::4, :6])
 # ---------------------
 # Above, the probability of each genre; the song is ambient, rock, folk and electronic, for twenty
 # seconds each. With three dozen clips to learn from, the mixture hears better when the song changes
-# than into what. Below, whom it trusts.
+# than into what. Below, how much each expert counts.
 
 display = TimelineDisplay.from_estimator(windowed, path)
 for place in display.ax_:

@@ -2,9 +2,10 @@
 Whom the mixture trusts, and how the experts disagree
 =====================================================
 
-Synthetic clips whose genre can be told from one cue only, another one from clip to clip: the
-register of soft tones, of hits, or the rate of a tremble. An expert that sees the cue should be
-right, and the others should guess.
+A mixture weighs its experts, the classifiers that each look at another side of a clip. To see
+whether it weighs the right ones, the clips here are synthetic: their genre can be told from one cue
+only, the pitch of soft tones in some of them, that of hits in others. An expert that sees the cue
+should be right, and the others should guess.
 """
 
 import matplotlib.pyplot as plt

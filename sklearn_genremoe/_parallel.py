@@ -49,7 +49,7 @@ def one_torch_thread():
 
     Returns a context manager, which may be left unused to keep to one thread for good.
     """
-    import torch  # slow, and not every room needs it
+    import torch  # slow, and not every worker needs it
 
     torch.get_num_threads()  # from now on torch takes its number of threads from OpenMP
     return _thread_pools().limit(limits=1, user_api="openmp")

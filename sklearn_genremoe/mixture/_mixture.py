@@ -15,6 +15,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._diagram import DiagramMixin
 from .._memmap import Rows, release_pages
 from .._sklearn_compat import (
     StrOptions,
@@ -57,7 +58,7 @@ _MANY_CLIPS = 100
 
 
 class MixtureOfExpertsClassifier(
-    ClassifierMixin, TransformerMixin, MetaEstimatorMixin, _BaseComposition
+    DiagramMixin, ClassifierMixin, TransformerMixin, MetaEstimatorMixin, _BaseComposition
 ):
     r"""Several experts, each with its own view of a clip, and a mixer that weighs them.
 

@@ -26,6 +26,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
+from .._diagram import DiagramMixin
 from .._sklearn_compat import Interval, StrOptions, _check_method_params, _routing_enabled
 from .._validation import (
     Clips,
@@ -75,7 +76,7 @@ class _Heard(NamedTuple):
     view: Any
 
 
-class WindowedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Classifies whole tracks by windows.
 
     A track of any length is read once from one end to the other, a few windows at a time, so that

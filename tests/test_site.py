@@ -1,0 +1,218 @@
+"""The built documentation in a browser: what readers see, on a telephone and on a desk.
+
+``make test-site`` builds the site and runs this; it sets ``GENREMOE_SITE`` to the folder of the
+site, and then a missing site, browser or driver is a failure. Without the variable these tests are
+not run, because a plain test run needs neither.
+"""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+if "GENREMOE_SITE" not in os.environ:
+    pytest.skip("needs the built site and a browser: run `make test-site`", allow_module_level=True)
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+SITE = ROOT / os.environ["GENREMOE_SITE"]
+SCREENSHOTS = ROOT / "docs/_build/screenshots"
+PAGES = sorted(
+    name
+    for name in (path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
+    if not name.startswith("_static/")  # parts of the theme, not pages
+)
+GALLERY = [
+    f"auto_examples/{path.stem}.html" for path in sorted((ROOT / "examples").glob("plot_*.py"))
+]
+#: Pages with the words that their main part must show.
+MAIN = {
+    "index.html": "Your own folder",
+    "auto_examples/index.html": "Quickstart: a folder of labelled clips",
+    "auto_examples/plot_quickstart.html": "Fit on everything, and save",
+    "auto_examples/plot_what_domains_show.html": "The sound",
+    "api/generated/sklearn_genremoe.MixtureOfExpertsClassifier.html": "Parameters",
+    "reproduction/index.html": "Claim by claim",
+    "reproduction/tables.html": "What the paper reports",
+    "performance/index.html": "Feature extraction",
+    "faq.html": "Which files can be read?",
+    "user_guide/own_folder.html": "manifest.csv",
+}
+#: Width and height of the window: a telephone held upright, and a screen.
+WINDOWS = {390: 844, 1400: 900}
+
+# What a page shows that it should not, as a list of sentences.
+FAULTS = """
+const done = arguments[arguments.length - 1];
+const faults = [];
+const page = document.documentElement;
+if (page.scrollWidth > window.innerWidth)
+  faults.push(`${page.scrollWidth} px wide in a window of ${window.innerWidth} px`);
+const images = [...document.images];
+images.forEach(image => { image.loading = "eager"; });
+const loaded = images.map(image => image.decode().catch(() => null).then(() => {
+  if (!(image.naturalWidth > 0)) faults.push("broken image " + image.src.slice(0, 200));
+}));
+const sounds = [...document.querySelectorAll("audio, video")].map(sound => new Promise(resolve => {
+  const check = () => {
+    if (sound.error || !(sound.duration > 0))
+      faults.push("sound that can't be played " + sound.currentSrc.slice(0, 200));
+    resolve();
+  };
+  sound.addEventListener("loadedmetadata", check);
+  sound.addEventListener("error", check);
+  sound.querySelectorAll("source").forEach(s => s.addEventListener("error", check));
+  setTimeout(check, 10000);
+  sound.preload = "metadata";
+  sound.load();
+}));
+Promise.all([...loaded, ...sounds]).then(() => done([...new Set(faults)]));
+"""
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Serve the site, since the search does not work on files; return its address."""
+    assert (SITE / "index.html").is_file(), f"{SITE} holds no built site: run `make docs`"
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(SITE))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start a browser without a window."""
+    paths = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
+    assert all(paths.values()), f"not installed: {[n for n, path in paths.items() if not path]}"
+    options = webdriver.ChromeOptions()
+    options.binary_location = paths["chromium"]
+    for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(paths["chromedriver"])
+    driver = webdriver.Chrome(options, service)
+    driver.set_page_load_timeout(60)
+    driver.set_script_timeout(60)
+    yield driver
+    driver.quit()
+
+
+def resize(browser, width: int, height: int) -> None:
+    """Set the size of the page. Windows can't be as narrow as telephones, but pages can."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def errors(browser) -> list[str]:
+    """Return what the console has complained about since it was last asked."""
+    return [line["message"] for line in browser.get_log("browser") if line["level"] == "SEVERE"]
+
+
+def open_page(browser, url: str, width: int = 1400) -> None:
+    """Show a page at a width, with what the console said before forgotten."""
+    resize(browser, width, WINDOWS[width])
+    errors(browser)
+    browser.get(url)
+
+
+def test_site_is_complete() -> None:
+    assert set(MAIN) <= set(PAGES)
+    assert set(GALLERY) <= set(PAGES)
+
+
+@pytest.mark.parametrize("width", WINDOWS)
+def test_every_page(browser, address, width) -> None:
+    # One test for all pages, because a page takes a small part of a second.
+    started = time.perf_counter()
+    faults = {}
+    for page in PAGES:
+        open_page(browser, address + page, width)
+        found = [*browser.execute_async_script(FAULTS), *errors(browser)]
+        if found:
+            faults[page] = found
+    seconds = time.perf_counter() - started
+    print(f"{len(PAGES)} pages at {width} px in {seconds:.0f} s")
+    assert faults == {}
+
+
+@pytest.mark.parametrize("width", WINDOWS)
+@pytest.mark.parametrize("page", MAIN)
+def test_main_page(browser, address, page, width) -> None:
+    open_page(browser, address + page, width)
+    assert MAIN[page] in browser.find_element(By.CSS_SELECTOR, "article.bd-article").text
+    # The whole page, not just what the window shows of it.
+    height = browser.execute_script("return document.documentElement.scrollHeight")
+    resize(browser, width, min(height, 8000))
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    name = page.removesuffix(".html").replace("/", "-").replace("api-generated-", "")
+    picture = SCREENSHOTS / f"{name}-{width}.png"
+    assert browser.save_screenshot(str(picture))
+    print(picture)
+
+
+@pytest.mark.parametrize("word", ["mixer", "harmonic"])
+def test_search(browser, address, word) -> None:
+    open_page(browser, address + "index.html")
+    # As a reader does: the button above, a word, and the return key.
+    [button, *_] = [
+        button
+        for button in browser.find_elements(By.CSS_SELECTOR, ".search-button__button")
+        if button.is_displayed()
+    ]
+    button.click()
+    field = WebDriverWait(browser, 10).until(
+        lambda browser: next(
+            (
+                field
+                for field in browser.find_elements(By.CSS_SELECTOR, "input[type=search]")
+                if field.is_displayed()
+            ),
+            None,
+        )
+    )
+    field.send_keys(word + "\n")
+    results = WebDriverWait(browser, 20).until(
+        lambda browser: browser.find_elements(By.CSS_SELECTOR, "#search-results ul.search li a")
+    )
+    assert len(results) >= 3
+    assert any(result.text for result in results)
+    assert errors(browser) == []
+
+
+def diagrams(browser, address) -> list[str]:
+    """Return the pages of the gallery that show the diagram of an estimator."""
+    return [page for page in GALLERY if "sk-top-container" in (SITE / page).read_text("utf-8")]
+
+
+@pytest.mark.parametrize("width", WINDOWS)
+def test_diagram_opens(browser, address, width) -> None:
+    pages = diagrams(browser, address)
+    assert pages, "no example shows the diagram of its mixture"
+    for page in pages:
+        open_page(browser, address + page, width)
+        [diagram, *_] = browser.find_elements(By.CSS_SELECTOR, ".sk-top-container")
+        box = diagram.find_element(By.CSS_SELECTOR, ".sk-toggleable__content")
+        assert box.size["height"] * box.size["width"] == 0, "it is open at first"
+        label = diagram.find_element(By.CSS_SELECTOR, "label.sk-toggleable__label")
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", label)
+        label.click()
+        WebDriverWait(browser, 5).until(lambda _: box.is_displayed() and box.size["height"] > 20)
+        assert browser.execute_async_script(FAULTS) == []
+        assert errors(browser) == []
