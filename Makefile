@@ -67,7 +67,7 @@ docs: $(VENV)/.ready-docs
 
 # Pictures of the main pages are left in docs/_build/screenshots.
 test-site: $(VENV)/.ready-site browser docs
-	GENREMOE_SITE=docs/_build/html $(BIN)/python -m pytest tests/test_site.py
+	$(BIN)/python -m pytest docs/test_site.py
 
 browser:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
