@@ -65,6 +65,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "min_reported_time": 1,
     "download_all_examples": False,
+    "write_computation_times": False,  # that page loads scripts from elsewhere
     "remove_config_comments": True,
     "doc_module": ("sklearn_genremoe",),
     "reference_url": {"sklearn_genremoe": None},
@@ -75,6 +76,8 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-genremoe"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}  # the colours that the reader's system has
 html_css_files = ["style.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False

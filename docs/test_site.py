@@ -50,6 +50,15 @@ const faults = [];
 const page = document.documentElement;
 if (page.scrollWidth > window.innerWidth)
   faults.push(`${page.scrollWidth} px wide in a window of ${window.innerWidth} px`);
+// What sticks out of the window and can't be scrolled to, in no box of its own.
+const scrolls = element => element && element !== document.body && (
+  ["auto", "scroll"].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+for (const element of document.querySelectorAll("article.bd-article *")) {
+  const right = Math.max(0, ...[...element.getClientRects()].map(box => box.right));
+  if (right > window.innerWidth + 1 && !scrolls(element) && element.checkVisibility())
+    faults.push(`cut off at the right: <${element.tagName.toLowerCase()}> ` +
+      element.textContent.trim().slice(0, 60));
+}
 const images = [...document.images];
 images.forEach(image => { image.loading = "eager"; });
 const loaded = images.map(image => image.decode().catch(() => null).then(() => {
@@ -143,7 +152,8 @@ def test_every_page(browser, address, width) -> None:
             faults[page] = found
     seconds = time.perf_counter() - started
     print(f"{len(PAGES)} pages at {width} px in {seconds:.0f} s")
-    assert faults == {}
+    lines = [f"{page}: {fault}" for page, found in faults.items() for fault in found]
+    assert not lines, "\n".join(lines)
 
 
 @pytest.mark.parametrize("width", WINDOWS)
@@ -182,11 +192,11 @@ def test_search(browser, address, word) -> None:
         )
     )
     field.send_keys(word + "\n")
-    results = WebDriverWait(browser, 20).until(
-        lambda browser: browser.find_elements(By.CSS_SELECTOR, "#search-results ul.search li a")
+    # They come one by one.
+    results = "#search-results ul.search li a"
+    WebDriverWait(browser, 20).until(
+        lambda browser: len(browser.find_elements(By.CSS_SELECTOR, results)) >= 5
     )
-    assert len(results) >= 3
-    assert any(result.text for result in results)
     assert errors(browser) == []
 
 
@@ -203,12 +213,10 @@ def test_diagram_opens(browser, address, width) -> None:
         open_page(browser, address + page, width)
         [diagram, *_] = browser.find_elements(By.CSS_SELECTOR, ".sk-top-container")
         box = diagram.find_element(By.CSS_SELECTOR, ".sk-toggleable__content")
-        assert box.size["height"] * box.size["width"] == 0, "it is open at first"
+        assert not box.is_displayed()
         label = diagram.find_element(By.CSS_SELECTOR, "label.sk-toggleable__label")
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", label)
         label.click()
-        WebDriverWait(browser, 5).until(
-            lambda _, box=box: box.is_displayed() and box.size["height"] > 20
-        )
+        WebDriverWait(browser, 5).until(lambda _, box=box: box.is_displayed())
         assert browser.execute_async_script(FAULTS) == []
         assert errors(browser) == []

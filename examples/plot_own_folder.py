@@ -31,8 +31,9 @@ with open(folder / "manifest.csv", "w", encoding="utf-8", newline="") as file:
         shutil.copy(path, folder)
         table.writerow([Path(path).name, genre, artist])
 names = sorted(path.name for path in folder.glob("*.ogg"))
-(folder / names[0]).write_bytes(b"")  # an interrupted copy
-(folder / names[-1]).write_text("404 not found")  # a failed download
+# An interrupted copy, and a failed download.
+for name, content in [(names[0], b""), (names[-1], b"404 not found")]:
+    (folder / name).write_bytes(content)
 
 # %%
 # ``manifest.csv`` is found by itself; its artists become the groups.

@@ -87,10 +87,10 @@ print(f"the same name: {sum(same)} of 36 clips; by chance it would be 4 or 5")
 # That is above chance and no use: names of genres are agreements within a collection. Ambient
 # music, for which FMA-small has no name, is mostly called instrumental. Where labelled clips of
 # one's own are at hand, even few, train on these, and take
-# :class:`~sklearn_genremoe.AudioSetEmbedding` as one of the views. On the right, the four experts
+# :class:`~sklearn_genremoe.AudioSetEmbedding` as one of the views. Below, the four experts
 # on one clip of rock: they don't agree.
 
-figure, axes = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
+figure, axes = plt.subplots(2, figsize=(8, 8), layout="constrained")
 shown = [
     (counts, GENRES, "d", "clips per genre, and what the mixture answers"),
     (by_expert, EXPERTS, ".2f", "one clip of rock: probability by expert"),

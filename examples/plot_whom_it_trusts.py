@@ -3,9 +3,9 @@ Whom the mixture trusts, and how the experts disagree
 =====================================================
 
 A mixture weighs its experts, the classifiers that each look at another side of a clip. To see
-whether it weighs the right ones, the clips here are synthetic: their genre can be told from one cue
-only, the pitch of soft tones in some of them, that of hits in others. An expert that sees the cue
-should be right, and the others should guess.
+whether it weighs the right ones, the clips here are synthetic: the genre of each can be told from
+one cue only, the pitch of soft tones, that of hits, or the rate of a tremble. An expert that sees
+the cue should be right, and the others should guess.
 """
 
 import matplotlib.pyplot as plt
@@ -38,7 +38,7 @@ domains = {
 clf = MixtureOfExpertsClassifier([(name, expert(d)) for name, d in domains.items()], random_state=0)
 
 # %%
-# Learn on some clips where the tones, and some where the hits tell the genre; look at others.
+# Train on two thirds of the clips, and look at the others.
 
 waveforms, y = make_genre_clips(n_clips=120, cue="mixed", random_state=0)
 train = clf.extract(waveforms[:80])
@@ -49,6 +49,7 @@ print(clf.score_experts(test, y[80:]).round(2)[["accuracy", "log_loss", "disagre
 # %%
 # The oracle is right where any expert is: what a perfect mixer could reach.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
-ExpertAgreementDisplay.from_estimator(clf, test, ax=left)
-MixtureWeightsDisplay.from_estimator(clf, test, y[80:], ax=right)
+figure, (above, below) = plt.subplots(2, figsize=(7, 8), layout="constrained")
+ExpertAgreementDisplay.from_estimator(clf, test, ax=above)
+MixtureWeightsDisplay.from_estimator(clf, test, y[80:], ax=below)
+plt.show()
