@@ -52,7 +52,8 @@ if (page.scrollWidth > window.innerWidth)
   faults.push(`${page.scrollWidth} px wide in a window of ${window.innerWidth} px`);
 // What sticks out of the window and can't be scrolled to, in no box of its own.
 const scrolls = element => element && element !== document.body && (
-  ["auto", "scroll"].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+  ["auto", "scroll"].includes(getComputedStyle(element).overflowX)
+  || scrolls(element.parentElement));
 for (const element of document.querySelectorAll("article.bd-article *")) {
   const right = Math.max(0, ...[...element.getClientRects()].map(box => box.right));
   if (right > window.innerWidth + 1 && !scrolls(element) && element.checkVisibility())
