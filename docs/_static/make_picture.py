@@ -21,7 +21,7 @@ from PIL import Image
 from sklearn_genremoe import MixtureOfExpertsClassifier, default_experts
 from sklearn_genremoe.datasets import load_mini_genres
 
-CLIP = 30
+CLIP = 14
 VIEWS = {
     "original": "power in mel bands",
     "harmonic": "what is sustained",
