@@ -78,7 +78,7 @@ for position, value in enumerate(answer):
 axes.invert_yaxis()
 axes.tick_params(axis="y", length=0)
 axes.set(xlim=(0, 1), xticks=[0, 0.5, 1])
-axes.set_xlabel(f"probability (true genre: {clips.target[CLIP]})")
+axes.set_xlabel(f"probability\n(true genre: {clips.target[CLIP]})")
 right.suptitle("the mixture's answer", fontweight="bold")
 
 # A palette of 128 colours takes a third of the bytes, and nobody sees it.
