@@ -52,5 +52,6 @@ for shift, (name, values) in zip((-0.2, 0.2), recalls.items()):
 ax.set_xticks(places, [f"{genre} ({np.sum(y == genre)})" for genre in genres])
 ax.set_ylabel("recall")
 ax.set_ylim(0, 1.2)
+ax.set_yticks(np.linspace(0, 1, 6))
 ax.legend(loc="upper center", ncols=2, frameon=False)
 plt.show()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.model_selection import (
     GridSearchCV,
@@ -22,6 +23,7 @@ from sklearn_genremoe import (
     MixtureOfExpertsClassifier,
     StackingMixer,
     paper_experts,
+    WindowedClassifier,
 )
 from tests.mixture._clips import CNN, flatten, quick_experts, two_cues
 
@@ -290,3 +292,7 @@ def test_notebook_display():
         assert label in html
     assert "StackingMixer(C=0.5)" in repr(fitted)
     assert "original" in MixtureOfExpertsClassifier()._repr_html_()
+    if hasattr(BaseEstimator, "_html_repr"):  # scikit-learn >= 1.7
+        for wide in (clf, WindowedClassifier(clf)):
+            assert "flex-wrap: wrap" in wide._repr_html_()
+            assert "flex-wrap: wrap" in wide._repr_mimebundle_()["text/html"]
