@@ -204,7 +204,7 @@ def main() -> None:
     if args.recipe == "pretrained":
         # The embedding comes last; without it this is the default mixture.
         for name in list(mixers):
-            mixers[f"{name}, without"] = FirstExperts(mixers[name], len(experts) - 1)
+            mixers[f"{name}, no embedding"] = FirstExperts(mixers[name], len(experts) - 1)
     if experts and args.gate_epochs:
         gate = {"max_epochs": args.gate_epochs, "random_state": args.seed[0]}
         mixers |= {"MoEC, CNN gate": CNNMixer(**gate), "MoER, RNN gate": RNNMixer(**gate)}
