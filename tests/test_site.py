@@ -17,12 +17,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 if "GENREMOE_SITE" not in os.environ:
-    pytest.skip(
-        "needs the built site and a browser: run `make test-site`", allow_module_level=True
-    )
+    pytest.skip("needs the built site and a browser: run `make test-site`", allow_module_level=True)
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import visibility_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 from sklearn_genremoe import MixtureOfExpertsClassifier
@@ -62,7 +61,8 @@ if (page.scrollWidth > window.innerWidth)
 // What sticks out of the window, and is in no box that scrolls. (The theme lets the whole text
 // scroll, which nobody expects, and which doesn't make the page wider.)
 const scrolls = element => element && !element.matches("article.bd-article") && (
-  ["auto", "scroll"].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+  ["auto", "scroll"].includes(getComputedStyle(element).overflowX) ||
+  scrolls(element.parentElement));
 for (const element of document.querySelectorAll("article.bd-article *")) {
   const right = Math.max(0, ...[...element.getClientRects()].map(box => box.right));
   if (right > window.innerWidth + 1 && !element.children.length && !scrolls(element) &&
@@ -228,7 +228,7 @@ def test_diagram_opens(browser, address, width) -> None:
         label = diagram.find_element(By.CSS_SELECTOR, "label.sk-toggleable__label")
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", label)
         label.click()
-        WebDriverWait(browser, 5).until(lambda _: box.is_displayed())
+        WebDriverWait(browser, 5).until(visibility_of(box))
         assert browser.execute_async_script(FAULTS) == []
         assert errors(browser) == []
 

@@ -22,8 +22,8 @@ from sklearn_genremoe import (
     CNNClassifier,
     MixtureOfExpertsClassifier,
     StackingMixer,
-    paper_experts,
     WindowedClassifier,
+    paper_experts,
 )
 from tests.mixture._clips import CNN, flatten, quick_experts, two_cues
 
