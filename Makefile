@@ -65,8 +65,8 @@ lint: $(VENV)/.ready-dev
 docs: $(VENV)/.ready-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
-# Pictures of the main pages are left in docs/_build/screenshots.
 test-site: $(VENV)/.ready-site browser docs
+	@echo "Screenshots of the main pages will be in docs/_build/screenshots."
 	GENREMOE_SITE=docs/_build/html $(BIN)/python -m pytest tests/test_site.py
 
 browser:
