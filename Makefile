@@ -65,8 +65,8 @@ lint: $(VENV)/.ready-dev
 docs: $(VENV)/.ready-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
-# Pictures of the main pages are left in docs/_build/screenshots.
 test-site: $(VENV)/.ready-site browser docs
+	@echo "Screenshots of the main pages will be in docs/_build/screenshots."
 	$(BIN)/python -m pytest docs/test_site.py
 
 browser:

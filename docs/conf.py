@@ -82,18 +82,8 @@ html_css_files = ["style.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 # Pages without pages below them need no navigation between these.
-html_sidebars = {
-    page: []
-    for page in (
-        "changelog",
-        "contributing",
-        "faq",
-        "glossary",
-        "install",
-        "performance/index",
-        "reproduction/**",
-    )
-}
+ALONE = ["install", "glossary", "faq", "contributing", "changelog", "genindex", "search"]
+html_sidebars = {page: [] for page in [*ALONE, "reproduction/**", "performance/index"]}
 html_theme_options = {
     "logo": {"text": "sklearn-genremoe"},
     "navbar_align": "left",

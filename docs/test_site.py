@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import visibility_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 from sklearn_genremoe import MixtureOfExpertsClassifier
@@ -222,7 +223,7 @@ def test_diagram_opens(browser, address, width) -> None:
         label = diagram.find_element(By.CSS_SELECTOR, "label.sk-toggleable__label")
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", label)
         label.click()
-        WebDriverWait(browser, 5).until(lambda _, box=box: box.is_displayed())
+        WebDriverWait(browser, 5).until(visibility_of(box))
         assert browser.execute_async_script(FAULTS) == []
         assert errors(browser) == []
 

@@ -12,7 +12,7 @@ _STYLE = """\
 .genremoe-diagram .sk-parallel-item { font-size: 0.78em; }
 .genremoe-diagram .sk-parallel-item .sk-parallel-item { font-size: 1em; }
 .genremoe-diagram .sk-container { max-width: 100%; }
-.genremoe-diagram div.sk-top-container.sk-global { overflow-x: auto; }
+.genremoe-diagram div.sk-top-container.sk-global { overflow-x: auto !important; }
 .genremoe-diagram .sk-container label.sk-toggleable__label { padding: 0.35em; gap: 0.3em; }
 .genremoe-diagram .sk-parallel-item .sk-label label { padding-bottom: 0.15em; }
 .genremoe-diagram .sk-toggleable__content { overflow-x: auto; }

@@ -17,6 +17,7 @@ ROOMS = {
     "_sklearn_compat": 0,
     "_compiled": 0,
     "_memmap": 0,
+    "_diagram": 0,
     "_parallel": 0,
     "_validation": 0,
     "_download": 0,

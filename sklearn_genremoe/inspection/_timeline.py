@@ -200,7 +200,7 @@ class TimelineDisplay:
         ]
         if self.weights is not None:
             experts = check_names(self.expert_names, np.shape(self.weights)[1])
-            panels.append(("trust in experts", self.weights, experts))
+            panels.append(("weights of experts", self.weights, experts))
         if ax is None:
             ax = new_axes("TimelineDisplay", (9.0, 2.8 * len(panels)), len(panels))
         axes = np.atleast_1d(ax)
