@@ -22,7 +22,6 @@ ROOMS = {
     "_validation": 0,
     "_download": 0,
     "_archive": 0,
-    "_diagram": 0,
     "_versions": 0,
     "audio": 1,
     "domains": 2,
