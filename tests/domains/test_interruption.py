@@ -97,6 +97,25 @@ def assert_resumes(paths, memory, monkeypatch):
         np.testing.assert_array_equal(batch[name], expected[name])
 
 
+def test_interrupted_while_a_row_is_written(memory, monkeypatch):
+    store = FeatureStore(memory, {}, "float32")
+    refresh = FeatureStore._refresh
+
+    def interrupted(self):
+        refresh(self)
+        signal.raise_signal(signal.SIGINT)  # the lock is held
+
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(FeatureStore, "_refresh", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.write("first", np.ones((2, 3)))
+    assert signal.getsignal(signal.SIGINT) is handler
+    again = FeatureStore(memory, {}, "float32")
+    assert again.find(["first"]).tolist() == [0]  # the row is whole
+    assert again.write("second", np.zeros((2, 3))) == 1  # and the lock is free
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
 @pytest.mark.parametrize("n_jobs", [1, 2])
