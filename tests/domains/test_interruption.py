@@ -128,7 +128,10 @@ def test_interrupted(paths, memory, n_jobs, monkeypatch):
         time.sleep(0.01)
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)
-    stopped, errors = process.communicate(timeout=60)
+    try:
+        stopped, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert float(stopped) - sent < 3
     assert process.returncode != 0
     assert "KeyboardInterrupt" in errors
