@@ -5,8 +5,8 @@
 The folder is that of ``real_music.py``. Of each training fold, clips are drawn evenly from the
 genres, and a model learns from those alone; the test folds stay the same. No group is in training
 and test data at once. Three models that take seconds: a support vector machine on statistics of
-MFCC, logistic regression on the harmonic part (one of the linear experts of ``default_experts()``),
-and logistic regression on ``AudioSetEmbedding``. Accuracy is the mean over seeds and test clips,
+MFCC, and two linear experts of ``pretrained_experts()``, those on statistics of the harmonic part
+and on the embedding. Accuracy is the mean over seeds and test clips,
 "±" the half-width of a 95 % interval over the test clips.
 """
 
@@ -14,15 +14,14 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from real_music import choose, mfcc_statistics
+from real_music import WHOLE, choose, mfcc_statistics
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from sklearn_genremoe import AudioSetEmbedding, DomainUnion, default_experts
+from sklearn_genremoe import DomainUnion, pretrained_experts
 from sklearn_genremoe.datasets import load_audio_folder
 
 
@@ -39,19 +38,16 @@ def main() -> None:
     args = parser.parse_args()
     clips = load_audio_folder(args.data, manifest="manifest.csv", group_by=args.groups)
     paths, y, groups = clips.data, clips.target, clips.groups
-    harmonic = dict(default_experts())["harmonic_statistics"]
-    embedding = AudioSetEmbedding(args.weights, window=3.0)
-    linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+    experts = dict(pretrained_experts(weights=args.weights))
+    harmonic, embedding = experts["harmonic_statistics"], experts["embedding"]
+    views = DomainUnion([("harmonic", harmonic[0]), ("embedding", embedding[0])]).transform(paths)
     models = {
         "MFCC, SVC": (
             make_pipeline(StandardScaler(), SVC(C=10)),
-            np.stack([mfcc_statistics(path, 30.0) for path in paths]),
+            np.stack([mfcc_statistics(path, WHOLE) for path in paths]),
         ),
-        "harmonic statistics, linear": (
-            harmonic[1:],
-            DomainUnion([("harmonic", harmonic[0])]).transform(paths)["harmonic"],
-        ),
-        "embedding, linear": (linear, embedding.transform(paths)),
+        "harmonic statistics, linear": (harmonic[1:], views["harmonic"]),
+        "embedding, linear": (embedding[1:], views["embedding"]),
     }
     print(
         f"{len(paths)} clips of {len(set(groups))} groups, {len(set(y))} genres, "

@@ -81,12 +81,6 @@ class Score:
         of_truth = proba[np.arange(len(column)), column]
         self.loss[seed, test] = -np.log(np.maximum(of_truth, 1e-15))
 
-    def first(self, n_seeds: int) -> "Score":
-        """The score over the first seeds."""
-        part = Score(0, 0)
-        part.right, part.loss = self.right[:n_seeds], self.loss[:n_seeds]
-        return part
-
 
 class Stopwatch(dict[str, float]):
     """Seconds by stage."""
@@ -138,23 +132,23 @@ def choose(n_clips: int | None, genres: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(np.argsort(rank, kind="stable")[:n_clips])
 
 
-def table(scores: dict[str, Score], reference: str) -> str:
-    """Accuracy over all clips and seeds, log-loss, and the difference to a row, clip by clip."""
+def table(scores: dict[str, Score], reference: str, n_seeds: int) -> str:
+    """Accuracy and log-loss over the first seeds, and the difference to a row, clip by clip."""
     width = max(map(len, scores)) + 2
     lines = [f"{'':<{width}}accuracy  95 %   log-loss   minus {reference}"]
     for name, score in scores.items():
-        right = score.right.mean(axis=0)
+        right = score.right[:n_seeds].mean(axis=0)
         half_width = 1.96 * np.sqrt(right.mean() * (1 - right.mean()) / len(right))
         line = f"{name:<{width}}{right.mean():8.3f} ±{half_width:.3f}"
-        loss = score.loss.mean()
+        loss = score.loss[:n_seeds].mean()
         line += f"{'':10}" if np.isnan(loss) else f"{loss:10.3f}"
         if name == reference:
             line += f"{'':17}"
         else:
-            difference = right - scores[reference].right.mean(axis=0)
+            difference = right - scores[reference].right[:n_seeds].mean(axis=0)
             half_width = 1.96 * difference.std(ddof=1) / np.sqrt(len(right))
             line += f"{difference.mean():+10.3f} ±{half_width:.3f}"
-        lines.append(line + "   " + " ".join(f"{row.mean():.3f}" for row in score.right))
+        lines.append(line + "   " + " ".join(f"{row.mean():.3f}" for row in score.right[:n_seeds]))
     return "\n".join(lines)
 
 
@@ -191,23 +185,22 @@ def main() -> None:
             channels = tuple(max(4, round(args.width * n)) for n in cnn.channels)
             cnn.set_params(channels=channels, max_epochs=args.epochs or cnn.max_epochs)
     domains = {name: expert[0] for name, expert in experts}
+    mixers = {}
     if experts:
         with watch("domains"):
             batch = DomainUnion(list(domains.items())).transform(paths)
-    mixers = {}
-    if experts:
         mixers = {
             "MoEB, balanced": BalancedMixer(),
             "log pool": LogPoolMixer(),
             "stacking": StackingMixer(),
         }
-    if args.recipe == "pretrained":
-        # The embedding comes last; without it this is the default mixture.
-        for name in list(mixers):
-            mixers[f"{name}, no embedding"] = FirstExperts(mixers[name], len(experts) - 1)
-    if experts and args.gate_epochs:
-        gate = {"max_epochs": args.gate_epochs, "random_state": args.seed[0]}
-        mixers |= {"MoEC, CNN gate": CNNMixer(**gate), "MoER, RNN gate": RNNMixer(**gate)}
+        if args.recipe == "pretrained":
+            # The embedding comes last; without it this is the default mixture.
+            for name in list(mixers):
+                mixers[f"{name}, no embedding"] = FirstExperts(mixers[name], len(experts) - 1)
+        if args.gate_epochs:
+            gate = {"max_epochs": args.gate_epochs, "random_state": args.seed[0]}
+            mixers |= {"MoEC, CNN gate": CNNMixer(**gate), "MoER, RNN gate": RNNMixer(**gate)}
 
     names = [*baselines, *domains, *mixers, *([ORACLE] if experts else [])]
     scores = {name: Score(len(args.seed), len(y)) for name in names}
@@ -254,9 +247,8 @@ def main() -> None:
                 flush=True,
             )
         # After each seed, so that a run that is stopped has said what it knows.
-        so_far = {name: score.first(row + 1) for name, score in scores.items()}
         reference = "embedding" if "embedding" in domains else list(baselines)[-1]
-        print(f"\n{table(so_far, reference)}\n", flush=True)
+        print(f"\n{table(scores, reference, row + 1)}\n", flush=True)
 
     print(f"{'chance':<20}{np.unique(y, return_counts=True)[1].max() / len(y):8.3f}")
     print("\nseconds per stage, all folds")
