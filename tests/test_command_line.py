@@ -13,10 +13,14 @@ from sklearn_genremoe.datasets import load_mini_genres
 ROOT = Path(__file__).resolve().parents[1]
 
 
+COMMAND = [sys.executable, "-m", "sklearn_genremoe"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
 def genremoe(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sklearn_genremoe", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        [*COMMAND, *map(str, arguments)],
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
     )
@@ -47,10 +51,9 @@ def test_train_and_predict(tmp_path: Path) -> None:
 
 def test_interrupted_training_leaves_no_model(tmp_path: Path) -> None:
     clips = Path(load_mini_genres().data[0]).parents[1]
-    command = [sys.executable, "-m", "sklearn_genremoe", "train", clips, "--out", tmp_path / "m"]
     with subprocess.Popen(
-        command,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        [*COMMAND, "train", clips, "--out", tmp_path / "m"],
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
