@@ -100,8 +100,21 @@ class Batches:
                 if hasattr(augmentation, "blend"):
                     inputs = self._blend(inputs, y, augmentation)
                 else:
-                    inputs = {**inputs, "X": augmentation(inputs["X"], self.rng)}
+                    inputs = {**inputs, "X": self._augmented(inputs["X"], augmentation)}
             yield inputs, y
+
+    def _augmented(self, clips: torch.Tensor, augmentation: Any) -> torch.Tensor:
+        """Return the clips as an augmentation gives them back: as many, and as large."""
+        changed = augmentation(clips, self.rng)
+        n_frames = getattr(augmentation, "n_frames", clips.shape[2])  # a crop says its length
+        shape, dtype = getattr(changed, "shape", ()), getattr(changed, "dtype", type(changed))
+        if tuple(shape) != (*clips.shape[:2], n_frames) or dtype != clips.dtype:
+            raise ValueError(
+                f"The augmentation {augmentation!r} got a batch of shape {tuple(clips.shape)} and "
+                f"type {clips.dtype} and returned {tuple(shape)}, {dtype}. It has to return a "
+                "tensor of the shape and type that it got."
+            )
+        return changed
 
     def _blend(self, inputs: dict[str, Any], y: torch.Tensor, augmentation: Any) -> dict[str, Any]:
         """Blend clips with partners, of whom the loss has to know label, weight and share."""

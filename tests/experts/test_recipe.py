@@ -402,3 +402,23 @@ def test_wrong_parameters(data: Data, params: dict[str, Any], message: str) -> N
 def test_wrong_augmentation(data: Data) -> None:
     with pytest.raises(ValueError, match="augment holds 'mixup', which is neither a function"):
         make_clf(augment=[TimeMask(), "mixup"]).fit(*data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda clips, rng: clips[:, :, :10],
+        lambda clips, rng: torch.cat([clips, clips], dim=2),
+        lambda clips, rng: clips[:, :6],
+        lambda clips, rng: clips[:2],
+        lambda clips, rng: clips.double(),
+        lambda clips, rng: clips.numpy(),
+        lambda clips, rng: None,
+    ],
+    ids=["shorter", "longer", "fewer bins", "fewer clips", "double", "ndarray", "nothing"],
+)
+def test_augmentation_that_returns_something_else(data: Data, change: Any) -> None:
+    clf = make_clf(crop_frames=16, augment=[TimeMask(2), change])
+    with pytest.raises(ValueError, match=r"augmentation <function .*shape and type that it got"):
+        clf.fit(*data)
+    assert not hasattr(clf, "classes_")
