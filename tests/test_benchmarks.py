@@ -1,4 +1,4 @@
-"""The benchmark on the fault-filtered split runs, keeps what it computed, and fails clearly."""
+"""The long benchmarks run on little data, keep what they computed, and fail clearly."""
 
 import os
 import subprocess
@@ -11,9 +11,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, program: str = "gtzan_fault_filtered.py"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "benchmarks/gtzan_fault_filtered.py", *arguments],
+        [sys.executable, f"benchmarks/{program}", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -54,6 +56,22 @@ def test_runs_and_resumes(mel: Path, tmp_path: Path) -> None:
     assert again.stdout.split("\n\n")[-2:] == first.stdout.split("\n\n")[-2:]
 
 
+@pytest.mark.slow
+def test_the_end_of_the_papers_training(mel: Path, tmp_path: Path) -> None:
+    done = run(
+        f"--data={mel}", f"--out={tmp_path}", "--jobs=1", "--epochs=2", "--seeds", "0",
+        program="paper_recipe.py",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    assert "8 clips of valid, trained on 16 of train" in done.stdout
+    rows = done.stdout.splitlines()[-6:]
+    assert [row.split()[0] for row in rows] == [
+        "original", "harmonic", "percussive", "modulation", "mfcc", "MoEB",
+    ]  # fmt: skip
+    assert len(list(tmp_path.glob("*.npy"))) == 5
+
+
 def test_says_what_is_missing(mel: Path, tmp_path: Path) -> None:
     none = run(f"--data={mel}", f"--out={tmp_path}", "--test=test", "--jobs=1")
     assert none.returncode == 1
@@ -64,13 +82,7 @@ def test_says_what_is_missing(mel: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_collection_from_end_to_end() -> None:
-    done = subprocess.run(
-        [sys.executable, "benchmarks/production.py", "--files=100", "--jobs=1"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
+    done = run("--files=100", "--jobs=1", program="production.py")
     assert done.returncode == 0, done.stderr
     assert "100 files of 10 s, 1 broken" in done.stdout
     assert "files 100: 99 with a genre, 1 reported as bad" in done.stdout
