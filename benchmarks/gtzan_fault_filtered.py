@@ -37,7 +37,7 @@ from pathlib import Path
 import numpy as np
 import scipy.fft
 import torch
-from every_mixer import EveryMixer
+from every_mixer import ConfidencePool, EveryMixer
 from scipy.ndimage import median_filter
 from scipy.signal import savgol_filter
 from sklearn.pipeline import make_pipeline
@@ -179,6 +179,7 @@ def mixers_of(args: argparse.Namespace, seed: int) -> dict[str, object]:
         "stacking": StackingMixer(),
         "balanced, temperatures": BalancedMixer(fit_temperatures=True),
         "log pool, temperatures": LogPoolMixer(fit_temperatures=True),
+        "log pool by confidence": ConfidencePool(),
     }
     if args.gate_epochs:
         mixers |= {
