@@ -1,5 +1,6 @@
 """The one place that imports from scikit-learn what it does not promise to keep."""
 
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing
 from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -17,6 +18,7 @@ except ImportError:  # scikit-learn < 1.7
     from sklearn.utils._estimator_html_repr import _VisualBlock
 
 __all__ = [
+    "BaseSearchCV",
     "Interval",
     "StrOptions",
     "_BaseComposition",

@@ -44,6 +44,15 @@ class Clips:
         """Samples per waveform; None for paths."""
         return None if self.waveforms is None else self.waveforms.shape[1]
 
+    @property
+    def given(self) -> np.ndarray:
+        """The clips as an array: of paths, (n_clips,), or of waveforms, (n_clips, n_samples)."""
+        if self.waveforms is not None:
+            return self.waveforms
+        paths = np.empty(len(self), dtype=object)
+        paths[:] = self.paths
+        return paths
+
     def item(self, i: int):
         """Return clip i: a path, or a waveform of shape (n_samples,)."""
         return self.paths[i] if self.paths is not None else self.waveforms[i]  # type: ignore

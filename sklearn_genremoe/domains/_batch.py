@@ -1,5 +1,6 @@
 """Clips as extracted domains."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -287,7 +288,10 @@ class DomainBatch:
 
     def __array__(self, dtype=None, copy=None):
         """Return all domains side by side, (n_clips, n_features)."""
-        flat = [rows.array().reshape(len(self), -1) for rows in self._rows.values()]
+        flat = [
+            rows.array().reshape(len(self), math.prod(rows.shape[1:]))
+            for rows in self._rows.values()
+        ]
         return np.concatenate(flat, axis=1, dtype=dtype or self.dtype)
 
     def __repr__(self) -> str:

@@ -235,18 +235,21 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         domains = self._check_domains()
         if reset:
             self.bad_clips_ = {}
-        if isinstance(X, Clips):  # who hands them over has checked them
-            return X, domains
         if isinstance(X, DomainBatch):
             if reset:
                 self.__dict__.pop("n_features_in_", None)  # any width will do
             return X.take_domains(domains), domains
         rates = {name: domain.sample_rate for name, domain in domains.items()}
-        if len(set(rates.values())) > 1 and kind_of_clips(X) != "paths":
+        checked = isinstance(X, Clips)
+        if len(set(rates.values())) > 1 and (
+            X.paths is None if checked else kind_of_clips(X) != "paths"
+        ):
             raise ValueError(
                 f"waveforms have one sample rate, but the domains expect {rates}; give the domains "
                 "one sample_rate, or pass paths"
             )
+        if checked:  # by who hands them over
+            return X, domains
         path_samples = next(iter(domains.values())).n_samples
         return check_clips(self, X, path_samples=path_samples, reset=reset), domains
 

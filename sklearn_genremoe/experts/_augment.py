@@ -196,6 +196,11 @@ class RandomCrop:
 
     n_frames: int
 
+    @property
+    def _cropped_frames(self) -> int:
+        """The length that all clips have afterwards, the only one that may be another."""
+        return self.n_frames
+
     def __call__(self, clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         """Return clips (n_clips, n_bins, n_frames) of that length."""
         starts = rng.integers(0, clips.shape[2] - self.n_frames + 1, len(clips))

@@ -131,7 +131,11 @@ class BaseMixer(BaseEstimator):
             weight = np.ones(len(y))
         else:
             weight = check_array(
-                sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+                sample_weight,
+                ensure_2d=False,
+                ensure_non_negative=True,
+                dtype=np.float64,
+                input_name="sample_weight",
             )
             check_consistent_length(y, weight)
         present = np.flatnonzero(weight)

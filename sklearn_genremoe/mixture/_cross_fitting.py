@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from tqdm.auto import tqdm
 
-from .._sklearn_compat import _check_method_params
+from .._sklearn_compat import BaseSearchCV, _check_method_params
 from ..domains import DomainBatch
 from ..experts import CNNClassifier
 from ..networks import resolve_device
@@ -125,23 +126,45 @@ def _fit_and_predict(
 ) -> tuple[Any, NDArray | None]:
     """Fit an expert, on all clips or on one side of a split, and predict the other."""
     if split is None:
-        return clone(expert).fit(view, y, **params), None
+        with _paths_explained(expert, view):
+            return clone(expert).fit(view, y, **params), None
     train, test = split
     params = _check_method_params(y, params, train)
-    model = clone(expert).fit(take_clips(view, train), y[train], **params)
+    with _paths_explained(expert, view):
+        model = clone(expert).fit(take_clips(view, train), y[train], **params)
     return model if keep else None, _predict(model, view, test, classes)
+
+
+@contextmanager
+def _paths_explained(expert: Any, view: Any) -> Iterator[None]:
+    """Say why an expert that can't make anything of paths was given some."""
+    try:
+        yield
+    except ValueError as error:
+        if not isinstance(view, np.ndarray) or view.dtype != object or view.ndim != 1:
+            raise
+        raise ValueError(
+            f"X holds paths, and the expert {expert!r} begins with no feature domain, so it was "
+            f"given the paths themselves, which it can't use ({error}). If it is made for a table, "
+            "pass a DomainBatch with that table as the entry of the expert's name, beside what "
+            "clf.extract(X) gives for the others."
+        ) from error
 
 
 def _predict(
     expert: Any, view: Any, rows: NDArray[np.intp] | None, classes: NDArray
 ) -> NDArray[np.float64]:
     """Return an expert's aligned probabilities, of all clips or of some."""
+    if rows is not None and not len(rows):
+        return np.zeros((0, len(classes)))
     if not isinstance(view, DomainBatch) and np.ndim(view) < 3:
-        return aligned_proba(expert, view if rows is None else take_clips(view, rows), classes)
+        part = view if rows is None else take_clips(view, rows)
+        with _paths_explained(expert, view):
+            return aligned_proba(expert, part, classes, rows)
     # Features may be mapped from a file that is larger than the memory.
     rows = np.arange(len(view)) if rows is None else rows
     chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-    probas = [aligned_proba(expert, take_clips(view, chunk), classes) for chunk in chunks]
+    probas = [aligned_proba(expert, take_clips(view, part), classes, part) for part in chunks]
     return np.concatenate([np.zeros((0, len(classes))), *probas])
 
 
@@ -182,7 +205,9 @@ def weight_params(name: str, expert: Any, sample_weight: NDArray | None) -> dict
 def group_params(expert: Any, groups: NDArray | None) -> dict[str, Any]:
     """Return the arguments that hand groups to an expert's ``fit``, none if it takes none."""
     prefix, last = _last_step(expert)
-    if groups is None or not has_fit_parameter(last, "groups"):
+    # A search hands what its fit gets to its splitter.
+    takes_groups = has_fit_parameter(last, "groups") or isinstance(last, BaseSearchCV)
+    if groups is None or not takes_groups:
         return {}
     return {f"{prefix}groups": groups}
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import joblib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.metrics import accuracy_score
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -275,7 +276,7 @@ class MixtureOfExpertsClassifier(
                 experts = [(name, clone(expert)) for name, expert in experts]
             split_seed = self._seed([] if prefit else experts, mixer)
             cv = self.cv
-            if out_of_fold and not isinstance(cv, (int, float)) and not hasattr(cv, "split"):
+            if out_of_fold and not isinstance(cv, Real) and not hasattr(cv, "split"):
                 cv = list(cv)  # perhaps an iterator, which can be read only once
 
             def plan(clips: TrainingClips) -> tuple[NDArray, list[Any]]:
@@ -286,8 +287,8 @@ class MixtureOfExpertsClassifier(
                 return classes, check_splits(splits, clips.y, cv)
 
             classes, splits = plan(clips)
-        with unfitted_on_error(self):
             views = self._extract_views(clips.X, experts, mixer.needs_clips, self.verbose)
+            bad: dict[int, str] = {}
             if views.bad_clips:
                 good = np.setdiff1d(np.arange(len(clips.y)), list(views.bad_clips))
                 if not len(good):
@@ -298,8 +299,8 @@ class MixtureOfExpertsClassifier(
                 self._report(bad, f"left out of the fit on {len(good)} others ({lost})")
                 clips, views = clips.take(good), views.take(good)
                 classes, splits = plan(clips)
-            else:
-                self.bad_clips_: dict[int, str] = {}
+        with unfitted_on_error(self):
+            self.bad_clips_ = bad
             if prefit:
                 fitted = [expert for _, expert in experts]
             else:
@@ -427,6 +428,38 @@ class MixtureOfExpertsClassifier(
         self._report(bad)
         return answers
 
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the share of clips whose genre is found.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes. With ``on_error="warn"`` those that
+            can't be used are left out of the score, with a warning.
+        y : array-like of shape (n_clips,)
+            Their genres.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weights of the clips.
+
+        Returns
+        -------
+        score : float
+            Accuracy, from 0 to 1.
+
+        Raises
+        ------
+        BadClipError
+            A clip can't be used, and `on_error` is "raise", or none can be used.
+        """
+        proba, bad = self._answer(X, "predict_proba")
+        good = np.setdiff1d(np.arange(len(proba)), list(bad))
+        if bad and not len(good):
+            raise _none_usable(bad)
+        self._report(bad, "left out of the score")
+        true = TrainingClips.check(X, y, sample_weight, groups=None).take(good)
+        found = self.classes_[proba[good].argmax(axis=1)]
+        return float(accuracy_score(true.y, found, sample_weight=true.weight))
+
     def expert_predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return each expert's probability of each genre.
 
@@ -476,7 +509,7 @@ class MixtureOfExpertsClassifier(
             The probabilities by the first expert, then those by the second, and so on.
         """
         proba = self.expert_predict_proba(X)
-        return proba.reshape(len(proba), -1)
+        return proba.reshape(len(proba), proba.shape[1] * proba.shape[2])
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray:
         """Return the names of the columns that ``transform`` gives.
@@ -568,12 +601,6 @@ class MixtureOfExpertsClassifier(
     def _check_X(self, X: Any, experts: list[Any], *, reset: bool, with_clips: bool) -> Any:
         """Return clips validated: Clips that are audio, numbers that aren't, or a DomainBatch."""
         if isinstance(X, DomainBatch):
-            if X.bad_clips and self.on_error == "raise":
-                raise ValueError(
-                    f"The DomainBatch has clips without features: {X.bad_clips}. Leave them out: "
-                    "batch[rows] with the other rows, and the same rows of y; or set "
-                    "on_error='warn'."
-                )
             if reset:  # any width will do from now on
                 for name in ("n_features_in_", "feature_names_in_"):
                     self.__dict__.pop(name, None)

@@ -15,6 +15,7 @@ from sklearn.model_selection import (
 )
 from sklearn.utils import check_random_state
 
+from .._validation import Clips
 from ..networks import split_groups
 from ._training_clips import TrainingClips
 
@@ -93,7 +94,8 @@ def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list
         splits = [_hold_out(float(cv), y, groups, random_state)]
     elif hasattr(cv, "split"):
         params = {key: value for key, value in clips.params["cv"].items() if key != "groups"}
-        splits = list(cv.split(clips.X, y, groups=groups, **params))
+        X = clips.X.given if isinstance(clips.X, Clips) else clips.X
+        splits = list(cv.split(X, y, groups=groups, **params))
     else:
         pairs = list(cv)
         for pair in pairs:

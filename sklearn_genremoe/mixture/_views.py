@@ -117,19 +117,44 @@ def extract_views(
     if isinstance(X, DomainBatch):
         views = [_pick(X, name, domains) for name in names]
         of_mixer = _with_frames(_clips_of_batch(X, mixer_domain, domains)) if with_clips else None
-        return Views(views, of_mixer, X.bad_clips)
+        bad = bad_rows(X)
+        for name, view in zip(names, views):
+            bad |= _without_numbers(name, view, bad)
+        bad = dict(sorted(bad.items()))
+        if bad and how["on_error"] == "raise":
+            raise ValueError(
+                f"The DomainBatch has clips without features: {bad}. Leave them out: batch[rows] "
+                "with the other rows, and the same rows of y; or set on_error='warn'."
+            )
+        return Views(views, of_mixer, bad)
     if not isinstance(X, Clips):
         return Views([X] * len(names), _numbers_for_mixer(X, mixer_domain, with_clips), {})
-    given = X.waveforms if X.paths is None else np.array(X.paths, dtype=object)
     if not domains and not with_clips:
-        return Views([given] * len(names), None, {})
+        return Views([X.given] * len(names), None, {})
     union = make_union(experts, with_mixer=with_clips, mixer_domain=mixer_domain, **how)
     batch = union.transform(X)
-    views = [_pick(batch, name, domains) if name in domains else given for name in names]
+    views = [_pick(batch, name, domains) if name in domains else X.given for name in names]
     clips = None
     if with_clips:
         clips = _with_frames(batch.find(domain_of_mixer(mixer_domain, domains)))
     return Views(views, clips, batch.bad_clips)
+
+
+def bad_rows(batch: DomainBatch) -> dict[int, str]:
+    """Return the bad clips of a batch by their rows in it; some batches are parts of more."""
+    return {row - batch.first_row: why for row, why in batch.bad_clips.items()}
+
+
+def _without_numbers(name: str, view: Any, known: dict[int, str]) -> dict[int, str]:
+    """Return rows of a table that aren't finite, beside those that are known to be bad."""
+    if isinstance(view, DomainBatch) or view.ndim != 2 or view.dtype.kind != "f":
+        return {}
+    rows = np.flatnonzero(~np.isfinite(view).all(axis=1)).tolist()
+    return {
+        row: f"its row {row} in the table {name!r} holds NaN or infinity"
+        for row in rows
+        if row not in known
+    }
 
 
 def _numbers_for_mixer(X: NDArray, mixer_domain: Any, with_clips: bool) -> NDArray | None:

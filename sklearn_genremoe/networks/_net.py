@@ -106,7 +106,7 @@ class Batches:
     def _augmented(self, clips: torch.Tensor, augmentation: Any) -> torch.Tensor:
         """Return the clips as an augmentation gives them back: as many, and as large."""
         changed = augmentation(clips, self.rng)
-        n_frames = getattr(augmentation, "n_frames", clips.shape[2])  # a crop says its length
+        n_frames = getattr(augmentation, "_cropped_frames", clips.shape[2])
         shape, dtype = getattr(changed, "shape", ()), getattr(changed, "dtype", type(changed))
         if tuple(shape) != (*clips.shape[:2], n_frames) or dtype != clips.dtype:
             raise ValueError(
