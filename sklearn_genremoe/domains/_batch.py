@@ -320,7 +320,18 @@ def _resolve_rows(key):
 def _as_rows(name, array) -> Rows:
     if isinstance(array, Rows):
         return array
-    array = array if isinstance(array, np.ndarray) else np.asarray(array)
+    try:
+        array = array if isinstance(array, np.ndarray) else np.asarray(array)
+    except ValueError as error:
+        raise ValueError(
+            f"the clips of domain {name!r} have different shapes; expected one: cut or fill them "
+            "up (duration and fill of a domain do), or sum each clip up by one row of a table"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"domain {name!r} holds {array.dtype}, expected numbers: one row per clip, extracted "
+            "by a domain or loaded with numpy.load"
+        )
     if array.ndim not in (2, 3):
         raise ValueError(
             f"domain {name!r} has shape {array.shape}; expected (n_clips, n_bins, n_frames), or "

@@ -373,6 +373,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         known = self.classes_ if classes is None else np.unique(column_or_1d(classes))
+        if len(known) < 2:
+            raise ValueError(
+                f"classes={known.tolist()} is one class only; a classifier needs at least two. "
+                "Name all labels that may come later."
+            )
         if not first and not np.array_equal(known, self.classes_):
             raise ValueError(
                 f"classes={known.tolist()} differ from those of before, {self.classes_.tolist()}."
@@ -629,6 +634,14 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             totals = np.bincount(encoded, weight, n_classes)
             weight = weight * (totals.sum() / (n_classes * totals))[encoded]
         elif self.class_weight is not None:
+            known = self.classes_.tolist()
+            unknown = [label for label in self.class_weight if label not in known]
+            missing = [label for label in known if label not in self.class_weight]
+            if unknown and missing:  # one alone is fine: a fold may lack a class
+                raise ValueError(
+                    f"class_weight names {unknown}, which are no classes here, and not {missing}; "
+                    f"the classes are {known}."
+                )
             factors = compute_class_weight(
                 self.class_weight, classes=self.classes_, y=self.classes_
             )

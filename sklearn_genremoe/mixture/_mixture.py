@@ -456,7 +456,7 @@ class MixtureOfExpertsClassifier(
         if bad and not len(good):
             raise _none_usable(bad)
         self._report(bad, "left out of the score")
-        true = TrainingClips.check(X, y, sample_weight, groups=None).take(good)
+        true = _weighted(TrainingClips.check(X, y, sample_weight, groups=None).take(good))
         found = self.classes_[proba[good].argmax(axis=1)]
         return float(accuracy_score(true.y, found, sample_weight=true.weight))
 
@@ -576,7 +576,7 @@ class MixtureOfExpertsClassifier(
         Name: accuracy, dtype: float64
         """
         proba, clips, good, bad = self._expert_proba(X, self._mixer_sees_clips())
-        true = TrainingClips.check(X, y, sample_weight, groups=None).take(good)
+        true = _weighted(TrainingClips.check(X, y, sample_weight, groups=None).take(good))
         unknown = np.setdiff1d(true.y, self.classes_)
         if len(unknown):
             raise ValueError(
@@ -858,6 +858,13 @@ def _names_of(experts: Any) -> list[str]:
     """Return the names of experts, none for what isn't a list of pairs."""
     pairs = experts if isinstance(experts, (list, tuple)) else []
     return [pair[0] for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2]
+
+
+def _weighted(clips: TrainingClips) -> TrainingClips:
+    """Return clips to score on; raise if weights leave none."""
+    if clips.weight is not None and not clips.weight.any():
+        raise ValueError("No clip that can be used has a weight above zero, so there is no score.")
+    return clips
 
 
 def _none_usable(bad: dict[int, str]) -> BadClipError:

@@ -106,7 +106,10 @@ def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list
             for train, test in pairs
         ]
     if not splits:
-        raise ValueError(f"cv={cv!r} yields no split; expected {_ACCEPTED}.")
+        raise ValueError(
+            f"cv={cv!r} yields no split; expected {_ACCEPTED}. A generator can be used once: give "
+            "a list, list(splitter.split(X, y))."
+        )
     return splits
 
 

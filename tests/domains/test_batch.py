@@ -323,3 +323,16 @@ def test_bad_clips_follow_their_rows(arrays):
 def test_bad_input(arrays, domains, said):
     with pytest.raises(ValueError, match=said):
         DomainBatch(arrays, domains)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "found"),
+    [
+        ({"mel": [np.zeros((4, 3)), np.zeros((4, 5))]}, "'mel' have different shapes"),
+        ({"table": np.array([["a", "b"]])}, "'table' holds <U1, expected numbers"),
+        ({"table": np.array([[None, 1.0]])}, "'table' holds object, expected numbers"),
+    ],
+)
+def test_arrays_that_are_none(arrays, found):
+    with pytest.raises(ValueError, match=found):
+        DomainBatch(arrays)

@@ -787,3 +787,12 @@ def test_grid_search(data: Data) -> None:
     search.fit(*data)
     assert search.best_params_["channels"] == (4,)
     search.predict(data[0])
+
+
+def test_classes_that_make_no_sense(data: Data) -> None:
+    X, y = data
+    with pytest.raises(ValueError, match=r"class_weight names \['polka'\]"):
+        make_clf(class_weight={np.unique(y).tolist()[0]: 1.0, "polka": 2.0}).fit(X, y)
+    make_clf(class_weight={**dict.fromkeys(np.unique(y).tolist(), 1.0), "polka": 2.0}).fit(X, y)
+    with pytest.raises(ValueError, match="one class only"):
+        make_clf().partial_fit(X[:2], np.array([y[0], y[0]]), classes=[y[0]])

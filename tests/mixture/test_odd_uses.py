@@ -255,3 +255,23 @@ def test_weights_below_zero_teach_nothing(mixer):
     proba = np.full((4, 2, 2), 0.5)
     with pytest.raises(ValueError, match="Negative values"):
         mixer.fit(proba, [0, 1, 0, 1], sample_weight=[1, -1, 1, 1])
+
+
+def test_a_generator_of_splits_is_used_up():
+    table = np.random.default_rng(0).normal(size=(16, 3))
+    splits = (split for split in StratifiedKFold(2).split(table, Y))
+    clf = MixtureOfExpertsClassifier([("bayes", GaussianNB())], cv=splits).fit(table, Y)
+    with pytest.raises(ValueError, match="A generator can be used once"):
+        clf.fit(table, Y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_genremoe.audio.BadClipWarning")
+def test_scores_of_nothing(clips):
+    paths, _ = clips
+    clf = mixture("log_pool", on_error="warn").fit(paths, Y)
+    X, y, weight = [paths[0], "nowhere.wav"], ["folk", "rock"], [0, 1]
+    for score in (clf.score, clf.score_experts):
+        with pytest.raises(ValueError, match="weight above zero"):
+            score(X, y, sample_weight=weight)
+    with pytest.raises(BadClipError, match="none can be used"):
+        clf.score_experts(["nowhere.wav"], ["rock"])
