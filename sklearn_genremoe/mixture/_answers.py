@@ -23,4 +23,8 @@ def answer(
         )
     good = ~np.isin(np.arange(len(proba)), list(bad))
     answers = classes[np.where(good[:, None], proba, 0).argmax(axis=1)]
-    return np.where(good, answers, missing) if bad else answers
+    if not bad:
+        return answers
+    if np.asarray(missing).dtype.kind != classes.dtype.kind:  # keep the labels what they are
+        answers = answers.astype(object)
+    return np.where(good, answers, missing)

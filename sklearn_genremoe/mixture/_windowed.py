@@ -313,7 +313,7 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         Returns
         -------
         y : ndarray of shape (n_tracks,)
-            Genres.
+            Genres; of objects where some are `missing` and that is of another type.
 
         Raises
         ------

@@ -324,6 +324,31 @@ def test_bad_tracks_are_reported_once(tracks, tmp_path):
 
 
 def test_a_fitted_estimator_runs_over_whole_tracks(tracks):
+@pytest.mark.parametrize(
+    ("y", "missing"),
+    [
+        (["folk", "rock"], "unknown"),
+        (["folk", "rock"], np.nan),
+        (["folk", "rock"], -1),
+        ([1, 2], "unknown"),
+        ([1, 2], -1),
+        ([True, False], -1),
+    ],
+)
+def test_missing_answers_leave_the_labels_what_they_are(tracks, y, missing):
+    paths, _ = tracks
+    for clf in (windowed(on_error="warn"), mixture(on_error="warn", cv="train")):
+        clf.fit(paths[:2], y)
+        with pytest.warns(BadClipWarning):
+            answers = clf.predict([*paths[:2], "nowhere.wav"], missing=missing)
+        assert answers[:2].tolist() == y
+        assert [type(answer) for answer in answers.tolist()] == [
+            *map(type, y),
+            type(missing),
+        ]
+        np.testing.assert_equal(answers[2], missing)
+
+
     paths, y = tracks
     clips = np.array([tone(1.0, genre, seed=row) for row, genre in enumerate(y)])
     fitted = mixture().fit(clips, y)
