@@ -23,7 +23,7 @@ from sklearn.utils.metadata_routing import (
     get_routing_for_object,
     process_routing,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from .._diagram import DiagramMixin
@@ -32,7 +32,6 @@ from .._validation import (
     Clips,
     check_classes,
     check_clips,
-    check_finite,
     kind_of_clips,
     unchanged_on_error,
     unfitted_on_error,
@@ -54,7 +53,7 @@ from ._cross_fitting import group_params, weight_params
 from ._mixture import MixtureOfExpertsClassifier
 from ._parts import check_experts, make_mixer
 from ._training_clips import TrainingClips, take_clips
-from ._views import leading_domains, make_union
+from ._views import leading_domain, leading_domains, make_union
 
 # Windows decoded, extracted and judged at a time: 5 MB each at 44,100 Hz.
 _CHUNK = 4
@@ -395,8 +394,7 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         return getattr(self, "estimator_", self.estimator)
 
     def _rate(self) -> int:
-        domains = _domains(_inner(self.estimator))
-        return domains[0].sample_rate if domains else _SAMPLE_RATE
+        return next(iter(_rates(self.estimator)), _SAMPLE_RATE)
 
     def _check_X(self, X: Any, *, reset: bool) -> Clips:
         if isinstance(X, DomainBatch):
@@ -409,14 +407,17 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         n_samples = round(self.window * self._rate())
         judge = self
         is_long = kind == "waveforms" and _width(X) > n_samples
+        rates = sorted(set(_rates(self.estimator)))
+        all_domains = bool(_domains(_inner(self.estimator)))
+        if len(rates) > 1 and (kind == "waveforms" or not all_domains):
+            raise ValueError(
+                f"waveforms have one sample rate, but {type(self.estimator).__name__} expects "
+                f"{rates} Hz: give its domains one sample_rate"
+                + (", or pass paths." if all_domains else ", or each expert a domain.")
+            )
         if is_long:  # it is windows that must have the same number of samples, not tracks
             judge = copy.copy(self)
-        if kind != "waveforms" or _domains(_inner(self.estimator)):
-            clips = check_clips(judge, X, path_samples=n_samples, reset=reset or is_long)
-        else:
-            numbers = validate_data(judge, X, reset=reset or is_long, ensure_all_finite=False)
-            check_finite(numbers)
-            clips = Clips(None, numbers)
+        clips = check_clips(judge, X, path_samples=n_samples, reset=reset or is_long)
         if is_long and reset:
             self.n_features_in_ = n_samples
             self.__dict__.pop("feature_names_in_", None)
@@ -683,15 +684,37 @@ def _inner(estimator: Any) -> Any:
     return estimator
 
 
-def _domains(inner: Any) -> list[BaseDomain]:
-    """Return the domains that see the windows first, if nothing else does."""
+def _experts(mixture: MixtureOfExpertsClassifier) -> list[tuple[str, Any]]:
+    """Return the experts that a mixture was given, but for those that are dropped."""
+    return check_experts(mixture._experts(), reserved=mixture.get_params(deep=False))
+
+
+def _rates(estimator: Any) -> list[int]:
+    """Return the Hz of the waveforms that an estimator expects, where its parts say so."""
+    inner = _inner(estimator)
+    if not isinstance(inner, MixtureOfExpertsClassifier):
+        first = leading_domain(inner) or inner  # which may be an AudioLoader
+        return [first.sample_rate] if hasattr(first, "sample_rate") else []
+    rates = [rate for _, expert in _experts(inner) for rate in _rates(expert)]
+    if isinstance(inner.mixer_domain, BaseDomain) and make_mixer(inner.mixer).needs_clips:
+        rates.append(inner.mixer_domain.sample_rate)
+    return rates
+
+
+def _leading(inner: Any) -> list[BaseDomain]:
+    """Return the domains that see the windows first."""
     if isinstance(inner, BaseDomain):
         return [inner]
     if not isinstance(inner, MixtureOfExpertsClassifier):
         return []
-    experts = check_experts(inner._experts(), reserved=inner.get_params(deep=False))
-    domains = list(leading_domains(experts).values())
-    return domains if len(domains) == len(experts) else []
+    return list(leading_domains(_experts(inner)).values())
+
+
+def _domains(inner: Any) -> list[BaseDomain]:
+    """Return the domains that see the windows first, if nothing else does."""
+    domains = _leading(inner)
+    others = isinstance(inner, MixtureOfExpertsClassifier) and len(_experts(inner)) > len(domains)
+    return [] if others else domains
 
 
 def _union(inner: Any, **how: Any) -> DomainUnion | None:
@@ -700,9 +723,10 @@ def _union(inner: Any, **how: Any) -> DomainUnion | None:
         return None
     if isinstance(inner, BaseDomain):
         return DomainUnion([("domain", inner)], **how)
-    experts = check_experts(inner._experts(), reserved=inner.get_params(deep=False))
     with_mixer = make_mixer(inner.mixer).needs_clips
-    return make_union(experts, with_mixer=with_mixer, mixer_domain=inner.mixer_domain, **how)
+    return make_union(
+        _experts(inner), with_mixer=with_mixer, mixer_domain=inner.mixer_domain, **how
+    )
 
 
 def _as_waveforms(

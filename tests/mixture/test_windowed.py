@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn_genremoe import (
     HarmonicSpectrogram,
     LogMelSpectrogram,
+    AudioLoader,
     MixtureOfExpertsClassifier,
     WindowedClassifier,
 )
@@ -180,6 +181,44 @@ def test_a_short_file_is_filled_as_its_domains_say(tracks):
 
 
 # What is learned.
+
+def test_waveforms_have_the_rate_that_the_domains_expect(tracks):
+    paths, y = tracks
+    beside = mixture()
+    beside.experts.append(("waveforms", Spy()))
+    for estimator in (beside, make_pipeline(AudioLoader(RATE, duration=1.0), Spy())):
+        clf = windowed(estimator).fit(paths, y)
+        assert clf.n_features_in_ == RATE
+        waveform = soundfile.read(paths[3])[0]
+        np.testing.assert_allclose(
+            clf.predict_proba([paths[3]]), clf.predict_proba([waveform]), atol=1e-6
+        )
+
+
+def test_different_rates_are_for_files_and_domains_only(tracks):
+    paths, y = tracks
+    other = make_pipeline(LogMelSpectrogram(**{**SIGNAL, "sample_rate": 16000}), quick_expert())
+    mixed = MixtureOfExpertsClassifier([*mixture().experts, ("other", other)], "balanced")
+    clf = windowed(mixed).fit(paths, y)
+    assert clf.predict(paths).tolist() == y.tolist()
+    with pytest.raises(ValueError, match=r"expects \[8000, 16000\] Hz: .*or pass paths"):
+        clf.predict([tone(1.0, "folk")])
+    mixed.experts.append(("waveforms", Spy()))
+    with pytest.raises(ValueError, match=r"expects \[8000, 16000\] Hz: .*or each expert a domain"):
+        windowed(mixed).fit(paths, y)
+
+
+def test_integers_are_scaled_for_every_estimator(tracks):
+    paths, y = tracks
+    for estimator, rate in ((Spy(), 22050), (mixture(), RATE)):
+        waveforms = np.array([tone(2.0, genre, rate) for genre in ("folk", "rock")])
+        pcm = np.round(waveforms * 32767).astype(np.int16)
+        clf = windowed(estimator).fit(paths, y)
+        expected = clf.predict_proba(waveforms)
+        np.testing.assert_allclose(clf.predict_proba(pcm), expected, atol=1e-3)
+        table = clf.predict_windows(pcm[0])
+        np.testing.assert_allclose(table[["folk", "rock"]].mean(), expected[0], atol=1e-3)
+
 
 
 def test_windows_have_genre_group_and_share_of_their_track(tracks):
