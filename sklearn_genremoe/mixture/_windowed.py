@@ -581,14 +581,33 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         self._validate_params()
         model = self._model()
         clips = self._check_X(X, reset=False)
-        n_samples = round(self.window * self._rate())
-        fitted_on = getattr(_inner(model), "n_features_in_", n_samples)
-        if clips.paths is not None and _domains(_inner(model)) and fitted_on != n_samples:
+        if _is_frozen(self.estimator):
+            self._check_window(clips, _inner(model))
+        return clips, model
+
+    def _check_window(self, clips: Clips, inner: Any) -> None:
+        """Raise if a frozen estimator was fitted on clips of another length than the windows."""
+        domains = _leading(inner)
+        rate = self._rate()
+        n_samples = round(self.window * rate)
+        if not domains or (clips.width is not None and clips.width < n_samples):
+            return
+        seconds = sorted({domain.duration for domain in domains})
+        of_files = domains[0].n_samples
+        # Absent after fitting on a DomainBatch, which doesn't say how long its clips were.
+        fitted_on = getattr(inner, "n_features_in_", of_files)
+        if fitted_on == of_files and len(seconds) > 1:
+            raise ValueError(
+                f"the domains of the estimator read {seconds} s of each clip, and no window is "
+                "both: fit experts whose domains have one duration."
+            )
+        if fitted_on != n_samples:
             raise ValueError(
                 f"window={self.window} makes clips of {n_samples} samples, but the estimator was "
-                f"fitted on clips of {fitted_on}: set window={fitted_on / self._rate():g}."
+                f"fitted on clips of {fitted_on}: set window={fitted_on / rate:g}. If those came "
+                "in a DomainBatch of shorter waveforms, set the duration of the estimator's "
+                "domains to their length."
             )
-        return clips, model
 
     def _track_proba(self, X: Any) -> tuple[NDArray[np.float64], dict[int, str]]:
         """Return the probabilities of the tracks, NaN in the rows of bad ones, and these."""

@@ -454,6 +454,23 @@ def test_metadata_routing(tracks):
     other = windowed(Spy()).fit(paths, y, sample_weight=weight)
     np.testing.assert_array_equal(clf.estimator_.weight_, other.estimator_.weight_)
     np.testing.assert_array_equal(clf.estimator_.groups_, other.estimator_.groups_)
+def test_the_window_is_what_a_fitted_estimator_heard(tracks):
+    paths, y = tracks
+    of_batch = mixture()
+    of_batch.fit(of_batch.extract(paths), y)
+    of_pipeline = make_pipeline(LogMelSpectrogram(**SIGNAL), quick_expert()).fit(paths, y)
+    track = tone(4.0, "folk")[np.newaxis]
+    for fitted in (of_batch, of_pipeline):
+        for X in (paths, track):
+            with pytest.raises(ValueError, match=r"window=2\.0 makes clips of 16000 .*window=1\."):
+                windowed(FrozenEstimator(fitted), window=2.0).predict(X)
+        assert windowed(FrozenEstimator(fitted)).predict(paths).tolist() == y.tolist()
+    longer = make_pipeline(LogMelSpectrogram(**{**SIGNAL, "duration": 2.0}), quick_expert())
+    mixed = MixtureOfExpertsClassifier([*of_batch.experts, ("longer", longer)], "balanced")
+    with pytest.raises(ValueError, match=r"read \[1\.0, 2\.0\] s of each clip"):
+        windowed(FrozenEstimator(mixed.fit(paths, y))).predict(paths)
+
+
     assert plain.estimator_.weight_ is None
     with pytest.raises(TypeError, match="unexpected arguments"):
         windowed(Spy()).fit(paths, y, other=weight)
