@@ -49,7 +49,7 @@ from ..audio import (
 )
 from ..domains import BaseDomain, DomainBatch, DomainUnion
 from ._answers import answer
-from ._cross_fitting import group_params, weight_params
+from ._cross_fitting import _last_step, group_params, weight_params
 from ._mixture import MixtureOfExpertsClassifier
 from ._parts import check_experts, make_mixer
 from ._training_clips import TrainingClips, take_clips
@@ -243,6 +243,8 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             if not _is_frozen(self.estimator):
                 check_classes(tracks.y)
             tracks = tracks.present()
+            if not _is_frozen(self.estimator):  # refuse what it can't take before files are read
+                self._metadata(tracks, np.arange(len(tracks.y)), params)
         with unfitted_on_error(self):
             if _is_frozen(self.estimator):
                 check_is_fitted(self.estimator)
@@ -567,9 +569,10 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
                 f"fit got the unexpected arguments {sorted(params)}; other metadata than "
                 "sample_weight and groups needs sklearn.set_config(enable_metadata_routing=True)."
             )
-        name = type(self.estimator).__name__
+        for name, part in _weighted(self.estimator):
+            weight_params(name, part, weight)
         return {
-            **weight_params(name, self.estimator, weight),
+            **weight_params(type(self.estimator).__name__, self.estimator, weight),
             **group_params(self.estimator, groups),
         }
 
@@ -772,13 +775,19 @@ def _takes_weight(estimator: Any) -> bool:
     """Tell whether an estimator can be fitted with weights."""
     if _routing_enabled():
         return bool(get_routing_for_object(estimator).consumes("fit", ["sample_weight"]))
-    inner = _inner(estimator)
-    parts = [("", estimator)]
-    if isinstance(inner, MixtureOfExpertsClassifier):
-        parts += check_experts(inner._experts(), reserved=inner.get_params(deep=False))
     try:
-        for name, part in parts:
+        for name, part in _weighted(estimator):
             weight_params(name, part, np.ones(1))
     except ValueError:
         return False
     return True
+
+
+def _weighted(estimator: Any) -> list[tuple[str, Any]]:
+    """Return by name all that gets the weights of a fit, and so has to take them."""
+    parts = [(type(estimator).__name__, estimator)]
+    last = _inner(_last_step(estimator)[1])
+    is_mixture = isinstance(last, MixtureOfExpertsClassifier)
+    if is_mixture and not (isinstance(last.cv, str) and last.cv == "prefit"):
+        parts += _experts(last)
+    return parts

@@ -17,6 +17,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
+from sklearn.preprocessing import StandardScaler
 from sklearn_genremoe import (
     HarmonicSpectrogram,
     LogMelSpectrogram,
@@ -243,8 +244,16 @@ def test_an_estimator_without_weights_and_groups_gets_none(tracks):
     paths, y = tracks
     clf = windowed(KNeighborsClassifier(1)).fit(paths, y)
     assert clf.score(paths, y) == 1
-    with pytest.raises(ValueError, match="can't take it"):
-        clf.fit(paths, y, sample_weight=np.ones(8))
+    before = clf.predict_proba(paths)
+    for estimator in (
+        KNeighborsClassifier(),
+        make_pipeline(StandardScaler(), KNeighborsClassifier()),
+        MixtureOfExpertsClassifier([("neighbours", KNeighborsClassifier())]),
+    ):
+        clf.set_params(estimator=estimator)
+        with pytest.raises(ValueError, match="can't take it"):  # before a file is read
+            clf.fit(["nowhere.wav"] * 8, y, sample_weight=np.ones(8))
+        np.testing.assert_array_equal(clf.predict_proba(paths), before)
 
 
 def test_one_window_per_clip_is_the_plain_estimator(tracks):
