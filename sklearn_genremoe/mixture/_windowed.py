@@ -253,6 +253,7 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             bad: dict[int, str] = {}
             memory = getattr(_inner(self.estimator), "memory", None)
             view, of_track = self._all_windows(tracks.X, memory, bad)
+            bad = dict(sorted(bad.items()))
             self._report(
                 {int(tracks.origin[row]): why for row, why in bad.items()},
                 f"left out of the fit on {len(tracks.y) - len(bad)} others",
@@ -626,6 +627,7 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             proba = np.asarray(model.predict_proba(windows.view), dtype=np.float64)
             np.add.at(totals, rows, self._in_total(proba))
             np.add.at(counts, rows, 1)
+        bad = dict(sorted(bad.items()))  # those that can't be read were found first
         counts[list(bad)] = np.nan
         means = totals / counts
         if self.aggregate == "geometric_mean":

@@ -367,6 +367,20 @@ def test_bad_tracks_are_reported_once(tracks, tmp_path):
         assert clf.predict(X, missing="unknown").tolist() == ["unknown", *y, "unknown"]
     clf.predict(paths)
     assert clf.bad_clips_ == {}
+def test_bad_tracks_are_listed_in_the_order_of_the_rows(tracks, tmp_path):
+    paths, _ = tracks
+    silence = str(tmp_path / "silence.wav")
+    soundfile.write(silence, np.zeros(RATE), RATE)
+    X = [silence, "nowhere.wav", paths[2], paths[3], silence]
+    clf = windowed(on_error="warn")
+    with pytest.warns(BadClipWarning) as caught:
+        clf.fit(X, ["folk", "folk", "folk", "rock", "folk"])
+    assert list(clf.bad_clips_) == list(caught[0].message.bad_clips) == [0, 1, 4]
+    with pytest.warns(BadClipWarning):
+        clf.predict_proba(X)
+    assert list(clf.bad_clips_) == [0, 1, 4]
+
+
     with pytest.raises(BadClipError, match="all 2 tracks"), pytest.warns(BadClipWarning):
         clf.fit([damaged, damaged], ["folk", "rock"])
 
