@@ -339,13 +339,16 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         -------
         windows : pandas.DataFrame
             A row per window. The columns: start and end in seconds; the probability of each
-            genre; and, if the estimator is a mixture, ``weight[<expert>]``, how much it trusts
-            each expert. Genres and weights of silent windows are NaN.
+            genre; and, if the estimator is one mixture (not several, as after calibration by
+            folds), ``weight[<expert>]``, how much it trusts each expert. Genres and weights of
+            silent windows are NaN.
 
         Raises
         ------
         ImportError
             If pandas is not installed.
+        ValueError
+            If `track` isn't one track.
         BadClipError
             If the track can't be used, whatever `on_error` is.
 
@@ -366,12 +369,9 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             import pandas as pd
         except ImportError as error:
             raise ImportError("predict_windows needs pandas: pip install pandas.") from error
-        is_path = isinstance(track, (str, os.PathLike))
-        clips, model = self._ready([track] if is_path else np.asarray(track)[np.newaxis])
-        mixture = _inner(model)
-        names = []
-        if hasattr(mixture, "mixture_weights"):
-            names = [name for name, _ in mixture._fitted()]
+        clips, model = self._ready(_only(track))
+        mixture = _fitted_mixture(model)
+        names = [] if mixture is None else [name for name, _ in mixture._fitted()]
         columns = ["start", "end", *self.classes_, *(f"weight[{name}]" for name in names)]
         tables = []
         for heard in self._listen(clips, model, {}, on_error="raise"):
@@ -379,7 +379,7 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             table[:, :2] = heard.spans
             if heard.usable.any():
                 said = [model.predict_proba(heard.view)]
-                said += [mixture.mixture_weights(heard.view)] if names else []
+                said += [] if mixture is None else [mixture.mixture_weights(heard.view)]
                 table[heard.usable, 2:] = np.hstack(said)
             tables.append(table)
         return pd.DataFrame(np.concatenate(tables), columns=columns)
@@ -407,9 +407,6 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             )
         X = without_torch(X)
         kind = kind_of_clips(X)
-        n_samples = round(self.window * self._rate())
-        judge = self
-        is_long = kind == "waveforms" and _width(X) > n_samples
         rates = sorted(set(_rates(self.estimator)))
         all_domains = bool(_domains(_inner(self.estimator)))
         if len(rates) > 1 and (kind == "waveforms" or not all_domains):
@@ -418,6 +415,9 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
                 f"{rates} Hz: give its domains one sample_rate"
                 + (", or pass paths." if all_domains else ", or each expert a domain.")
             )
+        n_samples = round(self.window * self._rate())
+        judge = self
+        is_long = kind == "waveforms" and _width(X) > n_samples
         if is_long:  # it is windows that must have the same number of samples, not tracks
             judge = copy.copy(self)
         clips = check_clips(judge, X, path_samples=n_samples, reset=reset or is_long)
@@ -680,6 +680,36 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
                 method_mapping=MethodMapping().add(caller="fit", callee="fit"),
             )
         )
+
+
+def _fitted_mixture(estimator: Any) -> MixtureOfExpertsClassifier | None:
+    """Return the mixture that judges the windows, if it is one and not a template of several."""
+    while not isinstance(estimator, MixtureOfExpertsClassifier):
+        if isinstance(estimator, Pipeline):
+            estimator = estimator.steps[0][1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif _is_frozen(estimator) or _is_frozen(getattr(estimator, "estimator", None)):
+            estimator = estimator.estimator
+        else:
+            return None
+    return estimator
+
+
+def _only(track: Any) -> Any:
+    """Return a path or a waveform as the only one of a sequence; raise if it is several."""
+    if isinstance(track, (str, os.PathLike)):
+        return [track]
+    try:
+        waveform = np.asarray(without_torch(track))
+    except ValueError:  # waveforms of different lengths
+        waveform = np.empty((0, 0))
+    if waveform.ndim != 1 or waveform.dtype.kind in "OSTU":
+        raise ValueError(
+            f"track is a {type(track).__name__}, but neither a path nor a waveform of shape "
+            "(n_samples,): give one track, for example X[0]."
+        )
+    return waveform[np.newaxis]
 
 
 def _width(X: Any) -> int:

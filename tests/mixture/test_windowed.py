@@ -8,6 +8,7 @@ import pytest
 import sklearn
 import soundfile
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -16,12 +17,12 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-
 from sklearn.preprocessing import StandardScaler
+
 from sklearn_genremoe import (
+    AudioLoader,
     HarmonicSpectrogram,
     LogMelSpectrogram,
-    AudioLoader,
     MixtureOfExpertsClassifier,
     WindowedClassifier,
 )
@@ -181,8 +182,6 @@ def test_a_short_file_is_filled_as_its_domains_say(tracks):
         assert clf.predict_windows(short)[["start", "end"]].values.tolist() == [[0, 0.6]]
 
 
-# What is learned.
-
 def test_waveforms_have_the_rate_that_the_domains_expect(tracks):
     paths, y = tracks
     beside = mixture()
@@ -220,6 +219,8 @@ def test_integers_are_scaled_for_every_estimator(tracks):
         table = clf.predict_windows(pcm[0])
         np.testing.assert_allclose(table[["folk", "rock"]].mean(), expected[0], atol=1e-3)
 
+
+# What is learned.
 
 
 def test_windows_have_genre_group_and_share_of_their_track(tracks):
@@ -323,6 +324,31 @@ def test_aggregates(tracks, aggregate):
     np.testing.assert_array_equal(np.exp(clf.predict_log_proba(paths)), proba)
 
 
+@pytest.mark.parametrize(
+    ("y", "missing"),
+    [
+        (["folk", "rock"], "unknown"),
+        (["folk", "rock"], np.nan),
+        (["folk", "rock"], -1),
+        ([1, 2], "unknown"),
+        ([1, 2], -1),
+        ([True, False], -1),
+    ],
+)
+def test_missing_answers_leave_the_labels_what_they_are(tracks, y, missing):
+    paths, _ = tracks
+    for clf in (windowed(on_error="warn"), mixture(on_error="warn", cv="train")):
+        clf.fit(paths[:2], y)
+        with pytest.warns(BadClipWarning):
+            answers = clf.predict([*paths[:2], "nowhere.wav"], missing=missing)
+        assert answers[:2].tolist() == y
+        assert [type(answer) for answer in answers.tolist()] == [
+            *map(type, y),
+            type(missing),
+        ]
+        np.testing.assert_equal(answers[2], missing)
+
+
 def test_silent_windows_are_left_out(tracks, tmp_path):
     paths, y = tracks
     path = str(tmp_path / "pause.wav")
@@ -339,6 +365,20 @@ def test_silent_windows_are_left_out(tracks, tmp_path):
         clf.predict([path, silence])
     with pytest.raises(BadClipError, match=r"silence\.wav: is silent"):
         clf.predict_windows(silence)
+
+
+def test_bad_tracks_are_listed_in_the_order_of_the_rows(tracks, tmp_path):
+    paths, _ = tracks
+    silence = str(tmp_path / "silence.wav")
+    soundfile.write(silence, np.zeros(RATE), RATE)
+    X = [silence, "nowhere.wav", paths[2], paths[3], silence]
+    clf = windowed(on_error="warn")
+    with pytest.warns(BadClipWarning) as caught:
+        clf.fit(X, ["folk", "folk", "folk", "rock", "folk"])
+    assert list(clf.bad_clips_) == list(caught[0].message.bad_clips) == [0, 1, 4]
+    with pytest.warns(BadClipWarning):
+        clf.predict_proba(X)
+    assert list(clf.bad_clips_) == [0, 1, 4]
 
 
 def test_bad_tracks_are_reported_once(tracks, tmp_path):
@@ -367,50 +407,37 @@ def test_bad_tracks_are_reported_once(tracks, tmp_path):
         assert clf.predict(X, missing="unknown").tolist() == ["unknown", *y, "unknown"]
     clf.predict(paths)
     assert clf.bad_clips_ == {}
-def test_bad_tracks_are_listed_in_the_order_of_the_rows(tracks, tmp_path):
-    paths, _ = tracks
-    silence = str(tmp_path / "silence.wav")
-    soundfile.write(silence, np.zeros(RATE), RATE)
-    X = [silence, "nowhere.wav", paths[2], paths[3], silence]
-    clf = windowed(on_error="warn")
-    with pytest.warns(BadClipWarning) as caught:
-        clf.fit(X, ["folk", "folk", "folk", "rock", "folk"])
-    assert list(clf.bad_clips_) == list(caught[0].message.bad_clips) == [0, 1, 4]
-    with pytest.warns(BadClipWarning):
-        clf.predict_proba(X)
-    assert list(clf.bad_clips_) == [0, 1, 4]
-
-
     with pytest.raises(BadClipError, match="all 2 tracks"), pytest.warns(BadClipWarning):
         clf.fit([damaged, damaged], ["folk", "rock"])
 
 
+def test_windows_have_weights_where_one_mixture_judges_them(tracks):
+    paths, y = tracks
+    clips = [tone(1.0, genre, seed=row) for row, genre in enumerate(y)]
+    plain = mixture().fit(clips, y)
+    calibrated = windowed(CalibratedClassifierCV(mixture(), cv=2)).fit(paths, y)
+    of_frozen = windowed(CalibratedClassifierCV(FrozenEstimator(plain), cv=2)).fit(clips, y)
+    # The mixture in here is fitted, but not what judges.
+    template = CalibratedClassifierCV(plain, cv=2).fit(plain.extract(paths), y)
+    of_template = windowed(FrozenEstimator(template))
+    for clf, with_weights in [(calibrated, False), (of_frozen, True), (of_template, False)]:
+        table = clf.predict_windows(paths[0])
+        assert len(table.filter(like="weight").columns) == 2 * with_weights
+        np.testing.assert_allclose(
+            table[["folk", "rock"]].mean(), clf.predict_proba([paths[0]])[0], atol=1e-9
+        )
+
+
+def test_windows_are_those_of_one_track(tracks):
+    paths, y = tracks
+    clf = windowed().fit(paths, y)
+    clips = [tone(1.0, "folk"), tone(2.0, "rock")]
+    for several in (paths[:2], [paths[0]], np.array(clips[:1]), clips, None):
+        with pytest.raises(ValueError, match=r"give one track, for example X\[0\]"):
+            clf.predict_windows(several)
+
+
 def test_a_fitted_estimator_runs_over_whole_tracks(tracks):
-@pytest.mark.parametrize(
-    ("y", "missing"),
-    [
-        (["folk", "rock"], "unknown"),
-        (["folk", "rock"], np.nan),
-        (["folk", "rock"], -1),
-        ([1, 2], "unknown"),
-        ([1, 2], -1),
-        ([True, False], -1),
-    ],
-)
-def test_missing_answers_leave_the_labels_what_they_are(tracks, y, missing):
-    paths, _ = tracks
-    for clf in (windowed(on_error="warn"), mixture(on_error="warn", cv="train")):
-        clf.fit(paths[:2], y)
-        with pytest.warns(BadClipWarning):
-            answers = clf.predict([*paths[:2], "nowhere.wav"], missing=missing)
-        assert answers[:2].tolist() == y
-        assert [type(answer) for answer in answers.tolist()] == [
-            *map(type, y),
-            type(missing),
-        ]
-        np.testing.assert_equal(answers[2], missing)
-
-
     paths, y = tracks
     clips = np.array([tone(1.0, genre, seed=row) for row, genre in enumerate(y)])
     fitted = mixture().fit(clips, y)
@@ -425,6 +452,23 @@ def test_missing_answers_leave_the_labels_what_they_are(tracks, y, missing):
         clone(clf).set_params(window=2.0).predict(paths)
     with pytest.raises(NotFittedError):
         windowed(FrozenEstimator(mixture())).predict(paths)
+
+
+def test_the_window_is_what_a_fitted_estimator_heard(tracks):
+    paths, y = tracks
+    of_batch = mixture()
+    of_batch.fit(of_batch.extract(paths), y)
+    of_pipeline = make_pipeline(LogMelSpectrogram(**SIGNAL), quick_expert()).fit(paths, y)
+    track = tone(4.0, "folk")[np.newaxis]
+    for fitted in (of_batch, of_pipeline):
+        for X in (paths, track):
+            with pytest.raises(ValueError, match=r"window=2\.0 makes clips of 16000 .*window=1\."):
+                windowed(FrozenEstimator(fitted), window=2.0).predict(X)
+        assert windowed(FrozenEstimator(fitted)).predict(paths).tolist() == y.tolist()
+    longer = make_pipeline(LogMelSpectrogram(**{**SIGNAL, "duration": 2.0}), quick_expert())
+    mixed = MixtureOfExpertsClassifier([*of_batch.experts, ("longer", longer)], "balanced")
+    with pytest.raises(ValueError, match=r"read \[1\.0, 2\.0\] s of each clip"):
+        windowed(FrozenEstimator(mixed.fit(paths, y))).predict(paths)
 
 
 def test_refusals(tracks):
@@ -477,23 +521,6 @@ def test_metadata_routing(tracks):
     other = windowed(Spy()).fit(paths, y, sample_weight=weight)
     np.testing.assert_array_equal(clf.estimator_.weight_, other.estimator_.weight_)
     np.testing.assert_array_equal(clf.estimator_.groups_, other.estimator_.groups_)
-def test_the_window_is_what_a_fitted_estimator_heard(tracks):
-    paths, y = tracks
-    of_batch = mixture()
-    of_batch.fit(of_batch.extract(paths), y)
-    of_pipeline = make_pipeline(LogMelSpectrogram(**SIGNAL), quick_expert()).fit(paths, y)
-    track = tone(4.0, "folk")[np.newaxis]
-    for fitted in (of_batch, of_pipeline):
-        for X in (paths, track):
-            with pytest.raises(ValueError, match=r"window=2\.0 makes clips of 16000 .*window=1\."):
-                windowed(FrozenEstimator(fitted), window=2.0).predict(X)
-        assert windowed(FrozenEstimator(fitted)).predict(paths).tolist() == y.tolist()
-    longer = make_pipeline(LogMelSpectrogram(**{**SIGNAL, "duration": 2.0}), quick_expert())
-    mixed = MixtureOfExpertsClassifier([*of_batch.experts, ("longer", longer)], "balanced")
-    with pytest.raises(ValueError, match=r"read \[1\.0, 2\.0\] s of each clip"):
-        windowed(FrozenEstimator(mixed.fit(paths, y))).predict(paths)
-
-
     assert plain.estimator_.weight_ is None
     with pytest.raises(TypeError, match="unexpected arguments"):
         windowed(Spy()).fit(paths, y, other=weight)
