@@ -14,6 +14,7 @@ from ._plotting import (
     mixture_and_clips,
     names_of_experts,
     new_axes,
+    rows_with_answer,
     text_colour,
 )
 
@@ -61,7 +62,9 @@ class ExpertAgreementDisplay:
         self.expert_names = expert_names
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, *, ax: Any = None) -> "ExpertAgreementDisplay":
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any = None, *, ax: Any = None
+    ) -> "ExpertAgreementDisplay":
         """Plot the agreement of the experts of a fitted mixture.
 
         Parameters
@@ -70,7 +73,10 @@ class ExpertAgreementDisplay:
             A fitted mixture, or a pipeline that ends with one.
         X : sequence of str or Path, array-like or DomainBatch
             The clips, in any of the forms that the estimator takes; best clips that it wasn't
-            fitted on.
+            fitted on. Those that the mixture can't use are left out.
+        y : array-like of shape (n_clips,), default=None
+            Not used: experts agree or not, whatever is right. Here so that all displays of a
+            mixture are called alike.
         ax : matplotlib.axes.Axes, default=None
             Where to plot; None makes a new figure.
 
@@ -83,11 +89,16 @@ class ExpertAgreementDisplay:
         ------
         TypeError
             If the estimator is no mixture.
+        ValueError
+            If no clip can be used.
         """
         check_is_fitted(estimator)
         mixture, X = mixture_and_clips(estimator, X, "expert_predict_proba")
         expert_proba = mixture.expert_predict_proba(X)
-        return cls.from_predictions(expert_proba, expert_names=names_of_experts(mixture), ax=ax)
+        good = rows_with_answer(expert_proba)
+        return cls.from_predictions(
+            expert_proba[good], expert_names=names_of_experts(mixture), ax=ax
+        )
 
     @classmethod
     def from_predictions(

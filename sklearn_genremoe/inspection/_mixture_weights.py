@@ -15,6 +15,7 @@ from ._plotting import (
     mixture_and_clips,
     names_of_experts,
     new_axes,
+    rows_with_answer,
     text_colour,
 )
 
@@ -94,7 +95,7 @@ class MixtureWeightsDisplay:
             The clips, in any of the forms that the estimator takes; best clips that it wasn't
             fitted on.
         y : array-like of shape (n_clips,)
-            Their genres.
+            Their genres. Clips that the mixture can't use are left out.
         ax : matplotlib.axes.Axes, default=None
             Where to plot; None makes a new figure.
 
@@ -107,11 +108,16 @@ class MixtureWeightsDisplay:
         ------
         TypeError
             If the estimator has no mixture weights.
+        ValueError
+            If there isn't one genre for each clip, or no clip can be used.
         """
         check_is_fitted(estimator)
         mixture, X = mixture_and_clips(estimator, X, "mixture_weights")
+        weights, genres = mixture.mixture_weights(X), column_or_1d(y)
+        check_consistent_length(weights, genres)
+        good = rows_with_answer(weights)
         return cls.from_predictions(
-            mixture.mixture_weights(X), y, expert_names=names_of_experts(mixture), ax=ax
+            weights[good], genres[good], expert_names=names_of_experts(mixture), ax=ax
         )
 
     @classmethod

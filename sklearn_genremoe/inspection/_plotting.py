@@ -94,6 +94,14 @@ def names_of_experts(mixture: Any) -> list[str]:
     return [name for name, expert in mixture.named_experts_.items() if expert != "drop"]
 
 
+def rows_with_answer(answers: np.ndarray) -> np.ndarray:
+    """Return the rows that a mixture has answered, which leaves those of bad clips NaN."""
+    nothing = np.isnan(answers).reshape(len(answers), -1).all(axis=1)
+    if nothing.all():
+        raise ValueError(f"none of the {len(answers)} clips of X can be used: nothing to plot.")
+    return np.flatnonzero(~nothing)
+
+
 def check_names(names: Any, n_experts: int) -> list[str]:
     """Return one name for each expert, numbers if None was given."""
     if names is None:

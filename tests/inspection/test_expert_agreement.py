@@ -54,6 +54,9 @@ def test_from_estimator(fitted):
     named = [expert.predict(X) for expert in moe.experts_]
     assert display.expert_names == ["bayes", "tree"]
     assert display.agreement[0, 1] == np.mean(named[0] == named[1])
+    y = np.repeat(["jazz", "pop", "rock"], 10)  # as for the other displays of a mixture
+    again = ExpertAgreementDisplay.from_estimator(moe, X, y)
+    np.testing.assert_array_equal(again.agreement, display.agreement)
 
 
 def test_from_pipeline(fitted):

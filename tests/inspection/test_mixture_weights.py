@@ -6,14 +6,17 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import soundfile
 from sklearn.exceptions import NotFittedError
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_genremoe import MixtureOfExpertsClassifier
-from sklearn_genremoe.inspection import MixtureWeightsDisplay
+from sklearn_genremoe import LogMelSpectrogram, MixtureOfExpertsClassifier
+from sklearn_genremoe.audio import BadClipWarning
+from sklearn_genremoe.domains import time_statistics
+from sklearn_genremoe.inspection import ExpertAgreementDisplay, MixtureWeightsDisplay
 from sklearn_genremoe.mixture import BaseMixer
 
 WEIGHTS = np.array([[0.2, 0.8], [0.4, 0.6], [0.9, 0.1], [0.5, 0.5]])
@@ -107,6 +110,36 @@ def test_from_pipeline(fitted):
     np.testing.assert_allclose(
         display.frame().loc["all clips"], moe.mixture_weights(scaled).mean(axis=0)
     )
+
+
+def test_bad_clips_are_left_out(tmp_path):
+    paths, y = some_files(tmp_path)
+    domain = LogMelSpectrogram(duration=0.5, n_mels=8)
+    expert = make_pipeline(domain, FunctionTransformer(time_statistics), GaussianNB())
+    moe = MixtureOfExpertsClassifier([("bayes", expert)], "balanced", on_error="warn").fit(paths, y)
+    with pytest.warns(BadClipWarning, match=r"row 1: nowhere\.wav"):
+        display = MixtureWeightsDisplay.from_estimator(
+            moe, [paths[0], "nowhere.wav", *paths[1:]], [y[0], "rock", *y[1:]]
+        )
+    assert display.n_clips == [2, 2]
+    with pytest.warns(BadClipWarning):
+        agreement = ExpertAgreementDisplay.from_estimator(moe, [*paths, "nowhere.wav"])
+    assert agreement.agreement.tolist() == [[1]]
+    for display_class in (MixtureWeightsDisplay, ExpertAgreementDisplay):
+        with (
+            pytest.warns(BadClipWarning),
+            pytest.raises(ValueError, match="none of the 1 clips of X can be used"),
+        ):
+            display_class.from_estimator(moe, ["nowhere.wav"], ["folk"])
+
+
+def some_files(folder):
+    """Four files of noise in two genres."""
+    rng = np.random.default_rng(0)
+    paths = [str(folder / f"{row}.wav") for row in range(4)]
+    for path in paths:
+        soundfile.write(path, 0.1 * rng.normal(size=11025), 22050)
+    return paths, ["folk", "rock"] * 2
 
 
 def test_estimator_without_weights(fitted):
