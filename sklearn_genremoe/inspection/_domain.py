@@ -1,5 +1,6 @@
 """What the experts see of a clip."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,10 +10,12 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils.validation import check_array
 
+from .._validation import without_torch
 from ..domains import (
     MFCC,
     BaseDomain,
     DomainBatch,
+    DomainUnion,
     HarmonicSpectrogram,
     LogMelSpectrogram,
     ModulationSpectrogram,
@@ -132,10 +135,19 @@ class DomainDisplay:
 
         Raises
         ------
+        TypeError
+            If the estimator computes no domains.
+        ValueError
+            If `clip` isn't one clip.
         BadClipError
             If the clip can't be read.
         """
-        clips = [clip] if np.ndim(clip) == 0 else np.asarray([clip])
+        if not isinstance(estimator, (BaseDomain, DomainUnion)):
+            raise TypeError(
+                f"{type(estimator).__name__} is no feature domain; pass one, such as "
+                "LogMelSpectrogram(), or a DomainUnion of several."
+            )
+        clips = _only(clip)
         spectrograms = estimator.transform(clips)
         if isinstance(spectrograms, DomainBatch):
             domains = spectrograms.domains
@@ -143,7 +155,7 @@ class DomainDisplay:
         else:
             name = type(estimator).__name__
             domains, arrays = {name: estimator}, {name: spectrograms[0]}
-        n_samples = None if np.ndim(clip) == 0 else len(clips[0])
+        n_samples = len(clips[0]) if isinstance(clips, np.ndarray) else None
         axes = {}
         for name, domain in domains.items():
             axes[name] = _axes_of(domain, arrays[name], n_samples)
@@ -249,6 +261,22 @@ class DomainDisplay:
                 )
             )
         return pandas.concat(parts, ignore_index=True)
+
+
+def _only(clip: Any) -> Any:
+    """Return a path or a waveform as the only one of a sequence; raise if it is several."""
+    if isinstance(clip, (str, os.PathLike)):
+        return [clip]
+    try:
+        waveform = np.asarray(without_torch(clip))
+    except ValueError:  # waveforms of different lengths
+        waveform = np.empty((0, 0))
+    if waveform.ndim != 1 or waveform.dtype.kind in "OSTU":
+        raise ValueError(
+            f"clip is a {type(clip).__name__}, but neither a path nor a waveform of shape "
+            "(n_samples,): give one clip, for example X[0]."
+        )
+    return waveform[np.newaxis]
 
 
 def _axes_of(domain: BaseDomain, cells: np.ndarray, n_samples: int | None) -> DomainAxes:

@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import soundfile
+from sklearn.naive_bayes import GaussianNB
 
 from sklearn_genremoe import (
     MFCC,
@@ -12,8 +13,10 @@ from sklearn_genremoe import (
     DomainUnion,
     HarmonicSpectrogram,
     LogMelSpectrogram,
+    MixtureOfExpertsClassifier,
     ModulationSpectrogram,
     PercussiveSpectrogram,
+    WindowedClassifier,
 )
 from sklearn_genremoe.audio import BadClipError
 from sklearn_genremoe.datasets import load_mini_genres, make_genre_clips
@@ -154,6 +157,12 @@ def test_unusable(waveform):
         DomainDisplay.from_estimator(UNION, waveform, ax=plt.subplots()[1])
     with pytest.raises(BadClipError, match=r"nowhere.ogg"):
         DomainDisplay.from_estimator(UNION, "nowhere.ogg")
+    for several in (["a.ogg", "b.ogg"], waveform[np.newaxis], [waveform, waveform[1:]], None):
+        with pytest.raises(ValueError, match=r"give one clip, for example X\[0\]"):
+            DomainDisplay.from_estimator(UNION, several)
+    for estimator in (WindowedClassifier(GaussianNB()), MixtureOfExpertsClassifier()):
+        with pytest.raises(TypeError, match="is no feature domain; pass one, such as"):
+            DomainDisplay.from_estimator(estimator, waveform)
 
 
 def test_features_without_time_are_a_row(waveform, tmp_path):
