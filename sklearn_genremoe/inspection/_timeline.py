@@ -10,6 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._plotting import COLOURS, check_names, import_pandas, new_axes
 
+# Windows that are no further apart, in seconds, touch.
+_GAP = 1e-3
+
 
 class TimelineDisplay:
     """Probability of each genre over the time of a track, and whom the mixture trusts.
@@ -43,7 +46,7 @@ class TimelineDisplay:
     Notes
     -----
     Overlapping windows meet halfway between their middles, so that each moment shows the window in
-    the middle of which it lies. Gaps are silent.
+    the middle of which it lies. Gaps are silent, or lie between windows where no window heard them.
 
     Examples
     --------
@@ -204,9 +207,11 @@ class TimelineDisplay:
         if ax is None:
             ax = new_axes("TimelineDisplay", (9.0, 2.8 * len(panels)), len(panels))
         axes = np.atleast_1d(ax)
-        edges = self._edges()
+        edges, windows = self._stretches()
         for place, (label, values, names) in zip(axes, panels):
-            self._stack(place, edges, np.asarray(values, dtype=np.float64), names)
+            table = np.asarray(values, dtype=np.float64)
+            unheard = np.full((1, table.shape[1]), np.nan)
+            self._stack(place, edges, np.concatenate([table, unheard])[windows], names)
             place.set_ylabel(f"{label} in %")
         for place in axes[:-1]:
             place.tick_params(labelbottom=False)
@@ -237,24 +242,33 @@ class TimelineDisplay:
             names += [f"weight[{name}]" for name in experts]
         return pandas.DataFrame(np.column_stack(columns).astype(np.float64), columns=names)
 
-    def _edges(self) -> np.ndarray:
-        """Return where the stretch of each window begins, and where that of the last one ends."""
+    def _stretches(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the edges between stretches, and which window each shows: -1 where none is."""
         start, end = np.asarray(self.start, float), np.asarray(self.end, float)
         middle = (start + end) / 2
-        return np.r_[start[0], (middle[:-1] + middle[1:]) / 2, end[-1]]
+        edges, windows = [start[0]], [0]
+        for window in range(1, len(start)):
+            if start[window] - end[window - 1] > _GAP:
+                edges += [end[window - 1], start[window]]
+                windows += [-1, window]
+            else:
+                edges.append((middle[window - 1] + middle[window]) / 2)
+                windows.append(window)
+        return np.array([*edges, end[-1]]), np.array(windows)
 
     def _stack(self, ax: Any, edges: np.ndarray, values: np.ndarray, names: Sequence[Any]) -> None:
         """Draw shares that sum to one as areas on top of each other."""
         import matplotlib.ticker
 
+        times = np.repeat(edges, 2)[1:-1]  # begin and end of each stretch
+        values = np.repeat(values, 2, axis=0)
         lower = np.zeros(len(values))
         for index, name in enumerate(names):
             upper = lower + values[:, index]
             ax.fill_between(
-                edges,
-                np.r_[lower, lower[-1]],
-                np.r_[upper, upper[-1]],
-                step="post",
+                times,
+                lower,
+                upper,
                 color=COLOURS[index % len(COLOURS)],
                 # Beyond the last colour they come again, and are told apart by lines.
                 hatch=None if index < len(COLOURS) else "///",

@@ -26,7 +26,8 @@ def test_areas_marks_and_numbers():
     vertices = genres.collections[0].get_paths()[0].vertices
     assert vertices[:, 0].min() == 0
     assert vertices[:, 1].max() == 0.9
-    assert len(genres.collections[0].get_paths()) == 2  # the silent window is a gap
+    before, behind = (path.vertices[:, 0] for path in genres.collections[0].get_paths())
+    assert (before.max(), behind.min()) == (37.5, 52.5)  # the silent window is a gap, no more
     assert genres.get_xlim() == experts.get_xlim() == (0, 90)
     display.figure_.canvas.draw()
     assert "1:00" in [label.get_text() for label in experts.get_xticklabels()]
@@ -40,7 +41,20 @@ def test_areas_marks_and_numbers():
 
 def test_edges_lie_between_the_middles_of_windows():
     display = TimelineDisplay(START, END, PROBA, genres=["folk", "rock"])
-    assert display._edges().tolist() == [0, 22.5, 37.5, 52.5, 67.5, 90]
+    edges, windows = display._stretches()
+    assert edges.tolist() == [0, 22.5, 37.5, 52.5, 67.5, 90]
+    assert windows.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_no_window_heard_is_a_gap():
+    start = np.array([0, 0.3, 0.6 + 1e-9, 2.0])
+    display = TimelineDisplay.from_predictions(start, start + 0.3, [[0.4, 0.6]] * 4)
+    heard = [path.vertices[:, 0] for path in display.ax_[0].collections[0].get_paths()]
+    assert [(x.min(), x.max()) for x in heard] == [
+        pytest.approx((0, 0.9)),
+        pytest.approx((2.0, 2.3)),
+    ]
+    assert display.ax_[0].get_xlim() == pytest.approx((0, 2.3))
 
 
 def test_given_axes_and_no_weights():
