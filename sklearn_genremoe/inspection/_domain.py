@@ -45,9 +45,8 @@ class DomainAxes(NamedTuple):
     ----------
     x_label, y_label, value_label : str
         What the axes and the colours stand for.
-    x_start, x_step, x_end : float
-        Where the first column begins, how wide a column is, and where the axis ends, if that is
-        not behind the last column.
+    x_start, x_step : float
+        Where the first column begins, and how wide a column is.
     y_marks : dict of str to float, default=None
         Labels along the second axis, and at which row; None numbers the rows.
     value_zero, value_step : float
@@ -61,7 +60,6 @@ class DomainAxes(NamedTuple):
     value_label: str = "value"
     x_start: float = 0.0
     x_step: float = 1.0
-    x_end: float | None = None
     y_marks: Mapping[str, float] | None = None
     value_zero: float = 0.0
     value_step: float = 1.0
@@ -218,7 +216,6 @@ class DomainDisplay:
                 extent=(scale.x_start, end, 0, len(cells)),
             )
             self.images_.append(image)
-            axis.set_xlim(scale.x_start, end if scale.x_end is None else scale.x_end)
             axis.set_title(name, fontsize="medium", loc="left")
             axis.set_xlabel(scale.x_label)
             axis.set_ylabel(scale.y_label)
@@ -306,7 +303,6 @@ def _axes_of(domain: BaseDomain, cells: np.ndarray, n_samples: int | None) -> Do
             x_label="modulation frequency in Hz",
             x_start=(first - 0.5) * step,
             x_step=step,
-            x_end=max(0.5 / hop, (first - 0.5 + cells.shape[1]) * step),
         )
         in_decibels = domain.scale == "log"
         axes = axes._replace(value_label="magnitude")
