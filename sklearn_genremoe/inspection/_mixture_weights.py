@@ -20,7 +20,7 @@ from ._plotting import (
 )
 
 _ALL = "all clips"
-# A narrower part of a bar has no room for its number.
+# A narrower part of a bar has no room for its number, as the notes of the class say.
 _LABELLED = 0.045
 
 
@@ -52,6 +52,10 @@ class MixtureWeightsDisplay:
     See Also
     --------
     sklearn_genremoe.MixtureOfExpertsClassifier.mixture_weights : The weights, clip by clip.
+
+    Notes
+    -----
+    Parts of less than 4.5 % have no room for their number; :meth:`frame` has all of them.
 
     Examples
     --------
@@ -215,12 +219,13 @@ class MixtureWeightsDisplay:
             self.bars_.append(bars)
             left += width
         for share in np.arange(1, n_experts) / n_experts:
-            ax.axvline(share, color="black", linewidth=0.6, linestyle=(0, (2, 3)), alpha=0.5)
+            # Behind the bars, so that it runs through no number.
+            ax.axvline(share, color="black", linewidth=0.8, linestyle=(0, (1, 1)), zorder=0)
         ax.set_yticks(height, labels)
         ax.set_ylim(height[-1] + 0.6, -0.6)
         ax.set_xlim(0, 1)
         ax.set_xticks(np.linspace(0, 1, 5), ["0", "25", "50", "75", "100"])
-        ax.set_xlabel("mean weight in % (dotted: equal shares)")
+        ax.set_xlabel("mean weight in % (dotted between the bars: equal shares)")
         ax.tick_params(axis="y", length=0)
         ax.spines[["left", "right", "top"]].set_visible(False)
         ax.legend(

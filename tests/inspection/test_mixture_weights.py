@@ -67,6 +67,15 @@ def test_labels():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
     assert {text.get_text() for text in ax.texts} == {"37", "63", "90", "10", "50"}
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first genre on top
+    bars = [bar for bars in display.bars_ for bar in bars]
+    assert ax.lines[0].get_zorder() < min(bar.get_zorder() for bar in bars)  # through no number
+
+
+def test_parts_without_room_have_no_number():
+    weights = [[0.044, 0.046, 0.91]]
+    display = MixtureWeightsDisplay.from_predictions(weights, ["folk"])
+    assert {text.get_text() for text in display.ax_.texts} == {"", "5", "91"}
+    assert display.frame().loc["folk"].tolist() == pytest.approx(weights[0])
 
 
 def test_own_axes():
