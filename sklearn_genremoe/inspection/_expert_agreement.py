@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._plotting import (
     check_names,
+    fit_figure,
     import_pandas,
     mixture_and_clips,
     names_of_experts,
@@ -160,7 +161,8 @@ class ExpertAgreementDisplay:
         """
         shares = np.asarray(self.agreement, dtype=np.float64)
         n_experts = len(shares)
-        if ax is None:
+        own_figure = ax is None
+        if own_figure:
             side = 2.2 + 0.7 * n_experts
             [ax] = new_axes("ExpertAgreementDisplay", (side, side))
         self.image_ = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -178,9 +180,11 @@ class ExpertAgreementDisplay:
         ax.set_yticks(range(n_experts), self.expert_names)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        ax.set_title("same genre for % of the clips", fontsize="medium")
+        ax.set_title("clips for which two experts\nname the same genre, in %", fontsize="medium")
         self.ax_ = ax
         self.figure_ = ax.figure
+        if own_figure:
+            fit_figure(self.figure_)
         return self
 
     def frame(self) -> Any:

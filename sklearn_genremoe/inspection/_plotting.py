@@ -40,6 +40,14 @@ def new_axes(caller: str, figsize: tuple[float, float], n_rows: int = 1) -> np.n
     return plt.subplots(n_rows, figsize=figsize, layout="constrained", squeeze=False)[1][:, 0]
 
 
+def fit_figure(figure: Any) -> None:
+    """Cut off what is left empty around a picture whose cells are square."""
+    figure.draw_without_rendering()
+    drawn = figure.get_tightbbox()
+    pads = figure.get_layout_engine().get()
+    figure.set_size_inches(drawn.width + 2 * pads["w_pad"], drawn.height + 2 * pads["h_pad"])
+
+
 def import_pandas(caller: str) -> Any:
     """Return pandas, or say who needs it."""
     try:

@@ -48,6 +48,17 @@ def test_image_is_the_frame():
     ]
 
 
+@pytest.mark.parametrize("names", ["abc", ["original", "harmonic", "a long name"], "abcdefgh"])
+def test_the_picture_is_filled(names):
+    proba = np.random.default_rng(0).dirichlet([1, 1], (20, len(names)))
+    figure = ExpertAgreementDisplay.from_predictions(proba, expert_names=names).figure_
+    figure.draw_without_rendering()
+    drawn = figure.get_tightbbox()
+    assert drawn.width == pytest.approx(figure.get_figwidth(), abs=0.15)
+    assert drawn.height == pytest.approx(figure.get_figheight(), abs=0.15)
+    assert figure.axes[0].get_title().startswith("clips for which two experts")
+
+
 def test_from_estimator(fitted):
     moe, X = fitted
     display = ExpertAgreementDisplay.from_estimator(moe, X)
