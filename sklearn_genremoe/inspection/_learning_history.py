@@ -1,6 +1,7 @@
 """How the losses fell."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ class LearningHistoryDisplay:
     ----------
     histories : dict of str to list of dict
         By name of a network, one entry per epoch with ``"epoch"``, ``"train_loss"`` and, where
-        clips were held out, ``"valid_loss"``: what ``history_`` holds.
+        clips were held out, ``"valid_loss"``: what ``history_`` holds. An expert that is several
+        networks, one of each fold, has all their entries, with the number of the network as
+        ``"fold"``.
 
     Attributes
     ----------
@@ -55,8 +58,9 @@ class LearningHistoryDisplay:
         Parameters
         ----------
         estimator : CNNClassifier, MixtureOfExpertsClassifier or Pipeline
-            A fitted network, a fitted mixture (each expert that is a network, and the mixer if
-            it is one), or a pipeline that ends with one of them.
+            A fitted network, a fitted mixture (each expert that is a network or, with
+            ``refit=False``, one of each fold, and the mixer if it is one), or a pipeline that
+            ends with one of them.
         ax : matplotlib.axes.Axes, default=None
             Where to plot; None makes a new figure.
 
@@ -69,6 +73,8 @@ class LearningHistoryDisplay:
         ------
         TypeError
             If the estimator holds no network.
+        ValueError
+            If its networks were loaded instead of trained, and have no history.
         """
         check_is_fitted(estimator)
         estimator = last_step(estimator)
@@ -77,20 +83,25 @@ class LearningHistoryDisplay:
             parts["mixer"] = estimator.mixer_
         else:
             parts = {type(estimator).__name__: estimator}
-        histories = {
-            name: [dict(epoch) for epoch in last_step(part).history_]
-            for name, part in parts.items()
-            if hasattr(last_step(part), "history_")
-        }
-        if not histories:
+        found = {name: _history(part) for name, part in parts.items()}
+        networks = {name: history for name, history in found.items() if history is not None}
+        if not networks:
             raise TypeError(
                 f"{type(estimator).__name__} holds no network with a history_; pass a fitted "
                 "CNNClassifier, or a mixture with one among its experts."
+            )
+        histories = {name: history for name, history in networks.items() if history}
+        if not histories:
+            raise ValueError(
+                f"the networks of {type(estimator).__name__} have an empty history_: their weights "
+                "were loaded, not trained here. Pass an estimator that was trained by fit."
             )
         return cls(histories).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> "LearningHistoryDisplay":
         """Plot one curve per network: full for training clips, dotted for validation clips.
+
+        The networks of the folds of one expert share a colour.
 
         Parameters
         ----------
@@ -111,15 +122,18 @@ class LearningHistoryDisplay:
             [ax] = new_axes("LearningHistoryDisplay", (8.0, 4.0))
         self.lines_ = []
         for index, (name, history) in enumerate(self.histories.items()):
-            for loss, style in _LOSSES.items():
-                epochs = [epoch for epoch in history if loss in epoch]
+            labels = {"train_loss": name, "valid_loss": f"{name}, held out"}
+            folds = dict.fromkeys(epoch.get("fold") for epoch in history)
+            for fold, (loss, style) in product(folds, _LOSSES.items()):
+                epochs = [e for e in history if loss in e and e.get("fold") == fold]
                 if epochs:
                     self.lines_ += ax.plot(
                         [epoch["epoch"] for epoch in epochs],
                         [epoch[loss] for epoch in epochs],
                         style,
                         color=COLOURS[index % len(COLOURS)],
-                        label=name if loss == "train_loss" else f"{name}, held out",
+                        # One entry in the legend for all folds; "_" leaves the others out.
+                        label=labels.pop(loss, "_"),
                         marker="o" if len(epochs) == 1 else None,
                     )
         ax.set_xlabel("epoch")
@@ -127,7 +141,8 @@ class LearningHistoryDisplay:
         ax.set_ylim(bottom=0)
         ax.spines[["right", "top"]].set_visible(False)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        if self.lines_:
+            ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
         self.ax_ = ax
         self.figure_ = ax.figure
         return self
@@ -138,7 +153,8 @@ class LearningHistoryDisplay:
         Returns
         -------
         frame : pandas.DataFrame with the columns network, epoch, train_loss and valid_loss
-            One row per network and epoch; NaN where nothing was held out.
+            One row per network and epoch; NaN where nothing was held out. Networks of folds are
+            named like ``harmonic, fold 1``.
 
         Raises
         ------
@@ -148,9 +164,29 @@ class LearningHistoryDisplay:
         pandas = import_pandas("LearningHistoryDisplay.frame")
         return pandas.DataFrame(
             [
-                {"network": name, "epoch": epoch["epoch"]}
+                {"network": _name(name, epoch), "epoch": epoch["epoch"]}
                 | {loss: float(epoch.get(loss, np.nan)) for loss in _LOSSES}
                 for name, history in self.histories.items()
                 for epoch in history
             ]
         )
+
+
+def _history(part: Any) -> list[dict[str, Any]] | None:
+    """Return the epochs of a network, or of those of all folds; None of what is no network."""
+    part = last_step(part)
+    if hasattr(part, "history_"):
+        return [dict(epoch) for epoch in part.history_]
+    of_folds = [_history(model) for model in getattr(part, "models", [])]
+    if not of_folds or None in of_folds:
+        return None
+    return [
+        {**epoch, "fold": fold}
+        for fold, history in enumerate(of_folds, start=1)
+        for epoch in history or []
+    ]
+
+
+def _name(network: str, epoch: Mapping[str, Any]) -> str:
+    """Return what the network of an epoch is called."""
+    return f"{network}, fold {epoch['fold']}" if "fold" in epoch else network

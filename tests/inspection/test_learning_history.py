@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -55,6 +56,32 @@ def test_mixture_with_and_without_networks():
     moe = MixtureOfExpertsClassifier(experts, mixer, cv=2).fit(X, Y)
     frame = LearningHistoryDisplay.from_estimator(moe).frame()
     assert frame["network"].tolist() == ["cnn"] * 3 + ["mixer"] * 2
+
+
+def test_networks_of_folds():
+    cnn = CNNClassifier(**{**SMALL, "max_epochs": 2}, validation_fraction=0.2)
+    experts = [("cnn", make_pipeline(FunctionTransformer(), cnn)), ("other", clone(cnn))]
+    moe = MixtureOfExpertsClassifier(experts, cv=2, refit=False).fit(X, Y)
+    display = LearningHistoryDisplay.from_estimator(moe)
+    frame = display.frame()
+    names = ["cnn, fold 1", "cnn, fold 2", "other, fold 1", "other, fold 2"]
+    assert frame["network"].tolist() == np.repeat(names, 2).tolist()
+    for row, model in enumerate(moe.experts_[0].models):
+        losses = [epoch["train_loss"] for epoch in model[-1].history_]
+        np.testing.assert_allclose(frame["train_loss"][2 * row : 2 * row + 2], losses)
+    assert len(display.lines_) == 8
+    assert len({line.get_color() for line in display.lines_}) == 2
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == [
+        "cnn", "cnn, held out", "other", "other, held out",
+    ]  # fmt: skip
+
+
+def test_networks_that_were_not_trained_here():
+    cnn = CNNClassifier(**SMALL).fit(X, Y)
+    cnn.history_ = type(cnn.history_)()  # as of loaded weights
+    with pytest.raises(ValueError, match="have an empty history_: their weights were loaded"):
+        LearningHistoryDisplay.from_estimator(cnn)
+    assert LearningHistoryDisplay({}).plot().lines_ == []  # without a warning about the legend
 
 
 def test_no_network():
