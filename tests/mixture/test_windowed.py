@@ -280,6 +280,21 @@ def test_windows_of_a_track_never_straddle_folds(tracks):
     assert seen == [set(), set()]
 
 
+def test_windows_of_a_track_never_straddle_the_folds_of_a_search(tracks):
+    paths, y = tracks
+    seen = []
+
+    class Folds(GroupKFold):
+        def split(self, X, y=None, groups=None):
+            for train, test in super().split(X, y, groups):
+                seen.append(set(groups[train]) & set(groups[test]))
+                yield train, test
+
+    search = GridSearchCV(mixture(cv="train"), {"mixer": ["balanced"]}, cv=Folds(2))
+    windowed(search).fit(paths, y)
+    assert seen == [set(), set()]
+
+
 def test_features_are_cached_and_stay_on_disk(tracks, tmp_path, monkeypatch):
     paths, y = tracks
     plain = windowed().fit(paths, y).predict_proba(paths)
