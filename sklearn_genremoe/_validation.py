@@ -165,6 +165,22 @@ def _holds_paths(row: np.ndarray) -> bool:
     return row.dtype.kind in "UTO" and any(map(_is_path, row.flat))
 
 
+def only_clip(clip: Any, name: str) -> Any:
+    """Return a path or a waveform as the only one of a sequence; raise if it is several."""
+    if isinstance(clip, (str, os.PathLike)):
+        return [clip]
+    try:
+        waveform = np.asarray(without_torch(clip))
+    except ValueError:  # waveforms of different lengths
+        waveform = np.empty((0, 0))
+    if waveform.ndim != 1 or waveform.dtype.kind in "OSTU":
+        raise ValueError(
+            f"{name} is a {type(clip).__name__}, but neither a path nor a waveform of shape "
+            f"(n_samples,): give one {name}, for example X[0]."
+        )
+    return waveform[np.newaxis]
+
+
 def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | None = None) -> Clips:
     """Validate paths or waveforms for an estimator, setting or checking `n_features_in_`.
 

@@ -1,6 +1,5 @@
 """What the experts see of a clip."""
 
-import os
 import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils.validation import check_array
 
-from .._validation import without_torch
+from .._validation import only_clip
 from ..domains import (
     MFCC,
     BaseDomain,
@@ -145,7 +144,7 @@ class DomainDisplay:
                 f"{type(estimator).__name__} is no feature domain; pass one, such as "
                 "LogMelSpectrogram(), or a DomainUnion of several."
             )
-        clips = _only(clip)
+        clips = only_clip(clip, "clip")
         spectrograms = estimator.transform(clips)
         if isinstance(spectrograms, DomainBatch):
             domains = spectrograms.domains
@@ -258,22 +257,6 @@ class DomainDisplay:
                 )
             )
         return pandas.concat(parts, ignore_index=True)
-
-
-def _only(clip: Any) -> Any:
-    """Return a path or a waveform as the only one of a sequence; raise if it is several."""
-    if isinstance(clip, (str, os.PathLike)):
-        return [clip]
-    try:
-        waveform = np.asarray(without_torch(clip))
-    except ValueError:  # waveforms of different lengths
-        waveform = np.empty((0, 0))
-    if waveform.ndim != 1 or waveform.dtype.kind in "OSTU":
-        raise ValueError(
-            f"clip is a {type(clip).__name__}, but neither a path nor a waveform of shape "
-            "(n_samples,): give one clip, for example X[0]."
-        )
-    return waveform[np.newaxis]
 
 
 def _axes_of(domain: BaseDomain, cells: np.ndarray, n_samples: int | None) -> DomainAxes:

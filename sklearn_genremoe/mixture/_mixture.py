@@ -11,7 +11,6 @@ import joblib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, TransformerMixin, clone
-from sklearn.metrics import accuracy_score
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -34,10 +33,10 @@ from .._validation import (
     unfitted_on_error,
     without_torch,
 )
-from ..audio import BadClipError, BadClipWarning
+from ..audio import BadClipWarning
 from ..domains import BaseDomain, DomainBatch, DomainUnion
 from ..experts import default_experts
-from ._answers import answer
+from ._answers import accuracy, answer, none_usable, rows_to_score
 from ._base import BaseMixer
 from ._cross_fitting import (
     check_devices,
@@ -292,7 +291,7 @@ class MixtureOfExpertsClassifier(
             if views.bad_clips:
                 good = np.setdiff1d(np.arange(len(clips.y)), list(views.bad_clips))
                 if not len(good):
-                    raise _none_usable(views.bad_clips)
+                    raise none_usable(views.bad_clips)
                 bad = {int(clips.origin[row]): why for row, why in views.bad_clips.items()}
                 genres, counts = np.unique(clips.y[list(views.bad_clips)], return_counts=True)
                 lost = ", ".join(f"{genre} {n}" for genre, n in zip(genres, counts))
@@ -452,13 +451,10 @@ class MixtureOfExpertsClassifier(
             A clip can't be used, and `on_error` is "raise", or none can be used.
         """
         proba, bad = self._answer(X, "predict_proba")
-        good = np.setdiff1d(np.arange(len(proba)), list(bad))
-        if bad and not len(good):
-            raise _none_usable(bad)
+        true = TrainingClips.check(X, y, sample_weight, groups=None)
+        score = accuracy(proba, bad, self.classes_, true)
         self._report(bad, "left out of the score")
-        true = _weighted(TrainingClips.check(X, y, sample_weight, groups=None).take(good))
-        found = self.classes_[proba[good].argmax(axis=1)]
-        return float(accuracy_score(true.y, found, sample_weight=true.weight))
+        return score
 
     def expert_predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return each expert's probability of each genre.
@@ -575,16 +571,15 @@ class MixtureOfExpertsClassifier(
         oracle        0.98
         Name: accuracy, dtype: float64
         """
-        proba, clips, good, bad = self._expert_proba(X, self._mixer_sees_clips())
-        true = _weighted(TrainingClips.check(X, y, sample_weight, groups=None).take(good))
+        proba, clips, _, bad = self._expert_proba(X, self._mixer_sees_clips())
+        true = TrainingClips.check(X, y, sample_weight, groups=None)
+        true = true.take(rows_to_score(true, bad))
         unknown = np.setdiff1d(true.y, self.classes_)
         if len(unknown):
             raise ValueError(
                 f"y has the genres {unknown.tolist()}, which were not seen in fit; known are "
                 f"{self.classes_.tolist()}."
             )
-        if not len(good):
-            raise _none_usable(bad)
         self._report(bad, "left out of the scores")
         return score_table(
             proba,
@@ -858,14 +853,3 @@ def _names_of(experts: Any) -> list[str]:
     """Return the names of experts, none for what isn't a list of pairs."""
     pairs = experts if isinstance(experts, (list, tuple)) else []
     return [pair[0] for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2]
-
-
-def _weighted(clips: TrainingClips) -> TrainingClips:
-    """Return clips to score on; raise if weights leave none."""
-    if clips.weight is not None and not clips.weight.any():
-        raise ValueError("No clip that can be used has a weight above zero, so there is no score.")
-    return clips
-
-
-def _none_usable(bad: dict[int, str]) -> BadClipError:
-    return BadClipError(f"all {len(bad)} clips", "none can be used:\n" + "\n".join(bad.values()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import warnings
 from collections.abc import Iterator
 from itertools import islice
@@ -33,6 +32,7 @@ from .._validation import (
     check_classes,
     check_clips,
     kind_of_clips,
+    only_clip,
     unchanged_on_error,
     unfitted_on_error,
     without_torch,
@@ -48,7 +48,7 @@ from ..audio import (
     read_excerpts,
 )
 from ..domains import BaseDomain, DomainBatch, DomainUnion
-from ._answers import answer
+from ._answers import accuracy, answer, none_usable
 from ._cross_fitting import _last_step, group_params, weight_params
 from ._mixture import MixtureOfExpertsClassifier
 from ._parts import check_experts, make_mixer
@@ -259,9 +259,7 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
                 f"left out of the fit on {len(tracks.y) - len(bad)} others",
             )
             if not len(of_track):
-                raise BadClipError(
-                    f"all {len(bad)} tracks", "none can be used:\n" + "\n".join(bad.values())
-                )
+                raise none_usable(bad, "tracks")
             check_classes(tracks.y[of_track])
             metadata = self._metadata(tracks, of_track, params)
             self.estimator_ = clone(self.estimator).fit(view, tracks.y[of_track], **metadata)
@@ -327,6 +325,35 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         self._report(bad)
         return answers
 
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the share of tracks whose genre is found.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, or array-like of shape (n_tracks, n_samples)
+            Paths of files of any length, or waveforms. With ``on_error="warn"`` those that can't
+            be used are left out of the score, with a warning.
+        y : array-like of shape (n_tracks,)
+            Their genres.
+        sample_weight : array-like of shape (n_tracks,), default=None
+            Weights of the tracks.
+
+        Returns
+        -------
+        score : float
+            Accuracy, from 0 to 1.
+
+        Raises
+        ------
+        BadClipError
+            A track can't be used, and `on_error` is "raise", or none can be used.
+        """
+        proba, bad = self._track_proba(X)
+        true = TrainingClips.check(X, y, sample_weight, groups=None)
+        score = accuracy(proba, bad, self.classes_, true)
+        self._report(bad, "left out of the score")
+        return score
+
     def predict_windows(self, track: Any) -> Any:
         """Return what is said of each window of a track.
 
@@ -369,7 +396,7 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             import pandas as pd
         except ImportError as error:
             raise ImportError("predict_windows needs pandas: pip install pandas.") from error
-        clips, model = self._ready(_only(track))
+        clips, model = self._ready(only_clip(track, "track"))
         mixture = _fitted_mixture(model)
         names = [] if mixture is None else [name for name, _ in mixture._fitted()]
         columns = ["start", "end", *self.classes_, *(f"weight[{name}]" for name in names)]
@@ -694,22 +721,6 @@ def _fitted_mixture(estimator: Any) -> MixtureOfExpertsClassifier | None:
         else:
             return None
     return estimator
-
-
-def _only(track: Any) -> Any:
-    """Return a path or a waveform as the only one of a sequence; raise if it is several."""
-    if isinstance(track, (str, os.PathLike)):
-        return [track]
-    try:
-        waveform = np.asarray(without_torch(track))
-    except ValueError:  # waveforms of different lengths
-        waveform = np.empty((0, 0))
-    if waveform.ndim != 1 or waveform.dtype.kind in "OSTU":
-        raise ValueError(
-            f"track is a {type(track).__name__}, but neither a path nor a waveform of shape "
-            "(n_samples,): give one track, for example X[0]."
-        )
-    return waveform[np.newaxis]
 
 
 def _width(X: Any) -> int:

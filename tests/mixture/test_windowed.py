@@ -420,6 +420,8 @@ def test_bad_tracks_are_reported_once(tracks, tmp_path):
         clf.predict(X)
     with pytest.warns(BadClipWarning):
         assert clf.predict(X, missing="unknown").tolist() == ["unknown", *y, "unknown"]
+    with pytest.warns(BadClipWarning, match="left out of the score"):
+        assert clf.score(X, labels) == clf.score(paths, y)
     clf.predict(paths)
     assert clf.bad_clips_ == {}
     with pytest.raises(BadClipError, match="all 2 tracks"), pytest.warns(BadClipWarning):
