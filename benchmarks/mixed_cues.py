@@ -1,6 +1,6 @@
 """Do weights that depend on the clip help where they should? Clips of mixed cues, three seeds.
 
-    python benchmarks/mixed_cues.py [--clips 600] [--seeds 0 1 2]
+    python benchmarks/mixed_cues.py [--clips 300] [--seeds 0 1 2]
 
 The paper's claim is that a mixer which sees the clip knows whom to trust. These synthetic clips are
 made for it: the genre of each can be told from one cue only, the pitch of soft tones, that of hits
@@ -91,8 +91,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--clips", type=int, default=600)
-    parser.add_argument("--gate-epochs", type=int, default=50)
+    parser.add_argument("--clips", type=int, default=300)
+    parser.add_argument("--gate-epochs", type=int, default=30)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -101,8 +101,7 @@ def main() -> None:
         f"{version('torch')}, {os.cpu_count()} cores, one thread\n",
         flush=True,
     )
-    results = [run(args, seed) for seed in args.seeds]
-    print(table(results))
+    print(table([run(args, seed) for seed in args.seeds]))
 
 
 if __name__ == "__main__":
