@@ -18,7 +18,7 @@ from ..audio import Excerpt
 from ._code import code_of
 
 #: Raise it whenever the same parameters would give other features than before.
-FORMAT = 2
+FORMAT = 3
 
 _MISSING = -1
 

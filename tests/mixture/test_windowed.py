@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_genremoe import (
     AudioLoader,
@@ -562,3 +562,29 @@ def test_tables_are_tables(estimator):
     y = np.arange(20) % 2
     clf = WindowedClassifier(estimator).fit(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), clone(estimator).fit(X, y).predict_proba(X))
+
+
+@pytest.mark.parametrize("kind", ["paths", "waveforms"])
+def test_windows_are_as_long_as_they_say_whatever_the_domain_does(tracks, kind, tmp_path):
+    paths, y = tracks
+    waveforms = np.stack([tone(2, genre, seed=row) for row, genre in enumerate(y)])
+    seen = set()
+
+    def look(X):
+        seen.add(np.shape(X)[1:])
+        return np.asarray(X).mean(axis=2)
+
+    domain = LogMelSpectrogram(sample_rate=RATE, n_fft=256, hop_length=128, n_mels=16)
+    assert domain.duration == 30.0
+    for memory in (None, str(tmp_path)):
+        expert = make_pipeline(domain, FunctionTransformer(look), GaussianNB())
+        clf = WindowedClassifier(
+            MixtureOfExpertsClassifier([("a", expert)], "balanced", memory=memory),
+            window=0.5,
+            hop=0.25,
+        )
+        clf.fit(paths if kind == "paths" else waveforms, y)
+        proba = clf.predict_proba(waveforms)
+        assert proba.shape == (len(y), 2)
+        clf.predict(paths)
+    assert seen == {(16, 1 + RATE // 2 // 128)}
