@@ -7,6 +7,7 @@ import importlib
 import inspect
 import io
 import json
+import os
 import pkgutil
 import sys
 import warnings
@@ -23,7 +24,7 @@ from sklearn.utils import check_scalar
 
 from ._archive import pack, unpack, write_atomically
 from ._versions import versions
-from .domains import BaseDomain, time_statistics
+from .domains import AudioSetEmbedding, BaseDomain, DomainBatch, time_statistics
 
 __all__ = ["load_model", "save_model"]
 
@@ -61,7 +62,8 @@ def save_model(model, file, *, compression=6):
     model : estimator
         Any estimator of this package or of scikit-learn, fitted or not: a mixture, an expert, a
         mixer, a pipeline, a grid search. What it holds of other packages or your own, a domain or
-        a function, is saved by its name only, and :func:`load_model` asks for it in `trusted`.
+        a function, is saved by its name only, and :func:`load_model` asks for it in `trusted`, as
+        it does for the trees of scikit-learn.
     file : str or Path
         Where to save it, by convention ``*.skops``. It is replaced when the new one is complete;
         whatever stops that leaves the old one as it is.
@@ -76,6 +78,11 @@ def save_model(model, file, *, compression=6):
     FileNotFoundError
         If the folder doesn't exist.
 
+    Warns
+    -----
+    UserWarning
+        If the model holds types that :func:`load_model` will ask for in `trusted`.
+
     See Also
     --------
     load_model : Loads it.
@@ -83,7 +90,8 @@ def save_model(model, file, *, compression=6):
     Notes
     -----
     The weights of an :class:`~sklearn_genremoe.AudioSetEmbedding` stay where they are: the file
-    holds their name or path, and their hash.
+    holds their name or path, and their hash. Where they have moved, give
+    ``load_model(file, weights=...)`` the new path.
 
     Examples
     --------
@@ -110,6 +118,11 @@ def save_model(model, file, *, compression=6):
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first.")
     if inspect.isclass(model):
         raise ValueError(f"model is the class {model.__name__}; give an instance of it.")
+    if isinstance(model, DomainBatch):
+        raise ValueError(
+            "model is a DomainBatch, which is data; keep features in a folder, "
+            "DomainUnion(..., memory=folder), or array by array, numpy.save(file, batch[name])."
+        )
     try:
         entries = unpack(io.BytesIO(skops.io.dumps(model)))
     except Exception as error:
@@ -120,7 +133,8 @@ def save_model(model, file, *, compression=6):
     schema = _tidy(json.loads(entries.pop(_SCHEMA)), set())
     entries = {name: entries[name] for name in sorted(_files(schema))}
     entries[_SCHEMA] = json.dumps(schema).encode()
-    for name in skops.io.get_untrusted_types(data=pack(entries)):
+    asked = skops.io.get_untrusted_types(data=pack(entries))
+    for name in asked:
         _require_importable(name)
     about = {
         "format": _FORMAT,
@@ -133,14 +147,24 @@ def save_model(model, file, *, compression=6):
     about["sha256"] = _digest(about, entries)
     text = json.dumps(about, indent=1).encode()
     write_atomically(path, pack({_ABOUT: text, **entries}, compression))
+    unknown = sorted(name for name in asked if not _is_ours(name))
+    if unknown:
+        warnings.warn(
+            f"{path} holds types that aren't trusted by themselves: it will take "
+            f"load_model(file, trusted={unknown}).{_why_not_ours(unknown)}",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
-def load_model(file, *, trusted=()):
+def load_model(file, *, trusted=(), weights=None):
     """Load a model that :func:`save_model` has saved.
 
-    Nothing in the file is executed. It may name only types of this package and of scikit-learn,
-    and arrays, numbers and texts; each file that names another is refused, unless `trusted` has
-    that name.
+    Nothing in the file is executed. It may name only estimators and their parts of this package
+    and of scikit-learn, and arrays, numbers and texts; each file that names another type is
+    refused, unless `trusted` has that name. That is asked for the trees of scikit-learn too: a
+    tree is used without a look at what it refers to, so that one made for the purpose could crash
+    the process.
 
     Parameters
     ----------
@@ -149,6 +173,9 @@ def load_model(file, *, trusted=()):
     trusted : list of str or type, default=()
         What else the file may name, for example ``["my_package.MyDomain"]``. These are imported
         and called: trust what you know, not whatever a file asks for.
+    weights : str or Path, default=None
+        Where the weights of the model's :class:`~sklearn_genremoe.AudioSetEmbedding` are now, if
+        they were given by a path and aren't there any more. None means where they were.
 
     Returns
     -------
@@ -159,7 +186,8 @@ def load_model(file, *, trusted=()):
     ------
     ValueError
         If the file was not written by :func:`save_model`, is truncated, was changed since, was
-        written by a newer version in another format, or names a type that isn't trusted.
+        written by a newer version in another format, or names a type that isn't trusted; or if
+        `weights` are not those that the model was saved with.
     FileNotFoundError
         If there is no such file.
 
@@ -189,11 +217,7 @@ def load_model(file, *, trusted=()):
     ours = {name for name in asked if _is_ours(name)}
     unknown = sorted(asked - ours - names)
     if unknown:
-        raise ValueError(
-            f"{path} names what is neither a type of this package nor of scikit-learn. Nothing was "
-            "loaded. If you know what it is, and trust whoever made the file, pass "
-            f"load_model(file, trusted={unknown})."
-        )
+        raise UntrustedTypesError(path, unknown)
     try:
         with warnings.catch_warnings():
             # We say ourselves, and once, which versions differ.
@@ -204,8 +228,38 @@ def load_model(file, *, trusted=()):
             f"{path} can't be loaded: {type(error).__name__}: {error}. It is damaged, or it needs "
             f"a module or a version that isn't here; it was saved with {about['versions']}."
         ) from error
+    if weights is not None:
+        _point_to(path, about, model, weights)
     _report_differences(path, about, model)
     return model
+
+
+class UntrustedTypesError(ValueError):
+    """A file that names types which only the user can trust.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    names : list of str
+        The types.
+
+    Attributes
+    ----------
+    names : list of str
+        The types as given.
+    """
+
+    def __init__(self, path: Path, names: list[str]):
+        super().__init__(path, names)  # both, so that the error survives pickling
+        self.path, self.names = path, names
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} names types that aren't trusted by themselves. Nothing was loaded. If "
+            "you know what they are, and trust whoever made the file, pass "
+            f"load_model(file, trusted={self.names}).{_why_not_ours(self.names)}"
+        )
 
 
 # What is in the file.
@@ -359,6 +413,17 @@ def _is_ours(name: str) -> bool:
     return thing is time_statistics or (inspect.isfunction(thing) and module_name in _METRICS)
 
 
+def _why_not_ours(names: list[str]) -> str:
+    """Say why types of scikit-learn itself need trust, if some of the names are such."""
+    # Skops itself, which knows what they hold, does not trust them either.
+    if not any(name.startswith("sklearn.") for name in names):
+        return ""
+    return (
+        " (Those of scikit-learn are compiled code that is used without a look at its contents: "
+        "a file made for the purpose could crash the process.)"
+    )
+
+
 def _names(trusted: Any) -> set[str]:
     """Return the names of what the user trusts."""
     if isinstance(trusted, (str, type)):
@@ -456,11 +521,9 @@ def _report_differences(path: Path, about: dict[str, Any], model: Any) -> None:
         notes.append(f"It was saved with {'; '.join(differing)}.")
     here = _signatures(model)
     if here != about["domains"] and " at 0x" not in f"{here}":
-        was, is_ = (sorted({*one} - {*two}) for one, two in _both_ways(about["domains"], here))
-        notes.append(
-            f"Its domains computed {', '.join(was)}, and here {', '.join(is_)}: put the files "
-            "that they read where they were."
-        )
+        changed = [one for one in _domains(model, set()) if _signature(one) not in about["domains"]]
+        notes += sorted({_difference(domain, about["domains"]) for domain in changed})
+        notes += [] if changed else ["It holds fewer domains than it was saved with."]
     if notes:
         warnings.warn(
             f"{path}: {' '.join(notes)} Compare its predictions on clips that you know.",
@@ -469,8 +532,50 @@ def _report_differences(path: Path, about: dict[str, Any], model: Any) -> None:
         )
 
 
-def _both_ways(one: list[str], two: list[str]) -> list[tuple[list[str], list[str]]]:
-    return [(one, two), (two, one)]
+def _difference(domain: BaseDomain, said: list[str]) -> str:
+    """Say in words what a domain computes that no domain did when the model was saved."""
+    name = type(domain).__name__
+    if isinstance(domain, AudioSetEmbedding) and not _has_its_weights(domain, said):
+        found = "another file now" if Path(domain.weights).is_file() else "not there"
+        return (
+            f"The weights of its {name}, {str(domain.weights)!r}, are {found}: put the file back, "
+            "or give its new place, load_model(file, weights='/path/to/file.pt')."
+        )
+    new = [str(part[0]) for part in _parts(domain) if not any(repr(part) in text for text in said)]
+    by = f", by {', '.join(new)}," if new else ""
+    return f"Its {name} computes something else{by} than when it was saved."
+
+
+def _point_to(path: Path, about: dict[str, Any], model: Any, weights: Any) -> None:
+    """Make the embeddings whose weights are gone take them from elsewhere."""
+    if not isinstance(weights, (str, os.PathLike)):
+        raise ValueError(f"weights={weights!r} is not accepted; expected a path, or None.")
+    embeddings = [one for one in _domains(model, set()) if isinstance(one, AudioSetEmbedding)]
+    if not embeddings:
+        raise ValueError(f"{path} holds no AudioSetEmbedding; leave weights={weights!r} out.")
+    for embedding in embeddings:
+        if not _has_its_weights(embedding, about["domains"]):
+            embedding.weights = weights
+            if not _has_its_weights(embedding, about["domains"]):
+                raise ValueError(
+                    f"weights={str(weights)!r} is not the file that {path} was saved with, by its "
+                    "SHA-256, or there is no such file. Another network hears other things in a "
+                    "clip; give the same file."
+                )
+
+
+def _has_its_weights(embedding: AudioSetEmbedding, said: list[str]) -> bool:
+    """Tell whether a model was saved with the weights that an embedding would take now."""
+    weights = [repr(part) for part in _parts(embedding) if part[0] == "weights"]
+    return any(part in text for part in weights for text in said)
+
+
+def _parts(domain: BaseDomain) -> list[tuple[Any, ...]]:
+    """Return the parameters and their values in what a domain computes, as far as that is known."""
+    try:
+        return [part for part in domain.signature if isinstance(part, tuple) and part]
+    except (ValueError, OSError):  # weights that can't be read
+        return []
 
 
 def _minor(version: str | None) -> list[str]:

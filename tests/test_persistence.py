@@ -53,7 +53,7 @@ from sklearn_genremoe import (
     pretrained_experts,
     save_model,
 )
-from sklearn_genremoe.domains import time_statistics
+from sklearn_genremoe.domains import DomainBatch, time_statistics
 from sklearn_genremoe.experts import FrequencyMask, Mixup, TimeMask
 from tests._weights import write_small_weights
 
@@ -292,14 +292,17 @@ class Loudness(BaseDomain):
         return np.log(analysis.amplitude(1024, self.hop_length).sum(0, keepdims=True) + 1e-9)
 """
 USE_OWN = """
-import sys, numpy as np
+import sys, warnings, numpy as np
 from sklearn.pipeline import make_pipeline
 from sklearn_genremoe import CNNClassifier, MixtureOfExpertsClassifier, load_model, save_model
 X = np.random.default_rng(0).normal(size=(6, 22050))
 if sys.argv[1] == "save":
     experts = [("own", make_pipeline(Loudness(), CNNClassifier((4,), max_epochs=1)))]
     clf = MixtureOfExpertsClassifier(experts, "balanced", random_state=0).fit(X, list("aaabbb"))
-    save_model(clf, "model.skops")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        save_model(clf, "model.skops")
+    assert "trusted=['" + Loudness.__module__ + ".Loudness']" in str(said[0].message)
     print(clf.predict_proba(X).tobytes().hex())
 else:
     name = sys.argv[2]
@@ -317,13 +320,15 @@ def test_own_domain_needs_trust(module: str, tmp_path: Path) -> None:
     saved = python(code, "save", cwd=tmp_path)
     loaded, refused = python(code, "load", f"{module}.Loudness", cwd=tmp_path, fails=True)
     assert loaded == saved
-    assert "ValueError: model.skops names what is neither" in refused
+    assert "UntrustedTypesError: model.skops names types that aren't trusted" in refused
+    assert "scikit-learn" not in refused.rpartition("Error: ")[2]
     assert f"trusted=['{module}.Loudness']" in refused
 
 
 def test_callbacks_need_trust(tmp_path: Path) -> None:
     model = CNNClassifier(**CNN, callbacks=[EarlyStopping("train_loss")])
-    save_model(model, tmp_path / "model.skops")
+    with pytest.warns(UserWarning, match=r"trusted=\[.*'skorch\.callbacks"):
+        save_model(model, tmp_path / "model.skops")
     with pytest.raises(ValueError, match=r"skorch\.callbacks\.training\.EarlyStopping"):
         load_model(tmp_path / "model.skops")
     loaded = load_model(tmp_path / "model.skops", trusted=[EarlyStopping, print])
@@ -331,12 +336,23 @@ def test_callbacks_need_trust(tmp_path: Path) -> None:
 
 
 def test_trees_need_trust_as_skops_says(tmp_path: Path) -> None:
+    file, tree = tmp_path / "model.skops", r"trusted=\['sklearn\.tree\._tree\.Tree'\].*could crash"
     model = RandomForestClassifier(2).fit(SPECTROGRAMS[:, :, 0], Y)
-    save_model(model, tmp_path / "model.skops")
-    with pytest.raises(ValueError, match=r"trusted=\['sklearn\.tree\._tree\.Tree'\]"):
-        load_model(tmp_path / "model.skops")
-    loaded = load_model(tmp_path / "model.skops", trusted=["sklearn.tree._tree.Tree"])
+    with pytest.warns(UserWarning, match=tree) as said:
+        save_model(model, file)
+    assert said[0].filename == __file__
+    with pytest.raises(ValueError, match=tree) as refused:
+        load_model(file)
+    assert "nor of scikit-learn" not in str(refused.value)
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+    loaded = load_model(file, trusted=["sklearn.tree._tree.Tree"])
     assert same_bits(loaded.predict(SPECTROGRAMS[:, :, 0]), model.predict(SPECTROGRAMS[:, :, 0]))
+
+
+def test_a_batch_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"DomainBatch, which is data.*memory="):
+        save_model(DomainBatch({"a": np.zeros((2, 3))}), tmp_path / "model.skops")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("trusted", [True, None, 3, [3], [None]])
@@ -384,9 +400,9 @@ def test_memory_mapped_arrays_become_arrays(tmp_path: Path) -> None:
 
 def test_sparse_matrices(tmp_path: Path) -> None:
     matrix = sparse.csr_matrix([[0.0, 2.0]])
-    loaded = through_file(
-        FunctionTransformer(kw_args={"values": matrix}), tmp_path, trusted=[type(matrix)]
-    )
+    model = FunctionTransformer(kw_args={"values": matrix})
+    with pytest.warns(UserWarning, match="csr_matrix"):
+        loaded = through_file(model, tmp_path, trusted=[type(matrix)])
     assert loaded.kw_args["values"].toarray().tolist() == [[0.0, 2.0]]
 
 
@@ -502,13 +518,55 @@ def test_says_once_that_scikit_learn_differs(saved: Path, tmp_path: Path) -> Non
     assert len(seen) == 1
 
 
-def test_says_that_the_weights_of_an_embedding_differ(tmp_path: Path) -> None:
+@pytest.fixture
+def embedding(tmp_path: Path) -> Path:
+    """The file of a model with an embedding whose weights are in weights.pt."""
     weights = write_small_weights(tmp_path / "weights.pt")
+    experts = [("own", make_pipeline(AudioSetEmbedding(weights), LogisticRegression()))]
+    model = MixtureOfExpertsClassifier(experts, "balanced").fit(WAVEFORMS, list("aaabbb"))
+    save_model(model, tmp_path / "model.skops")
+    assert load_model(tmp_path / "model.skops").experts_[0][0].weights == weights
+    return tmp_path / "model.skops"
+
+
+def test_weights_that_have_moved(embedding: Path) -> None:
+    expected = load_model(embedding).predict_proba(WAVEFORMS)
+    moved = embedding.parent / "moved.pt"
+    os.rename(embedding.parent / "weights.pt", moved)
+    with pytest.warns(
+        UserWarning, match=r"weights of its AudioSetE.*weights\.pt', are not there"
+    ) as w:
+        lost = load_model(embedding)
+    assert len(w) == 1
+    assert "(" not in str(w[0].message).replace("load_model(file, weights='/path/to/file.pt')", "")
+    with pytest.raises(ValueError, match=r"load_model\(file, weights="):
+        lost.predict(WAVEFORMS)
+    loaded = load_model(embedding, weights=moved)
+    assert loaded.experts[0][1][0].weights == loaded.experts_[0][0].weights == moved
+    assert same_bits(loaded.predict_proba(WAVEFORMS), expected)
+
+
+def test_other_weights_are_refused(embedding: Path, tmp_path: Path) -> None:
+    other = write_small_weights(tmp_path / "other.pt", seed=1)
+    assert load_model(embedding, weights=other).experts_[0][0].weights != other  # not needed
+    os.replace(other, embedding.parent / "weights.pt")
+    with pytest.warns(UserWarning, match="are another file now"):
+        load_model(embedding)
+    for weights in (embedding.parent / "weights.pt", tmp_path / "none.pt"):
+        with pytest.raises(ValueError, match=r"is not the file that .* was saved with"):
+            load_model(embedding, weights=weights)
+    with pytest.raises(ValueError, match="expected a path"):
+        load_model(embedding, weights=3)
+    save_model(MFCC(), tmp_path / "mfcc.skops")
+    with pytest.raises(ValueError, match="no AudioSetEmbedding"):
+        load_model(tmp_path / "mfcc.skops", weights=other)
+
+
+def test_says_what_a_domain_computes_differently(tmp_path: Path) -> None:
     file = tmp_path / "model.skops"
-    save_model(make_pipeline(AudioSetEmbedding(weights), LogisticRegression()), file)
-    assert load_model(file)[0].weights == weights
-    os.rename(weights, tmp_path / "other.pt")
-    with pytest.warns(UserWarning, match="AudioSetEmbedding.*put the files that they read"):
+    save_model(MFCC(n_mfcc=13), file)
+    file.write_bytes(zip_of(signed(entries_of(file), domains=[repr(MFCC(n_mfcc=12).signature)])))
+    with pytest.warns(UserWarning, match="Its MFCC computes something else, by n_mfcc, than"):
         load_model(file)
 
 
