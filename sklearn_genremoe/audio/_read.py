@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import stat
+import struct
 import threading
 from collections.abc import Iterator
 
@@ -33,10 +34,19 @@ _UNKNOWN = 2**60
 # What is no file of its own, such as a play list, must not make FFmpeg open others.
 _NO_OTHER_FILES = {"protocol_whitelist": "none"}
 
-# The first bytes of files that are often taken for audio, or that libsndfile doesn't read.
-_SIGNATURES = {
+# The first bytes of files that came in place of audio, and that no program makes audio of.
+_NO_AUDIO = {
     r"\s*<": "a web page or another text with markup (HTML, XML)",
     r"\{|\[": "JSON or another text",
+    r"\xff\xd8\xff|\x89PNG|GIF8": "a picture",
+    r"%PDF": "a PDF document",
+    r"PK\x03\x04|\x1f\x8b|Rar!|7z": "an archive or a compressed file",
+    r"#EXTM3U|\[playlist\]": "a list of files to play",
+    r"\x00{16}": "zeros, as an interrupted download or a damaged disk leaves them",
+}
+
+# Those of audio that libsndfile doesn't read, or not all of it.
+_OTHER_AUDIO = {
     r"....ftyp": "MPEG-4 audio or video (m4a, mp4, aac)",
     r"\x30\x26\xb2\x75": "Windows Media (wma, asf)",
     r"\x1a\x45\xdf\xa3": "Matroska (webm, mka)",
@@ -47,17 +57,21 @@ _SIGNATURES = {
     r"MThd": "MIDI, notes without sound",
     r"#!AMR": "AMR speech",
     r"DSD |FRM8": "DSD audio",
-    r"\xff\xd8\xff|\x89PNG|GIF8": "a picture",
-    r"%PDF": "a PDF document",
-    r"PK\x03\x04|\x1f\x8b|Rar!|7z": "an archive or a compressed file",
-    r"#EXTM3U|\[playlist\]": "a list of files to play",
     r"\xff[\xf0\xf1\xf8\xf9]": "bare AAC (aac)",
     r"ID3|\xff[\xe2-\xff]": "mp3, but without sound that can be decoded",
-    r"\x00{16}": "zeros, as an interrupted download or a damaged disk leaves them",
     r"OggS": "Ogg with contents of another kind, or damaged",
     r"RIFF|RIFX|RF64|fLaC|FORM|\.snd|caff": "audio of a known kind, but damaged or of an unusual "
     "coding",
 }
+
+# What wav and aiff files begin with, and the order of their bytes.
+_CHUNKED = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">", b"FORM": ">"}
+
+# Sizes of sound by which programs that write into a pipe say that they don't know it yet.
+_PLACEHOLDERS = (range(1), range(0x7FFFF000, 0x80000001), range(0xFFFFF000, 2**32))
+
+# Seconds that may be missing at the end of a file: programs count some bytes of the header in.
+_SLIGHT = 0.1
 
 
 def read_blocks(path, start: int, stop: float | None) -> Blocks:
@@ -81,28 +95,29 @@ def read_blocks(path, start: int, stop: float | None) -> Blocks:
     channels : ndarray of shape (n_frames, n_channels), dtype float32
         Samples. A file that ends before `start` yields one block without frames, at its end.
     """
-    position = None
+    begun = False
     try:
-        for rate, position, channels in _by_libsndfile(path, start, stop):
-            yield rate, position, channels
+        for block in _by_libsndfile(path, start, stop):
+            begun = True
+            yield block
         return
     except soundfile.LibsndfileError:
-        if position is not None:
+        if begun:
             raise BadClipError(
                 path,
-                f"could not be decoded: the file is damaged or cut off after "
-                f"{position / rate:.2f} s; fetch it again, or leave it out",
+                "could not be decoded: the file is damaged or cut off within the part that is "
+                "read; fetch it again, read another part of it, or leave it out",
             ) from None
+    kind, advice = _looks_like(path)
     try:
         import av  # FFmpeg's libraries, an optional dependency
     except ImportError:
-        raise BadClipError(
-            path,
-            f"could not be decoded: the file {_looks_like(path)}; accepted are wav, flac, ogg, "
-            "opus, mp3, aiff and others that libsndfile reads: convert the file, for example with "
-            "ffmpeg -i FILE clip.flac, or install what reads nearly all others, pip install "
-            "'sklearn-genremoe[ffmpeg]', or leave it out",
-        ) from None
+        advice = advice or (
+            "accepted are wav, flac, ogg, opus, mp3, aiff and others that libsndfile reads: "
+            "convert the file, for example with ffmpeg -i FILE clip.flac, or install what reads "
+            "nearly all others, pip install 'sklearn-genremoe[ffmpeg]', or leave it out"
+        )
+        raise BadClipError(path, f"could not be decoded: the file {kind}; {advice}") from None
     try:
         yield from _by_ffmpeg(av, path, start, stop)
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
@@ -110,8 +125,8 @@ def read_blocks(path, start: int, stop: float | None) -> Blocks:
             raise
         raise BadClipError(
             path,
-            f"could not be decoded, neither by libsndfile nor by FFmpeg: the file "
-            f"{_looks_like(path)}; fetch it again, convert it, or leave it out",
+            f"could not be decoded, neither by libsndfile nor by FFmpeg: the file {kind}; "
+            f"{advice or 'fetch it again, convert it, or leave it out'}",
         ) from None
 
 
@@ -162,15 +177,20 @@ def _why_not(error: Exception) -> str:
     return f"could not be opened ({reason}); check the path, or leave the clip out"
 
 
-def _looks_like(path) -> str:
+def _looks_like(path) -> tuple[str, str]:
+    """Say what is in a file by its first bytes, and what to do about it if there is no audio."""
     with open(path, "rb") as file:
         head = file.read(64)
-    for pattern, kind in _SIGNATURES.items():
+    advice = "fetch it again, or leave it out"
+    for pattern, kind in (_NO_AUDIO | _OTHER_AUDIO).items():
         if re.match(pattern.encode("latin-1"), head, re.DOTALL):
-            return f"looks like {kind}"
+            return f"looks like {kind}", advice if pattern in _NO_AUDIO else ""
     if all(byte in b"\t\n\r\f" or byte >= 32 for byte in head):
-        return "looks like text"
-    return f"begins with the bytes {head[:8].hex(' ')}, which are those of no known audio format"
+        return "looks like text", advice
+    return (
+        f"begins with the bytes {head[:8].hex(' ')}, which are those of no known audio format",
+        "",
+    )
 
 
 class _SoundFile(soundfile.SoundFile):
@@ -197,9 +217,39 @@ def _by_libsndfile(path, start, stop) -> Blocks:
             n_frames = step if end is None else min(step, int(end - position) + 1)
             channels = file.read(n_frames, dtype="float32", always_2d=True)
             if not len(channels):
+                _require_complete(path, position / rate)
                 break
             yield rate, position, channels
             position += len(channels)
+
+
+def _require_complete(path, seconds: float) -> None:
+    """Raise if a wav or aiff file ends before its header says, since libsndfile doesn't mind."""
+    promised, there = _bytes_of_sound(path)
+    total = seconds * promised / max(1, there)
+    if total - seconds > _SLIGHT:
+        raise BadClipError(
+            path,
+            f"is cut off after {seconds:.2f} s of {total:.2f} s; fetch it again, read a part of it "
+            "before that, or leave it out",
+        )
+
+
+def _bytes_of_sound(path) -> tuple[int, int]:
+    """Return how many bytes of sound a wav or aiff file promises, and how many it has."""
+    with open(path, "rb") as file:
+        order = _CHUNKED.get(file.read(12)[:4])
+        long = 0  # the size in RF64, where 32 bits are not enough
+        while order and len(head := file.read(8)) == 8:
+            name, size = struct.unpack(f"{order}4sI", head)
+            start = file.tell()
+            if name == b"ds64":
+                long = int.from_bytes(file.read(16)[8:], "little")
+            if name in (b"data", b"SSND"):
+                unknown = any(size in sizes for sizes in _PLACEHOLDERS)
+                return long if unknown else size, os.path.getsize(path) - start
+            file.seek(start + size + size % 2)
+    return 0, 0
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ import soxr
 
 from sklearn_genremoe import AudioLoader, DomainUnion, LogMelSpectrogram
 from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio
+from sklearn_genremoe.audio._excerpts import read_excerpts
 
 RATE = 22050
 
@@ -134,6 +135,49 @@ def test_header_from_a_pipe_without_the_number_of_samples(tmp_path, name):
     np.testing.assert_allclose(part, expected[2 * RATE : 2 * RATE + RATE // 2], atol=1e-6)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "ULAW"])
+@pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64", "AIFF"])
+def test_cut_off_before_its_header_says(tmp_path, form, subtype):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (10 * RATE, 2))
+    path = tmp_path / "a.wav"
+    soundfile.write(path, samples, RATE, format=form, subtype=subtype)
+    whole = decode_audio(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 6 // 10])
+    np.testing.assert_array_equal(
+        decode_audio(path, offset=2.0, duration=3.5), whole[2 * RATE : 2 * RATE + 7 * RATE // 2]
+    )
+    said = r"is cut off after (5\.99|6\.00) s of 10\.0\d s; fetch it again"
+    for part in ({}, {"duration": 8.0}, {"offset": 5.0, "duration": 2.0}, {"offset": 9.0}):
+        with pytest.raises(BadClipError, match=said):
+            decode_audio(path, **part)
+    with pytest.raises(BadClipError, match=said):
+        list(read_excerpts(str(path), 4.0, 2.0))
+
+
+def test_cut_off_wav_without_a_size_that_is_known(tmp_path):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 2 * RATE)
+    soundfile.write(tmp_path / "a.wav", samples, RATE)
+    data = bytearray((tmp_path / "a.wav").read_bytes())
+    at = data.find(b"data") + 4
+    # What FFmpeg, SoX, arecord and others write into a pipe, and a size with the header's 44 bytes.
+    for size in (0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0, 4 * RATE + 44):
+        data[at : at + 4] = struct.pack("<I", size)
+        (tmp_path / "a.wav").write_bytes(data)
+        if size:  # libsndfile takes zero at its word
+            assert len(decode_audio(tmp_path / "a.wav")) == 2 * RATE
+
+
+def test_damage_is_not_placed_where_it_is_not(tmp_path):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 10 * RATE)
+    soundfile.write(tmp_path / "a.flac", samples, RATE)
+    data = (tmp_path / "a.flac").read_bytes()
+    (tmp_path / "a.flac").write_bytes(data[: len(data) // 2])
+    with pytest.raises(BadClipError, match="damaged or cut off within the part that is read") as e:
+        decode_audio(tmp_path / "a.flac")
+    assert "0.00 s" not in str(e.value)
+
+
 class TestFfmpeg:
     @pytest.fixture
     def sound(self):
@@ -203,6 +247,17 @@ class TestFfmpeg:
         data = (tmp_path / "a.aac").read_bytes()
         (tmp_path / "a.aac").write_bytes(data[: len(data) // 2])
         assert RATE < len(decode_audio(tmp_path / "a.aac")) < 3 * RATE
+
+    @pytest.mark.parametrize("installed", [True, False])
+    def test_no_audio_is_fetched_again(self, tmp_path, monkeypatch, installed):
+        if not installed:
+            monkeypatch.setitem(sys.modules, "av", None)
+        for number, content in enumerate(["<html>no such page</html>", "no such page", "\0" * 99]):
+            path = tmp_path / f"{number}.mp3"
+            path.write_text(content)
+            with pytest.raises(BadClipError, match=r"looks like .*; fetch it again, or") as error:
+                decode_audio(path)
+            assert "convert" not in str(error.value)
 
     def test_where_it_is_not_installed(self, tmp_path, sound, monkeypatch):
         self.encode(tmp_path / "a.m4a", sound, "aac", "ipod")
