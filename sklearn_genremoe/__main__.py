@@ -4,8 +4,10 @@ import argparse
 import csv
 import io
 import os
+import re
 import sys
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +21,21 @@ from . import (
     show_versions,
 )
 from ._archive import write_atomically
-from .audio import BadClipWarning
+from .audio import BadClipError, BadClipWarning
 from .datasets import decodable_extensions, load_audio_folder
 
 # Files that are classified between two steps of the progress bar, and per job.
 _CHUNK = 8
+# Folds in which the mixer gets to see what experts predict, where there are clips enough.
+_MIXER_FOLDS = 5
+# What the library calls its arguments, and what they are called here.
+_OPTIONS = {
+    r"load_model\(file, weights=.*?\)|weights='/path/to/.*?'": "--weights FILE",
+    r"one of these names, or the path of a file with weights, where .* by": "the file by",
+    r"weights=('.*?')": r"--weights \1",
+    r"group_by=None": "--groups none",
+    r"group_by": "--groups",
+}
 ALL_FINE, SOME_BAD, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -52,7 +64,7 @@ def main(arguments=None):
             print("interrupted; nothing was written", file=sys.stderr)
             return INTERRUPTED
         except (ValueError, OSError, ImportError) as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {_in_options(error)}", file=sys.stderr)
             return REFUSED
 
 
@@ -69,7 +81,12 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=None, help="the table (CSV); else it's printed"
     )
     predict.add_argument(
-        "--trusted", nargs="+", default=[], metavar="TYPE", help="what else the model may name"
+        "--trusted",
+        type=lambda text: text.split(","),
+        action="extend",
+        default=[],
+        metavar="TYPE,...",
+        help="what else the model may name",
     )
     predict.set_defaults(command=_predict)
 
@@ -77,7 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("folder", type=Path, help="a subfolder per genre, or with a manifest.csv")
     train.add_argument("--out", type=Path, required=True, help="where to save the model, *.skops")
     train.add_argument(
-        "--groups", default="auto", metavar="COLUMN", help="what must stay together, as artist"
+        "--groups",
+        default="auto",
+        metavar="COLUMN",
+        help="what must stay together, as artist; none for no groups",
     )
     train.add_argument("--cv", type=int, default=5, help="folds for the score; 0 for no score")
     train.add_argument("--duration", type=float, default=30.0, help="seconds of each file")
@@ -88,6 +108,15 @@ def _parser() -> argparse.ArgumentParser:
 
     for command in (predict, train):
         command.add_argument("--n-jobs", type=int, default=None, help="parallel jobs, -1 for all")
+        command.add_argument(
+            "--weights",
+            type=Path,
+            default=None,
+            metavar="FILE",
+            help="where the network from AudioSet is, unless it's to be downloaded"
+            if command is train
+            else "where the network from AudioSet is now, if the model was saved with a file",
+        )
     versions = commands.add_parser("versions", help="say what a report of a problem should say")
     versions.set_defaults(command=lambda options: show_versions() or ALL_FINE)
     return parser
@@ -97,7 +126,7 @@ def _predict(options) -> int:
     from tqdm import tqdm
 
     _check_out(options.out)
-    model = load_model(options.model, trusted=options.trusted)
+    model = load_model(options.model, trusted=options.trusted, weights=options.weights)
     params = {"on_error": "warn", "n_jobs": options.n_jobs}
     known = model.get_params(deep=False)
     model.set_params(**{name: params[name] for name in params if name in known})
@@ -108,7 +137,10 @@ def _predict(options) -> int:
     with tqdm(total=len(paths), unit="file", disable=None) as bar:
         for start in range(0, len(paths), chunk):
             some = paths[start : start + chunk]
-            proba, errors = _proba(model, some)
+            try:
+                proba, errors = _proba(model, some)
+            except ValueError as refusal:
+                raise ValueError(f"{options.model} can't classify files: {refusal}") from refusal
             for row, path in enumerate(some):
                 error = errors.get(row, "")
                 bad |= {path: error} if error else {}
@@ -136,26 +168,62 @@ def _proba(model, paths) -> tuple[np.ndarray, dict[int, str]]:
             row: _reason(why, paths[row]) for row, why in getattr(model, "bad_clips_", {}).items()
         }
     except ValueError as error:
-        if len(paths) == 1:
-            return np.full((1, len(model.classes_)), np.nan), {0: _reason(str(error), paths[0])}
-        parts = [_proba(model, [path]) for path in paths]
-        proba = np.concatenate([part for part, _ in parts])
-        bad = {row: errors[0] for row, (_, errors) in enumerate(parts) if errors}
+        if len(paths) > 1:
+            return _one_by_one(model, paths)
+        if not isinstance(error, BadClipError):
+            raise
+        proba, bad = _no_answer(model), {0: _reason(str(error), paths[0])}
     unexplained = set(np.flatnonzero(np.isnan(proba).any(axis=1))) - set(bad)
     return proba, bad | dict.fromkeys(unexplained, "can't be used")
 
 
+def _one_by_one(model, paths) -> tuple[np.ndarray, dict[int, str]]:
+    """Return what :func:`_proba` does; what no file of several gets past is no file's fault."""
+    answers, others = [], []
+    for path in paths:
+        try:
+            answers.append(_proba(model, [path]))
+        except ValueError as error:
+            answers.append((_no_answer(model), {0: _reason(str(error), path)}))
+            others.append(error)
+    if len(others) == len(paths):
+        raise others[0]
+    proba = np.concatenate([one for one, _ in answers])
+    return proba, {row: bad[0] for row, (_, bad) in enumerate(answers) if bad}
+
+
+def _no_answer(model) -> np.ndarray:
+    return np.full((1, len(model.classes_)), np.nan)
+
+
 def _train(options) -> int:
     import sklearn
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import cross_val_predict
 
     _check_out(options.out)
-    clips = load_audio_folder(options.folder, group_by=options.groups)
+    if options.out.suffix not in (".skops", ""):
+        raise ValueError(
+            f"--out {options.out}: models are saved in the format of skops, and none other; name "
+            f"it {options.out.with_suffix('.skops').name}."
+        )
+    if options.cv < 0 or options.cv == 1:
+        raise ValueError(f"--cv {options.cv}: give 2 folds or more, or 0 for no score.")
+    if not options.duration > 0:
+        raise ValueError(f"--duration {options.duration:g}: give more than 0 seconds.")
+    if options.max_epochs is not None and options.max_epochs < 1:
+        raise ValueError(f"--max-epochs {options.max_epochs}: give 1 or more.")
+    group_by = None if options.groups == "none" else options.groups
+    clips = load_audio_folder(options.folder, group_by=group_by)
     print(clips.DESCR)
+    _make_folds(clips.target, clips.groups, options)  # before the work, if it is in vain
     of_networks = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
-    make = pretrained_experts if options.pretrained else default_experts
+    if options.pretrained or options.weights:
+        weights = options.weights or "mn04"
+        experts = pretrained_experts(options.duration, weights=weights, **of_networks)
+    else:
+        experts = default_experts(options.duration, **of_networks)
     clf = MixtureOfExpertsClassifier(
-        make(options.duration, **of_networks),
+        experts,
         on_error="warn",
         n_jobs=options.n_jobs,
         random_state=options.seed,
@@ -166,20 +234,16 @@ def _train(options) -> int:
     good = np.setdiff1d(np.arange(len(batch)), list(batch.bad_clips))
     batch, y = batch[good], clips.target[good]
     groups = None if clips.groups is None else clips.groups[good]
-    if options.cv:
-        grouped = groups is not None
-        splitter = (
-            StratifiedGroupKFold(options.cv)
-            if grouped
-            else StratifiedKFold(options.cv, shuffle=True, random_state=options.seed)
-        )
+    splits, n_folds = _make_folds(y, groups, options)
+    clf.set_params(cv=n_folds)  # the model that is saved learns as those that are judged
+    if splits:
         with sklearn.config_context(enable_metadata_routing=True):
-            params = {"groups": groups} if grouped else None
-            right = y == cross_val_predict(clf, batch, y, cv=splitter, params=params)
+            params = None if groups is None else {"groups": groups}
+            right = y == cross_val_predict(clf, batch, y, cv=splits, params=params)
         low, high = _interval(right, groups, options.seed)
         print(
             f"accuracy on clips that were not trained on, {options.cv} folds"
-            f"{' of whole groups' if grouped else ''}: {right.mean():.3f} "
+            f"{'' if groups is None else ' of whole groups'}: {right.mean():.3f} "
             f"(95 % interval {low:.3f} to {high:.3f}; "
             f"always the most frequent genre: {_majority(y):.3f})"
         )
@@ -188,6 +252,45 @@ def _train(options) -> int:
     save_model(clf, options.out)
     print(f"trained on {len(y)} clips, {len(bad)} bad: {options.out}")
     return _report(bad)
+
+
+def _make_folds(y, groups, options) -> tuple[list, int]:
+    """Return the folds of the score, and in how many folds the mixer can learn in all of them."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    most = [_MIXER_FOLDS, _require_folds(y, groups, 2, ", too few to train on")]
+    if not options.cv:
+        return [], min(most)
+    _require_folds(y, groups, options.cv, f", too few for --cv {options.cv}")
+    splitter = (
+        StratifiedKFold(options.cv, shuffle=True, random_state=options.seed)
+        if groups is None
+        else StratifiedGroupKFold(options.cv)
+    )
+    splits = list(splitter.split(y, y, groups))
+    what = f" while one of {options.cv} folds is held out, too few to train on"
+    for rows, _ in splits:
+        some = None if groups is None else groups[rows]
+        most.append(_require_folds(y[rows], some, 2, what))
+    return splits, min(most)
+
+
+def _require_folds(y, groups, n_folds, what) -> int:
+    """Return how many folds clips allow with each genre on both sides; raise if too few."""
+    limits = [(count, f"genre {genre}: {count} clip(s)") for genre, count in Counter(y).items()]
+    if groups is not None:
+        n_groups = len(np.unique(groups))
+        limits.append((n_groups, f"{n_groups} group(s)"))
+        for genre in np.unique(y):
+            if len(np.unique(groups[y == genre])) < 2:
+                limits.append((1, f"genre {genre}: clips of one group only"))
+    most, why = min(limits)
+    if most < n_folds:
+        raise ValueError(
+            f"{why}{what}. Add clips or leave the genre out, take another --cv, or --cv 0 for no "
+            f"score{', or other --groups' if groups is not None else ''}."
+        )
+    return most
 
 
 def _interval(right, groups, seed) -> tuple[float, float]:
@@ -249,7 +352,19 @@ def _reason(text, path) -> str:
 
 
 def _show(message, category, filename, lineno, file=None, line=None) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {_in_options(message)}", file=sys.stderr)
+
+
+def _in_options(message) -> str:
+    """Return a message of the library in the words of the command line."""
+    text = re.sub(
+        r"load_model\(file, trusted=\[(.*?)\]\)",
+        lambda found: "--trusted " + ",".join(re.findall("'(.*?)'", found[1])),
+        str(message),
+    )
+    for pattern, option in _OPTIONS.items():
+        text = re.sub(pattern, option, text)
+    return text
 
 
 if __name__ == "__main__":

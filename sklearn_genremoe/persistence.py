@@ -217,7 +217,11 @@ def load_model(file, *, trusted=(), weights=None):
     ours = {name for name in asked if _is_ours(name)}
     unknown = sorted(asked - ours - names)
     if unknown:
-        raise UntrustedTypesError(path, unknown)
+        raise ValueError(
+            f"{path} names types that aren't trusted by themselves. Nothing was loaded. If you "
+            "know what they are, and trust whoever made the file, pass "
+            f"load_model(file, trusted={unknown}).{_why_not_ours(unknown)}"
+        )
     try:
         with warnings.catch_warnings():
             # We say ourselves, and once, which versions differ.
@@ -232,34 +236,6 @@ def load_model(file, *, trusted=(), weights=None):
         _point_to(path, about, model, weights)
     _report_differences(path, about, model)
     return model
-
-
-class UntrustedTypesError(ValueError):
-    """A file that names types which only the user can trust.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    names : list of str
-        The types.
-
-    Attributes
-    ----------
-    names : list of str
-        The types as given.
-    """
-
-    def __init__(self, path: Path, names: list[str]):
-        super().__init__(path, names)  # both, so that the error survives pickling
-        self.path, self.names = path, names
-
-    def __str__(self) -> str:
-        return (
-            f"{self.path} names types that aren't trusted by themselves. Nothing was loaded. If "
-            "you know what they are, and trust whoever made the file, pass "
-            f"load_model(file, trusted={self.names}).{_why_not_ours(self.names)}"
-        )
 
 
 # What is in the file.
@@ -552,7 +528,7 @@ def _point_to(path: Path, about: dict[str, Any], model: Any, weights: Any) -> No
         raise ValueError(f"weights={weights!r} is not accepted; expected a path, or None.")
     embeddings = [one for one in _domains(model, set()) if isinstance(one, AudioSetEmbedding)]
     if not embeddings:
-        raise ValueError(f"{path} holds no AudioSetEmbedding; leave weights={weights!r} out.")
+        raise ValueError(f"{path} holds no AudioSetEmbedding; leave weights={str(weights)!r} out.")
     for embedding in embeddings:
         if not _has_its_weights(embedding, about["domains"]):
             embedding.weights = weights

@@ -2,16 +2,28 @@
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from sklearn_genremoe.datasets import load_mini_genres
+import numpy as np
+import pytest
+import soundfile
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_genremoe import MFCC, AudioSetEmbedding, load_model, save_model
+from sklearn_genremoe.__main__ import main
+from sklearn_genremoe.datasets import load_mini_genres, make_genre_clips
+from tests._weights import write_small_weights
 
 ROOT = Path(__file__).resolve().parents[1]
-
+RNG = np.random.default_rng(0)
 
 COMMAND = [sys.executable, "-m", "sklearn_genremoe"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -75,3 +87,87 @@ def test_usage_errors(tmp_path: Path) -> None:
     assert "none.skops" in missing.stderr
     assert "Traceback" not in missing.stderr
     assert genremoe("sing").returncode == 2
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two genres with four clips each, by three artists."""
+    folder = tmp_path_factory.mktemp("small")
+    lines = ["path,genre,artist"]
+    X, y = make_genre_clips(8, ("folk", "rock"), duration=1.0, random_state=0)
+    for row, (clip, genre) in enumerate(zip(X, y)):
+        soundfile.write(folder / f"{row}.wav", clip, 22050)
+        lines.append(f"{row}.wav,{genre},{genre}{row % 3}")
+    (folder / "manifest.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_few_clips_of_a_genre(small: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.skops"
+    quick = ("--duration=0.5", "--max-epochs=1", f"--out={model}")
+    trained = genremoe("train", small, "--cv=3", *quick)
+    assert trained.returncode == 0, trained.stderr
+    assert "3 folds of whole groups" in trained.stdout
+    assert load_model(model).cv == 2
+    refused = genremoe("train", small, "--cv=5", *quick)
+    assert refused.returncode == 2
+    assert "4 clip(s), too few for --cv 5" in refused.stderr
+    assert "--cv 0 for no score" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--cv=1", "--cv 1: give 2 folds or more, or 0"),
+        ("--duration=-3", "--duration -3: give more than 0"),
+        ("--max-epochs=0", "--max-epochs 0: give 1 or more"),
+        ("--groups=album", "Pass one of them as --groups, or --groups none"),
+        ("--out=model.pkl", "--out model.pkl: models are saved .* name it model.skops"),
+        ("--weights=none.pt", "--weights 'none.pt' is neither .*; give the file by --weights FILE"),
+    ],
+)
+def test_speaks_of_options(
+    option: str, said: str, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(small), "--out=none.skops", "--cv=3", option]) == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_what_stops_all_files_is_one_error(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, weights = tmp_path / "model.skops", write_small_weights(tmp_path / "weights.pt")
+    X, y = RNG.normal(size=(6, 22050)), list("aaabbb")
+    table = LogisticRegression().fit(X[:, :5], y)
+    save_model(table, model)
+    predict = ["predict", str(model), str(small)]
+    assert main(predict) == 2
+    errors = capsys.readouterr().err
+    assert "model.skops can't classify files: " in errors
+    assert "bad: " not in errors
+    embedding = make_pipeline(AudioSetEmbedding(weights, duration=1.0), LogisticRegression())
+    save_model(embedding.fit(X, y), model)
+    weights.rename(tmp_path / "moved.pt")
+    assert main(predict) == 2
+    errors = capsys.readouterr().err
+    assert "give the file by --weights FILE" in errors
+    assert "bad: " not in errors
+    assert main([*predict, f"--weights={tmp_path / 'moved.pt'}"]) == 0
+
+
+def test_trusted_takes_no_files(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.skops"
+    forest = RandomForestClassifier(2).fit(RNG.normal(size=(6, 60)), list("aaabbb"))
+    mean = FunctionTransformer(np.mean, kw_args={"axis": 2})
+    with pytest.warns(UserWarning, match="trusted="):
+        save_model(make_pipeline(MFCC(duration=0.5), mean, forest), model)
+    predict = ["predict", str(model), str(small)]
+    assert main(predict) == 2
+    said = re.search(r"pass --trusted (\S+)\. ", capsys.readouterr().err)
+    assert said
+    assert said[1] == "numpy.mean,sklearn.tree._tree.Tree"
+    assert main(["predict", "--trusted", said[1], *predict[1:]]) == 0
+    each = [f"--trusted={name}" for name in said[1].split(",")]
+    assert main(["predict", *each, *predict[1:]]) == 0

@@ -320,7 +320,7 @@ def test_own_domain_needs_trust(module: str, tmp_path: Path) -> None:
     saved = python(code, "save", cwd=tmp_path)
     loaded, refused = python(code, "load", f"{module}.Loudness", cwd=tmp_path, fails=True)
     assert loaded == saved
-    assert "UntrustedTypesError: model.skops names types that aren't trusted" in refused
+    assert "ValueError: model.skops names types that aren't trusted" in refused
     assert "scikit-learn" not in refused.rpartition("Error: ")[2]
     assert f"trusted=['{module}.Loudness']" in refused
 
@@ -344,7 +344,6 @@ def test_trees_need_trust_as_skops_says(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=tree) as refused:
         load_model(file)
     assert "nor of scikit-learn" not in str(refused.value)
-    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
     loaded = load_model(file, trusted=["sklearn.tree._tree.Tree"])
     assert same_bits(loaded.predict(SPECTROGRAMS[:, :, 0]), model.predict(SPECTROGRAMS[:, :, 0]))
 

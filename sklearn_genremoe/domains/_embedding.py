@@ -251,7 +251,11 @@ def _published_embedder(name) -> "Embedder":
     from ._mobilenet import read_embedder
 
     published = _WEIGHTS[name]
-    path = fetch_file(published.url, published.url.rpartition("/")[2], published.sha256)
+    filename = published.url.rpartition("/")[2]
+    try:
+        path = fetch_file(published.url, filename, published.sha256)
+    except OSError as error:
+        raise type(error)(f"{error} Or give its path, weights='/path/to/{filename}'.") from error
     return read_embedder(path.read_bytes(), path)
 
 
