@@ -308,14 +308,16 @@ def _majority(y) -> float:
 
 
 def _audio_files(given) -> list[str]:
-    """Return files as they are, and those audio files that folders hold, at any depth."""
+    """Return files as they are, and those audio files, not hidden, that folders hold."""
     found: dict[str, None] = {}
     for path in given:
         inside = (
             sorted(
                 file
                 for file in path.rglob("*")
-                if file.suffix.lower() in decodable_extensions() and file.is_file()
+                if file.suffix.lower() in decodable_extensions()
+                and not re.search(r"/\.|/__MACOSX/", f"/{file.relative_to(path).as_posix()}")
+                and file.is_file()
             )
             if path.is_dir()
             else [path]

@@ -50,6 +50,9 @@ def test_train_and_predict(tmp_path: Path) -> None:
     assert trained.returncode == 0, trained.stderr
     assert model.is_file()
     (tmp_path / "clips" / "broken.wav").write_text("no audio")
+    (tmp_path / "clips" / "__MACOSX").mkdir()
+    for hidden in ("._broken.wav", "__MACOSX/broken.wav"):
+        (tmp_path / "clips" / hidden).write_text("of a Mac")
     predicted = genremoe("predict", model, tmp_path / "clips", f"--out={table}")
     assert predicted.returncode == 1, predicted.stderr
     assert "broken.wav" in predicted.stderr

@@ -24,3 +24,8 @@ class ClipBunch(Bunch):
 def printable(text: str) -> str:
     """Write bytes of file names that are not UTF-8 as escapes, for print refuses them."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something, in words."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

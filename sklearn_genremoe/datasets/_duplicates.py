@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 
-from ._bunch import printable
+from ._bunch import counted, printable
 
 _SAMPLE = 2**16  # bytes
 _MOST_SHOWN = 5
@@ -44,13 +44,13 @@ def report_duplicates(
     messages = []
     if contradictions:
         messages.append(
-            f"the same audio under different genres, {len(contradictions)} times: "
+            f"the same audio under different genres, {counted(len(contradictions), 'time')}: "
             f"{_listed(contradictions, paths, target)}. At most one of the genres is right: "
             "remove the others."
         )
     if repetitions:
         messages.append(
-            f"the same audio more than once in its genre, {len(repetitions)} times: "
+            f"the same audio more than once in its genre, {counted(len(repetitions), 'time')}: "
             f"{_listed(repetitions, paths, target)}. In training and in test data it flatters "
             "the score: keep one, or give all of them one group by a manifest."
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..audio import BadClipError
-from ._bunch import ClipBunch, printable
+from ._bunch import ClipBunch, counted, printable
 from ._duplicates import find_duplicates, report_duplicates
 from ._formats import FFMPEG_EXTENSIONS, decodable_extensions, undecodable_extensions
 from ._manifest import group_column, read_manifest, require_values
@@ -35,7 +35,8 @@ def load_audio_folder(
 
     With a manifest, a CSV table names the clips, their genres and whatever else is known; a
     ``manifest.csv`` in the folder is taken by itself. Links to folders are followed, each folder
-    once per genre. Nothing is decoded here: domains and experts read each clip when they need it.
+    once per genre. Hidden folders are passed over, and those named ``__MACOSX``, which archives from
+    a Mac hold. Nothing is decoded here: domains and experts read each clip when they need it.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def load_audio_folder(
         looked for in `folder` first, then where the path itself says. None means
         ``manifest.csv`` if `folder` holds one; False means the subfolders, whatever else is
         there.
-    genres : collection of str, default=None
+    genres : iterable of str, default=None
         The genres to load. None means all of them.
     extensions : collection of str, default=None
         File name endings, in any case, that make a file a clip. None means all that can be
@@ -123,7 +124,8 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
     (['folk', 'rock'], 24, None)
     """
     folder = _existing_folder(folder)
-    _check_arguments(manifest, genres, extensions, duplicates)
+    genres = _genre_names(genres)
+    _check_arguments(manifest, extensions, duplicates)
     found_manifest = manifest is None and os.path.isfile(folder / "manifest.csv")
     manifest = _existing_manifest("manifest.csv" if found_manifest else manifest, folder)
     tree, unreadable = _scan(folder)
@@ -145,7 +147,8 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
         metadata = _read_manifest(manifest, folder, found_manifest)
         group_by = group_column(manifest, metadata, group_by)
         if group_by is not None:
-            require_values(manifest, group_by, metadata[group_by])
+            instead = ", or pass group_by=None for no groups, or another column"
+            require_values(manifest, group_by, metadata[group_by], instead=instead)
         keep = _rows_of_genres(manifest, metadata["genre"], genres)
         listed = {str(path) for path in metadata["path"]}
         metadata = {name: column[keep] for name, column in metadata.items()}
@@ -164,8 +167,8 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
             folder,
             _of_endings([*paths, *unlisted], undecodable),
             _of_endings(unlisted, endings),
-            f"are not listed in {manifest}; add them, or pass manifest=False to take the genres "
-            "from the subfolders",
+            f"not listed in {manifest}; add what belongs there, or pass manifest=False to take "
+            "the genres from the subfolders",
         )
     alike = [] if duplicates == "ignore" else find_duplicates(paths)
     report_duplicates(paths, target, groups, alike, folder, duplicates)
@@ -186,14 +189,20 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
     )
 
 
-def _check_arguments(manifest, genres, extensions, duplicates) -> None:
+def _genre_names(genres) -> list[str] | None:
+    if isinstance(genres, Iterable) and not isinstance(genres, str):
+        genres = list(genres)
+    if genres is not None and not (isinstance(genres, list) and genres):
+        raise ValueError(f"genres={genres!r}; pass a list of names, or None for all genres.")
+    return genres
+
+
+def _check_arguments(manifest, extensions, duplicates) -> None:
     if not (manifest is None or manifest is False or isinstance(manifest, str | os.PathLike)):
         raise ValueError(
             f"manifest={manifest!r}; pass the path of a CSV file, None for the folder's own "
             "manifest.csv, or False for none."
         )
-    if isinstance(genres, str) or (genres is not None and not len(genres)):
-        raise ValueError(f"genres={genres!r}; pass a list of names, or None for all genres.")
     if isinstance(extensions, str):
         raise ValueError(f"extensions={extensions!r} is one string; pass e.g. ({extensions!r},).")
     if duplicates not in ("warn", "raise", "ignore"):
@@ -271,7 +280,7 @@ def _with_parents(folder: Path) -> set[str]:
 
 
 def _visible(name: str) -> bool:
-    return not name.startswith(".")
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def _unreadable_folder(path: str) -> BadClipError:
@@ -307,10 +316,18 @@ def _clips_of_genre_folders(
     clips = {genre: _of_endings(tree[genre], endings) for genre in wanted}
     without = [genre for genre in wanted if not clips[genre]]
     if without:
+        empty = [genre for genre in without if not tree[genre]]
+        full = [genre for genre in wanted if clips[genre]]
         lost = [path for genre in without for path in _of_endings(tree[genre], undecodable)]
         raise ValueError(
             f"{folder}: no audio file in {len(without)} of {len(wanted)} subfolders: "
-            f"{without}. Accepted endings are {', '.join(endings)}; pass extensions= for "
+            f"{without}. "
+            + (
+                f"{empty} hold no files at all: delete them, or pass genres={full}. "
+                if empty
+                else ""
+            )
+            + f"Accepted endings are {', '.join(endings)}; pass extensions= for "
             "others, or genres= to load some of the subfolders only."
             + (f" {_cannot_decode(folder, lost)}" if lost else "")
         )
@@ -327,24 +344,25 @@ def _warn_of_losses(
     folder: Path,
     undecodable: list[str],
     without_genre: list[str],
-    why: str = "lie beside the genre folders and have no genre; move them into one",
+    why: str = "beside the genre folders, without a genre; move what has one into its folder",
 ) -> None:
     """Warn once of all the music that isn't among the clips, or is, but can't be decoded."""
     messages = []
     if undecodable:
         messages.append(_cannot_decode(folder, undecodable))
     if without_genre:
-        messages.append(f"{len(without_genre)} audio files {why}: {_tally(folder, without_genre)}.")
+        found = counted(len(without_genre), "audio file")
+        messages.append(f"{found} {why}: {_tally(folder, without_genre)}.")
     if messages:
         warnings.warn(printable(f"{folder}: {' '.join(messages)}"), UserWarning, stacklevel=3)
 
 
 def _cannot_decode(folder: Path, paths: list[str]) -> str:
     helped = _of_endings(paths, FFMPEG_EXTENSIONS)
-    install = ", or pip install 'sklearn-genremoe[ffmpeg]' and load them again" if helped else ""
+    install = ", or pip install 'sklearn-genremoe[ffmpeg]' and load again" if helped else ""
     return (
-        f"{len(paths)} music files can't be decoded: {_tally(folder, paths)}. Convert them, for "
-        f"example to flac{install}."
+        f"{counted(len(paths), 'music file')} can't be decoded: {_tally(folder, paths)}. Convert "
+        f"{'it' if len(paths) == 1 else 'them'}, for example to flac{install}."
     )
 
 
@@ -412,5 +430,5 @@ def _describe(
         else f"Groups: {len(set(groups))} by {group_by!r}.",
     ]
     if ignored:
-        lines.append(f"Ignored: {len(ignored)} files that are not among the clips.")
+        lines.append(f"Ignored: {counted(len(ignored), 'file')} not among the clips.")
     return printable("\n".join(lines) + "\n")

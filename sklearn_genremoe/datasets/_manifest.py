@@ -79,15 +79,19 @@ def read_manifest(manifest: Path, folder: Path) -> dict[str, np.ndarray]:
 
 
 def require_values(
-    manifest: Path, name: str, values: np.ndarray, lines: list[int] | None = None
+    manifest: Path,
+    name: str,
+    values: np.ndarray,
+    lines: list[int] | None = None,
+    instead: str = "",
 ) -> None:
-    """Refuse a column in which a clip has no value, naming the first row."""
+    """Refuse a column in which a clip has no value, naming the first row and what else to do."""
     empty = np.flatnonzero(values == "")
     if len(empty):
         first = empty[0] + 2 if lines is None else lines[empty[0]]
         raise ValueError(
             f"{manifest}: column {name!r} is empty in {len(empty)} of {len(values)} rows, "
-            f"first in row {first}; every clip needs a value there."
+            f"first in row {first}; every clip needs a value there{instead}."
         )
 
 

@@ -49,6 +49,9 @@ def write_manifest(folder: Path, *rows: str, name: str = "manifest.csv") -> Path
     return path
 
 
+MANIFEST = ("path,genre", "rock/b.wav,r", "rock/a.MP3,r", "folk/x.ogg,f", "folk/z.opus,f")
+
+
 class TestGenreFolders:
     def test_sorted_by_genre_and_path(self, folder):
         clips = load_audio_folder(folder)
@@ -120,6 +123,29 @@ class TestGenreFolders:
             ValueError, match=r"no audio file in 1 of 3 subfolders: \['texts'\]. Accepted .*\.wav"
         ):
             load_audio_folder(folder)
+
+    def test_empty_genre(self, folder):
+        (folder / "jazz").mkdir()
+        said = r"\['jazz'\] hold no files at all: delete them, or pass genres=\['folk', 'rock'\]"
+        with pytest.raises(ValueError, match=said):
+            load_audio_folder(folder)
+
+    def test_what_a_mac_leaves_is_no_genre(self, folder):
+        make_files(folder, "__MACOSX/rock/._a.mp3", "rock/__MACOSX/x.mp3", ".Trashes/a.mp3")
+        clips = load_audio_folder(folder)
+        assert clips.target_names == ["folk", "rock"]
+        assert len(clips.data) == 5
+        assert clips.ignored == []
+
+    def test_genres_of_any_iterable(self, folder):
+        for genres in ({"folk", "rock"}, (one for one in ("folk", "rock")), {"folk": 1, "rock": 2}):
+            assert load_audio_folder(folder, genres=genres).target_names == ["folk", "rock"]
+        write_manifest(folder, *MANIFEST, name="m.csv")
+        genres = (one for one in ("f", "r"))
+        clips = load_audio_folder(folder, manifest="m.csv", genres=genres)
+        assert clips.target_names == ["f", "r"]
+        with pytest.raises(ValueError, match="genres=3; pass a list"):
+            load_audio_folder(folder, genres=3)
 
     def test_one_genre_only(self, folder):
         with pytest.raises(ValueError, match=r"one genre only, 'folk' with 3 clips"):
@@ -233,7 +259,10 @@ class TestManifest:
                 ["path,genre", "rock/a.MP3,r", "rock/a.MP3,r"],
                 r"listed more than once, e.g. .*a.MP3",
             ),
-            (["path,genre,track", "rock/a.MP3,r,"], "'track' is empty in 1 of 1 rows"),
+            (
+                ["path,genre,track", "rock/a.MP3,r,"],
+                "'track' is empty in 1 of 1 rows.*group_by=None",
+            ),
         ],
     )
     def test_unusable_manifest(self, folder, rows, message):
@@ -258,7 +287,7 @@ LISTED = ("rock/a.MP3,r", "rock/b.wav,r", "folk/x.ogg,f", "folk/z.opus,f")
 class TestManifestOfTheFolder:
     def test_found_without_being_named(self, folder):
         write_manifest(folder, "path,genre,artist", *(row + ",n" for row in LISTED))
-        with pytest.warns(UserWarning, match=r"1 audio files are not listed in .*manifest.csv; ad"):
+        with pytest.warns(UserWarning, match=r"1 audio file not listed in .*manifest.csv; ad"):
             clips = load_audio_folder(folder)
         assert clips.target.tolist() == ["r", "r", "f", "f"]
         assert clips.groups.tolist() == ["n"] * 4
@@ -418,7 +447,7 @@ class TestMusicThatIsLost:
     def test_listed_in_a_manifest(self, mixed, monkeypatch):
         monkeypatch.setattr(_formats, "find_spec", lambda name: None)
         write_manifest(mixed, "path,genre", *LISTED, "folk/1.m4a,f")
-        with pytest.warns(UserWarning, match=r"1 music files can't be decoded: folk \(1 .m4a\)"):
+        with pytest.warns(UserWarning, match=r"1 music file can't be decoded: folk \(1 .m4a\)"):
             clips = load_audio_folder(mixed, manifest="manifest.csv")
         assert len(clips.data) == 5
 
@@ -426,7 +455,7 @@ class TestMusicThatIsLost:
         make_files(folder, "s.wav", "t.mp3", "u.MP3", "v.mid", "notes.txt")
         with pytest.warns(
             UserWarning,
-            match=r"4 audio files lie beside .*: in no subfolder \(1 .mid, 2 .mp3, 1 .wav\)",
+            match=r"4 audio files beside .*: in no subfolder \(1 .mid, 2 .mp3, 1 .wav\)",
         ):
             load_audio_folder(folder)
 
@@ -508,7 +537,7 @@ class TestLinks:
         (disk / "a.wav").write_bytes(b"music")
         for genre in ("rock", "folk"):
             self.link(folder / genre / "disk", disk)
-        with pytest.warns(UserWarning, match="the same audio under different genres, 1 times"):
+        with pytest.warns(UserWarning, match="the same audio under different genres, 1 time"):
             assert len(load_audio_folder(folder).data) == 7
 
     def test_the_folder_itself_as_a_genre(self, folder):
@@ -626,11 +655,11 @@ class TestDuplicates:
             clips = load_audio_folder(doubled)
         (message,) = [str(one.message) for one in caught]
         assert (
-            f"under different genres, 1 times: {doubled}/folk/x.ogg (folk) = {doubled}/rock/a.MP3 "
+            f"under different genres, 1 time: {doubled}/folk/x.ogg (folk) = {doubled}/rock/a.MP3 "
             "(rock). At most one of the genres is right"
         ) in message
         assert (
-            f"more than once in its genre, 1 times: {doubled}/rock/b.wav (rock) = "
+            f"more than once in its genre, 1 time: {doubled}/rock/b.wav (rock) = "
             f"{doubled}/rock/c.wav (rock). In training and in test data it flatters the score"
         ) in message
         assert [names_of(paths, doubled) for paths in clips.duplicates] == [
