@@ -1,5 +1,6 @@
 """The experts that the paper's authors published."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def load_published_experts(folder):
     FileNotFoundError
         If the folder or one of the files is missing.
     ValueError
-        If a file isn't HDF5 or doesn't hold the weights of its expert.
+        If a file isn't HDF5, doesn't hold the weights of its expert, or holds NaN.
 
     See Also
     --------
@@ -153,6 +154,8 @@ def load_published_experts(folder):
     >>> clf.predict(["fma/000002.mp3"])  # doctest: +SKIP
     array(['Hip-Hop'], dtype='<U13')
     """
+    if not isinstance(folder, (str, os.PathLike)):
+        raise ValueError(f"folder={folder!r}; pass the path of the folder with the four files.")
     folder = Path(folder).expanduser()
     # Any seed, since the weights are replaced; without one, numpy's global state would be used.
     experts = paper_experts(random_state=0)
@@ -194,16 +197,18 @@ def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:
             root = file.get("model_weights", file)  # where Keras keeps them in a whole model
             layers = {
                 layer: {
-                    weight.split("/")[-1].split(":")[0]: np.asarray(root[layer][weight])
+                    weight.split("/")[-1].split(":")[0]: np.asarray(root[layer][weight], np.float32)
                     for weight in _texts(root[layer].attrs["weight_names"])
                 }
                 for layer in _texts(root.attrs["layer_names"])
             }
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             f"{path} holds no Keras weights, or was cut short ({error}); fetch it again."
         ) from error
 
+    if not all(np.isfinite(array).all() for one in layers.values() for array in one.values()):
+        raise ValueError(f"{path} holds weights that are NaN or infinite; fetch it again.")
     # The published layers are named after their expert: a renamed file would go unnoticed
     # otherwise, since three of the four networks have the same shapes.
     if f"dense_{name}" not in layers:

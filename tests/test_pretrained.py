@@ -136,6 +136,29 @@ def test_hdf5_without_keras_weights(copies):
         load_published_experts(copies)
 
 
+@pytest.mark.parametrize("names", [3, "conv", np.array([[1]]), h5py.Empty("f")])
+def test_names_of_layers_that_are_no_list(copies, names):
+    with h5py.File(copies / "original.hdf5", "r+") as file:
+        file.attrs["layer_names"] = names
+    with pytest.raises(ValueError, match=r"original.hdf5 holds no Keras weights"):
+        load_published_experts(copies)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite(copies, value):
+    with h5py.File(copies / "harmonic.hdf5", "r+") as file:
+        layer = file["dense_harmonic"]
+        layer[layer.attrs["weight_names"][1]][0] = value
+    with pytest.raises(ValueError, match=r"harmonic.hdf5 holds weights that are NaN"):
+        load_published_experts(copies)
+
+
+@pytest.mark.parametrize("folder", [None, 3])
+def test_folder_is_no_path(folder):
+    with pytest.raises(ValueError, match=f"folder={folder}; pass the path"):
+        load_published_experts(folder)
+
+
 def test_exchanged_files(copies):
     shutil.copyfile(copies / "percussive.hdf5", copies / "harmonic.hdf5")
     with pytest.raises(

@@ -35,8 +35,8 @@ def load_audio_folder(
 
     With a manifest, a CSV table names the clips, their genres and whatever else is known; a
     ``manifest.csv`` in the folder is taken by itself. Links to folders are followed, each folder
-    once per genre. Hidden folders are passed over, and those named ``__MACOSX``, which archives from
-    a Mac hold. Nothing is decoded here: domains and experts read each clip when they need it.
+    once per genre. Hidden folders are passed over, and those named ``__MACOSX``, which archives
+    from a Mac hold. Nothing is decoded here: domains and experts read each clip when they need it.
 
     Parameters
     ----------

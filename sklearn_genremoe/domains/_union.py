@@ -1,6 +1,7 @@
 """Several domains, extracted together."""
 
 import os
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from numbers import Integral
 from pathlib import Path
@@ -213,14 +214,17 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         >>> [len(batch) for batch in DomainUnion().iter_transform(waveforms, batch_size=2)]
         [2, 2, 1]
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size}; expected at least 1")
-        clips = iter(X)
+        if not isinstance(batch_size, Integral) or batch_size < 1:
+            raise ValueError(f"batch_size={batch_size!r}; expected an integer of at least 1")
+        # Those would give letters, names of columns or keys, one by one.
+        if not isinstance(X, Iterable) or isinstance(X, (str, bytes, os.PathLike, Mapping)):
+            kind_of_clips(X)
+        clips = iter(X.to_numpy() if hasattr(X, "to_numpy") else X)
         bad: dict[int, str] = {}
         seconds: list[float] = []
         first = 0
         try:
-            while batch := list(islice(clips, batch_size)):
+            while batch := list(islice(clips, int(batch_size))):
                 checked, domains = self._check(batch, reset=False)
                 extraction = self._compute(checked, domains, first)
                 first += len(batch)

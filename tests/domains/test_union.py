@@ -1,8 +1,10 @@
 """DomainUnion: several domains with one decode and one analysis per clip."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from sklearn.base import clone
@@ -212,6 +214,19 @@ def test_iter_transform_of_waveforms():
     np.testing.assert_array_equal(np.concatenate(together), np.asarray(union.transform(X)))
     with pytest.raises(ValueError, match="batch_size=0"):
         next(union.iter_transform(X, batch_size=0))
+    with pytest.raises(ValueError, match=r"batch_size=2\.0; expected an integer"):
+        next(union.iter_transform(X, batch_size=2.0))
+    frame = pd.DataFrame(X)
+    np.testing.assert_array_equal(next(union.iter_transform(frame, batch_size=3)), together[0])
+
+
+@pytest.mark.parametrize("X", ["s.wav", Path("s.wav"), b"s.wav", {"s.wav": 1}, 3, None])
+def test_iter_transform_refuses_what_transform_does(X):
+    with pytest.raises(ValueError, match=r"^X is (the single path|of the type)") as refused:
+        next(DomainUnion(three()).iter_transform(X))
+    with pytest.raises(ValueError, match=r"^X is") as expected:
+        DomainUnion(three()).transform(X)
+    assert str(refused.value) == str(expected.value)
 
 
 def test_float16(paths):
