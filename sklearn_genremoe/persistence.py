@@ -512,7 +512,8 @@ def _difference(domain: BaseDomain, said: list[str]) -> str:
     """Say in words what a domain computes that no domain did when the model was saved."""
     name = type(domain).__name__
     if isinstance(domain, AudioSetEmbedding) and not _has_its_weights(domain, said):
-        found = "another file now" if Path(domain.weights).is_file() else "not there"
+        there = os.path.isfile(domain.weights)
+        found = "not those that it was saved with" if there else "not there"
         return (
             f"The weights of its {name}, {str(domain.weights)!r}, are {found}: put the file back, "
             "or give its new place, load_model(file, weights='/path/to/file.pt')."
@@ -530,9 +531,12 @@ def _point_to(path: Path, about: dict[str, Any], model: Any, weights: Any) -> No
     if not embeddings:
         raise ValueError(f"{path} holds no AudioSetEmbedding; leave weights={str(weights)!r} out.")
     for embedding in embeddings:
-        if not _has_its_weights(embedding, about["domains"]):
+        known = _has_its_weights(embedding, about["domains"])
+        # By its path only where the file was gone already when the model was saved.
+        by_path = ("weights", os.fspath(embedding.weights)) in _parts(embedding)
+        if not known or by_path:
             embedding.weights = weights
-            if not _has_its_weights(embedding, about["domains"]):
+            if not known and not _has_its_weights(embedding, about["domains"]):
                 raise ValueError(
                     f"weights={str(weights)!r} is not the file that {path} was saved with, by its "
                     "SHA-256, or there is no such file. Another network hears other things in a "

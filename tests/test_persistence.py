@@ -545,11 +545,21 @@ def test_weights_that_have_moved(embedding: Path) -> None:
     assert same_bits(loaded.predict_proba(WAVEFORMS), expected)
 
 
+def test_weights_that_were_gone_when_the_model_was_saved(embedding: Path, tmp_path: Path) -> None:
+    expected = load_model(embedding).predict_proba(WAVEFORMS)
+    moved = (tmp_path / "weights.pt").rename(tmp_path / "moved.pt")
+    with pytest.warns(UserWarning, match="are not there"):
+        save_model(load_model(embedding), embedding)
+    with pytest.warns(UserWarning, match="are not those that it was saved with"):  # unknown
+        loaded = load_model(embedding, weights=moved)
+    assert same_bits(loaded.predict_proba(WAVEFORMS), expected)
+
+
 def test_other_weights_are_refused(embedding: Path, tmp_path: Path) -> None:
     other = write_small_weights(tmp_path / "other.pt", seed=1)
     assert load_model(embedding, weights=other).experts_[0][0].weights != other  # not needed
     os.replace(other, embedding.parent / "weights.pt")
-    with pytest.warns(UserWarning, match="are another file now"):
+    with pytest.warns(UserWarning, match="are not those that it was saved with"):
         load_model(embedding)
     for weights in (embedding.parent / "weights.pt", tmp_path / "none.pt"):
         with pytest.raises(ValueError, match=r"is not the file that .* was saved with"):

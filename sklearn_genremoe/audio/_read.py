@@ -247,7 +247,8 @@ def _bytes_of_sound(path) -> tuple[int, int]:
                 long = int.from_bytes(file.read(16)[8:], "little")
             if name in (b"data", b"SSND"):
                 unknown = any(size in sizes for sizes in _PLACEHOLDERS)
-                return long if unknown else size, os.path.getsize(path) - start
+                size = long % (2**64 - 1) if unknown else size  # all ones are a placeholder too
+                return size, os.path.getsize(path) - start
             file.seek(start + size + size % 2)
     return 0, 0
 

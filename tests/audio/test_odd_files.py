@@ -18,7 +18,7 @@ import soundfile
 import soxr
 
 from sklearn_genremoe import AudioLoader, DomainUnion, LogMelSpectrogram
-from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio
+from sklearn_genremoe.audio import BadClipError, BadClipWarning, _read, decode_audio
 from sklearn_genremoe.audio._excerpts import read_excerpts
 
 RATE = 22050
@@ -166,6 +166,16 @@ def test_cut_off_wav_without_a_size_that_is_known(tmp_path):
         (tmp_path / "a.wav").write_bytes(data)
         if size:  # libsndfile takes zero at its word
             assert len(decode_audio(tmp_path / "a.wav")) == 2 * RATE
+
+
+def test_rf64_without_a_size_that_is_known(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, RATE), RATE, format="RF64")
+    data = bytearray(path.read_bytes())
+    at = data.find(b"ds64") + 16
+    data[at : at + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    assert _read._bytes_of_sound(path)[0] == 0
 
 
 def test_damage_is_not_placed_where_it_is_not(tmp_path):
