@@ -164,7 +164,8 @@ def _analyses(clip, domains) -> tuple[list[ClipAnalysis], bool]:
     analyses = []
     goes_on = False
     for domain, part, waveform in zip(domains, parts, waveforms, strict=True):
-        n_samples = round(part.duration * part.sample_rate)
+        seconds = clip.seconds if isinstance(clip, Excerpt) else domain.duration
+        n_samples = round(seconds * part.sample_rate)
         fill = domain.fill if len(waveform) < n_samples else None
         if (part, fill) not in made:
             filled = waveform if fill is None else fix_length(waveform, n_samples, fill)
