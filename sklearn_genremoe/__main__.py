@@ -1,13 +1,17 @@
 """Train on a folder and classify files from the command line: ``python -m sklearn_genremoe``."""
 
+import _thread
 import argparse
 import csv
 import io
 import os
 import re
 import sys
+import threading
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +58,7 @@ def main(arguments=None):
         given can't be used, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _interrupts_are_kept():
         warnings.showwarning = _show
         warnings.simplefilter("default")
         warnings.simplefilter("ignore", BadClipWarning)  # listed by their paths
@@ -66,6 +70,23 @@ def main(arguments=None):
         except (ValueError, OSError, ImportError) as error:
             print(f"error: {_in_options(error)}", file=sys.stderr)
             return REFUSED
+
+
+@contextmanager
+def _interrupts_are_kept() -> Iterator[None]:
+    """Interrupt anew if Ctrl-C comes while an object is cleared away, where Python ignores it."""
+
+    def again(unraisable) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            threading.Timer(0.1, _thread.interrupt_main).start()
+        else:
+            before(unraisable)
+
+    before, sys.unraisablehook = sys.unraisablehook, again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _parser() -> argparse.ArgumentParser:

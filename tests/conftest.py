@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Without it scikit-learn skips its checks of array API inputs. scipy reads it when it is loaded.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+import signal
 import time
 from collections import Counter
 from importlib.metadata import version
@@ -19,8 +20,10 @@ STARTED = time.perf_counter()
 
 
 def pytest_configure() -> None:
-    """Keep torch to one thread even where OMP_NUM_THREADS says otherwise."""
+    """Keep torch to one thread even where OMP_NUM_THREADS says otherwise, and let Ctrl-C work."""
     torch.set_num_threads(1)
+    # A shell that starts the tests in the background makes them, and what they start, ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -77,11 +78,33 @@ def test_interrupted_training_leaves_no_model(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert "48 clips" in process.stdout.readline()  # the folder is read, the work begins
         os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130, errors
     assert "interrupted; nothing was written" in errors
     assert "Traceback" not in errors
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_while_an_object_is_cleared_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Cleared:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    def train(options: object) -> int:
+        Cleared()
+        time.sleep(20)
+        return 0
+
+    monkeypatch.setattr("sklearn_genremoe.__main__._train", train)
+    before = sys.unraisablehook
+    assert main(["train", str(tmp_path), "--out=m"]) == 130
+    assert sys.unraisablehook is before
+    assert "interrupted" in capsys.readouterr().err
 
 
 def test_usage_errors(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ X = DomainBatch({"a": X, "b": X})
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RssAnon is known on Linux only")
 @pytest.mark.parametrize(
-    ("set_up", "mebibytes"), [(EXPERT, 24), (MIXTURE, 40)], ids=["expert", "mixture"]
+    ("set_up", "mebibytes"), [(EXPERT, 32), (MIXTURE, 40)], ids=["expert", "mixture"]
 )
 def test_peak_of_a_fit_does_not_grow_with_the_clips(
     tmp_path: Path, set_up: str, mebibytes: int
