@@ -41,6 +41,7 @@ from sklearn_genremoe.datasets import make_genre_clips
 from sklearn_genremoe.domains import time_statistics
 
 DOMAINS = {
+    "original": LogMelSpectrogram(),
     "harmonic": HarmonicSpectrogram(),
     "percussive": PercussiveSpectrogram(),
     "modulation": ModulationSpectrogram(),
@@ -64,8 +65,7 @@ def run(args: argparse.Namespace, seed: int) -> dict[str, np.ndarray]:
         "MoER, RNN gate": RNNMixer(**gates),
     }
     moe = MixtureOfExpertsClassifier(
-        [("original", expert(LogMelSpectrogram()))]
-        + [(name, expert(domain)) for name, domain in DOMAINS.items()],
+        [(name, expert(domain)) for name, domain in DOMAINS.items()],
         EveryMixer(mixers),
         mixer_domain="original",
         cv=3,

@@ -597,12 +597,9 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
                 f"fit got the unexpected arguments {sorted(params)}; other metadata than "
                 "sample_weight and groups needs sklearn.set_config(enable_metadata_routing=True)."
             )
-        for name, part in _weighted(self.estimator):
-            weight_params(name, part, weight)
-        return {
-            **weight_params(type(self.estimator).__name__, self.estimator, weight),
-            **group_params(self.estimator, groups),
-        }
+        # All of them are asked; the estimator, which is the first, hands the weights on.
+        own, *_ = [weight_params(name, part, weight) for name, part in _weighted(self.estimator)]
+        return {**own, **group_params(self.estimator, groups)}
 
     # From windows to answers.
 
