@@ -45,8 +45,8 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
 
     .. math:: \mu = \sum_w p_w e_w, \qquad \sigma = \sqrt{\sum_w p_w (e_w - \mu)^2}
 
-    where :math:`e_w` is the mean over time and frequency of the network's last feature map, and
-    :math:`p_w` the share of the window in the clip.
+    where :math:`e_w` is the mean over time and frequency of the network's last feature map,
+    perhaps of earlier ones as well, and :math:`p_w` the share of the window in the clip.
 
     Parameters
     ----------
@@ -62,6 +62,11 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         hears a quiet clip as another one than a loud one. None leaves clips as they are.
     pool : {"mean", "mean_std"}, default="mean_std"
         Mean over the windows, or mean and standard deviation.
+    layers : {"last", "stages"}, default="last"
+        The feature maps that are averaged: the last one (384 features of "mn04"), or behind it
+        also those at the end of the four stages before, where they are widest, after any
+        squeeze-and-excitation (1,160 in all). What comes before the last layer is less bound to
+        the 527 kinds of sounds, which helps to tell kinds of music apart, see [2]_.
     sample_rate : int, default=22050
         Sample rate of waveforms in Hz; they are resampled to 32,000 Hz. Files are read at
         32,000 Hz, whatever the `sample_rate`.
@@ -104,6 +109,7 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     ----------
     .. [1] Schmid, Koutini, Widmer, "Efficient Large-Scale Audio Tagging Via Transformer-To-CNN
        Knowledge Distillation", ICASSP 2023.
+    .. [2] Schmid, Koutini, Widmer, "Low-Complexity Audio Embedding Extractors", EUSIPCO 2023.
 
     Examples
     --------
@@ -131,6 +137,7 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         "window": [Interval(Real, 1, None, closed="left")],
         "level": [Interval(Real, None, 0, closed="right"), None],
         "pool": [StrOptions({"mean", "mean_std"})],
+        "layers": [StrOptions({"last", "stages"})],
     }
 
     def __init__(
@@ -140,6 +147,7 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         level=-20.0,
         pool="mean_std",
         *,
+        layers="last",
         sample_rate=22050,
         duration=30.0,
         offset=0.0,
@@ -152,6 +160,7 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         self.window = window
         self.level = level
         self.pool = pool
+        self.layers = layers
         self.sample_rate = sample_rate
         self.duration = duration
         self.offset = offset
@@ -181,7 +190,8 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         x = np.pad(x, (0, max(0, _ONE_FRAME - len(x))))
         n_window = round(self.window * _SAMPLE_RATE)
         with one_torch_thread():
-            embeddings = _embedder(self.weights).embed(x, n_window).astype(np.float64)
+            embeddings = _embedder(self.weights).embed(x, n_window, self.layers)
+        embeddings = embeddings.astype(np.float64)
         starts = n_window * np.arange(len(embeddings))
         share = np.minimum(n_window, len(x) - starts)
         mean = np.average(embeddings, axis=0, weights=share)
@@ -204,7 +214,8 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
 
     @property
     def _n_features_out(self) -> int:
-        return _embedder(self.weights).n_features * (2 if self.pool == "mean_std" else 1)
+        n_per_window = _embedder(self.weights).n_features[self.layers]
+        return n_per_window * (2 if self.pool == "mean_std" else 1)
 
     def _prepare(self):
         _embedder(self.weights)

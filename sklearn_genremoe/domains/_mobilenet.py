@@ -40,6 +40,8 @@ _BLOCKS = (
     (5, 960, 160, True, True, 1),
 )
 _HEAD = 1280
+# Blocks, counted from 1, after which there are other numbers of channels.
+_STAGE_ENDS = (6, 10, 12, 15)
 
 _EXPECTED = (
     "Expected is a state dict that EfficientAT published for one of its networks mn01 to mn40, "
@@ -57,6 +59,11 @@ class Embedder:
     ----------
     network : MobileNet
         The network, of which this takes possession.
+
+    Attributes
+    ----------
+    n_features : dict of str to int
+        Features per window, by `layers`.
     """
 
     def __init__(self, network: MobileNet) -> None:
@@ -66,7 +73,9 @@ class Embedder:
         self._front_end = LogMel()
 
     @torch.inference_mode()
-    def embed(self, waveform: NDArray[np.float32], n_window: int) -> NDArray[np.float32]:
+    def embed(
+        self, waveform: NDArray[np.float32], n_window: int, layers: str = "last"
+    ) -> NDArray[np.float32]:
         """Return the embedding of each window, the last of which may be shorter.
 
         Parameters
@@ -75,10 +84,12 @@ class Embedder:
             At 32 kHz, at least one frame of 1,024 samples.
         n_window : int
             Samples per window. A rest of less than a second is left out.
+        layers : {"last", "stages"}, default="last"
+            The last feature map, or behind its features those of four stages before it.
 
         Returns
         -------
-        embeddings : ndarray of shape (n_windows, n_features), dtype float32
+        embeddings : ndarray of shape (n_windows, n_features[layers]), dtype float32
             Means over time and frequency.
         """
         x = torch.from_numpy(waveform)
@@ -87,8 +98,8 @@ class Embedder:
         batches = list(whole.split(max(1, _SECONDS_AT_A_TIME * SAMPLE_RATE // n_window)))
         if len(rest) >= SAMPLE_RATE or n_whole == 0:
             batches.append(rest[None])
-        frames = [self._network.frames(self._front_end(batch)) for batch in batches if len(batch)]
-        return torch.cat([batch.mean((2, 3)) for batch in frames]).numpy()
+        logmels = (self._front_end(batch) for batch in batches if len(batch))
+        return torch.cat([self._network.means(logmel, layers) for logmel in logmels]).numpy()
 
 
 def read_embedder(content: bytes, path: str | Path) -> Embedder:
@@ -183,32 +194,44 @@ class MobileNet(nn.Module):
         super().__init__()
         channels = _scaled(16, width)
         layers: list[nn.Module] = [_conv(1, channels, 3, stride=2, activation=nn.Hardswish)]
-        for kernel, expanded, out, squeeze, hard, stride in _BLOCKS:
+        n_in_stages = 0
+        for number, (kernel, expanded, out, squeeze, hard, stride) in enumerate(_BLOCKS, 1):
             shape = (channels, _scaled(expanded, width), _scaled(out, width))
             layers.append(
                 _Block(*shape, kernel, stride, squeeze, nn.Hardswish if hard else nn.ReLU)
             )
             channels = shape[-1]
-        self.n_features = 6 * channels
-        layers.append(_conv(channels, self.n_features, 1, activation=nn.Hardswish))
+            n_in_stages += shape[1] if number in _STAGE_ENDS else 0
+        n_last = 6 * channels
+        self.n_features = {"last": n_last, "stages": n_last + n_in_stages}
+        layers.append(_conv(channels, n_last, 1, activation=nn.Hardswish))
         self.features = nn.Sequential(*layers)
         n_hidden = _scaled(_HEAD, width)
         self.classifier = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            nn.Linear(self.n_features, n_hidden),
+            nn.Linear(n_last, n_hidden),
             nn.Hardswish(),
             nn.Dropout(0.2),
             nn.Linear(n_hidden, n_classes),
         )
 
-    def frames(self, logmel: torch.Tensor) -> torch.Tensor:
-        """Return (n, n_features, 4, n_frames / 32) of (n, 128, n_frames)."""
-        return self.features(logmel.unsqueeze(1))
+    def means(self, logmel: torch.Tensor, layers: str = "last") -> torch.Tensor:
+        """Return the means of feature maps, (n, n_features[layers]), of (n, 128, n_frames)."""
+        x = logmel.unsqueeze(1)
+        of_stages = []
+        for number, layer in enumerate(self.features):
+            if layers == "stages" and number in _STAGE_ENDS:
+                expanded = layer.expand(x)
+                of_stages.append(expanded.mean((2, 3)))
+                x = layer.project(expanded, x)
+            else:
+                x = layer(x)
+        return torch.cat([x.mean((2, 3)), *of_stages], dim=1)
 
     def forward(self, logmel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return embeddings (n, n_features) and logits (n, n_classes) of (n, 128, n_frames)."""
-        frames = self.frames(logmel)
+        """Return embeddings (n, n_last) and logits (n, n_classes) of (n, 128, n_frames)."""
+        frames = self.features(logmel.unsqueeze(1))
         return frames.mean((2, 3)), self.classifier(frames)
 
     @torch.no_grad()
@@ -241,7 +264,15 @@ class _Block(nn.Module):
         self.residual = stride == 1 and n_in == n_out
 
     def forward(self, x):
-        y = self.block(x)
+        return self.project(self.expand(x), x)
+
+    def expand(self, x):
+        for layer in self.block[:-1]:
+            x = layer(x)
+        return x
+
+    def project(self, expanded, x):
+        y = self.block[-1](expanded)
         return y.add_(x) if self.residual else y
 
 

@@ -196,7 +196,9 @@ def pretrained_experts(
     others = default_experts(duration, **params)
     known = AudioSetEmbedding().get_params()
     of_domain = {name: value for name, value in params.items() if name in known}
-    embedding = AudioSetEmbedding(weights, window=3.0, duration=duration, **of_domain)
+    embedding = AudioSetEmbedding(
+        weights, window=3.0, layers="stages", duration=duration, **of_domain
+    )
     of_linear = {name: params.get(name) for name in ("class_weight", "random_state")}
     return [*others, _linear_expert("embedding", embedding, C=0.01, **of_linear)]
 

@@ -98,7 +98,7 @@ def test_parity_on_music(pool):
 def test_any_width(width, hidden, n_features):
     with torch.device("meta"):
         network = MobileNet(width)
-    assert network.n_features == n_features
+    assert network.n_features["last"] == n_features
     assert len(network.state_dict()["classifier.2.bias"]) == hidden
 
 
