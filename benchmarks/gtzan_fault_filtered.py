@@ -116,6 +116,7 @@ MEL_DOMAINS = {
     "mfcc": FunctionTransformer(mfcc),
 }
 MEL_DOMAINS |= {f"{name}_statistics": MEL_DOMAINS[name] for name in ("harmonic", "mfcc")}
+MEL_DOMAINS["modulation_statistics"] = MEL_DOMAINS["original"]
 
 
 # Data.

@@ -24,7 +24,13 @@ from sklearn.utils import check_scalar
 
 from ._archive import pack, unpack, write_atomically
 from ._versions import versions
-from .domains import AudioSetEmbedding, BaseDomain, DomainBatch, time_statistics
+from .domains import (
+    AudioSetEmbedding,
+    BaseDomain,
+    DomainBatch,
+    modulation_statistics,
+    time_statistics,
+)
 
 __all__ = ["load_model", "save_model"]
 
@@ -386,7 +392,8 @@ def _is_ours(name: str) -> bool:
             or module_name in _PARTS
             or thing in (FrequencyMask, Mixup, TimeMask)
         )
-    return thing is time_statistics or (inspect.isfunction(thing) and module_name in _METRICS)
+    statistics = thing in (modulation_statistics, time_statistics)
+    return statistics or (inspect.isfunction(thing) and module_name in _METRICS)
 
 
 def _why_not_ours(names: list[str]) -> str:

@@ -89,6 +89,7 @@ IN_ROOMS = {
         "MFCC",
         "ModulationSpectrogram",
         "PercussiveSpectrogram",
+        "modulation_statistics",
         "time_statistics",
     },
     "experts": {

@@ -8,7 +8,7 @@ from ._log_mel import LogMelSpectrogram
 from ._mfcc import MFCC
 from ._modulation import ModulationSpectrogram
 from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
-from ._statistics import time_statistics
+from ._statistics import modulation_statistics, time_statistics
 from ._union import DomainUnion
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "LogMelSpectrogram",
     "ModulationSpectrogram",
     "PercussiveSpectrogram",
+    "modulation_statistics",
     "time_statistics",
 ]

@@ -221,7 +221,7 @@ class MobileNet(nn.Module):
         x = logmel.unsqueeze(1)
         of_stages = []
         for number, layer in enumerate(self.features):
-            if layers == "stages" and number in _STAGE_ENDS:
+            if layers == "stages" and number in _STAGE_ENDS and isinstance(layer, _Block):
                 expanded = layer.expand(x)
                 of_stages.append(expanded.mean((2, 3)))
                 x = layer.project(expanded, x)
@@ -267,7 +267,8 @@ class _Block(nn.Module):
         return self.project(self.expand(x), x)
 
     def expand(self, x):
-        for layer in self.block[:-1]:
+        *before, _ = self.block
+        for layer in before:
             x = layer(x)
         return x
 

@@ -17,6 +17,7 @@ from ..domains import (
     LogMelSpectrogram,
     ModulationSpectrogram,
     PercussiveSpectrogram,
+    modulation_statistics,
     time_statistics,
 )
 from ._cnn import CNNClassifier
@@ -34,7 +35,7 @@ def default_experts(
     random_state: Any = None,
     **cnn_params: Any,
 ) -> list[tuple[str, Pipeline]]:
-    """Return seven experts that are made to learn from a few hundred clips.
+    """Return eight experts that are made to learn from a few hundred clips.
 
     The paper's four views and its baseline, MFCC, each with a narrow convolutional network that
     is kept from overfitting: trained on random crops of 10 s with label smoothing,
@@ -43,9 +44,11 @@ def default_experts(
     In prediction the probabilities of overlapping crops are averaged. The domains have 128 mel
     bands and frames of 77 ms.
 
-    Two more are logistic regressions on :func:`~sklearn_genremoe.domains.time_statistics` of
-    the harmonic spectrogram and of the MFCC. They take no time, err on other clips than the
-    networks, and the fewer clips there are, the better they compare.
+    Three more are logistic regressions: on :func:`~sklearn_genremoe.domains.time_statistics` of
+    the harmonic spectrogram and of the MFCC, and on
+    :func:`~sklearn_genremoe.domains.modulation_statistics` of the original one. They take hardly
+    any time, err on other clips than the networks, and the fewer clips there are, the better they
+    compare.
 
     Parameters
     ----------
@@ -73,8 +76,8 @@ def default_experts(
     -------
     experts : list of (str, Pipeline)
         The `experts` of a :class:`~sklearn_genremoe.MixtureOfExpertsClassifier`, untrained:
-        original, harmonic, percussive, modulation and mfcc, harmonic_statistics and
-        mfcc_statistics.
+        original, harmonic, percussive, modulation and mfcc, harmonic_statistics,
+        mfcc_statistics and modulation_statistics.
 
     See Also
     --------
@@ -98,6 +101,7 @@ def default_experts(
     mfcc
     harmonic_statistics
     mfcc_statistics
+    modulation_statistics
     >>> experts["harmonic"]["cnnclassifier"].crop_frames
     128
     """
@@ -137,17 +141,20 @@ def default_experts(
     given = {"class_weight": class_weight, "random_state": random_state, **cnn_params}
     harmonic = HarmonicSpectrogram(**signal, kernel_size=kernel)
     percussive = PercussiveSpectrogram(**signal, kernel_size=kernel)
+    original = LogMelSpectrogram(**signal)
     mfcc = MFCC(**signal, normalize=None)
     statistics = FunctionTransformer(time_statistics)
-    of_linear = {"C": 0.1, "class_weight": class_weight, "random_state": random_state}
+    modulations = FunctionTransformer(modulation_statistics)
+    of_linear = {"class_weight": class_weight, "random_state": random_state}
     return [
-        _expert("original", LogMelSpectrogram(**signal), recipe | given),
+        _expert("original", original, recipe | given),
         _expert("harmonic", harmonic, recipe | given),
         _expert("percussive", percussive, recipe | given),
         _expert("modulation", ModulationSpectrogram(**signal), recipe | of_modulation | given),
         _expert("mfcc", mfcc, recipe | of_mfcc | given),
-        _linear_expert("harmonic_statistics", clone(harmonic), statistics, **of_linear),
-        _linear_expert("mfcc_statistics", clone(mfcc), clone(statistics), **of_linear),
+        _linear_expert("harmonic_statistics", clone(harmonic), statistics, C=0.1, **of_linear),
+        _linear_expert("mfcc_statistics", clone(mfcc), clone(statistics), C=0.1, **of_linear),
+        _linear_expert("modulation_statistics", clone(original), modulations, C=0.01, **of_linear),
     ]
 
 
@@ -156,7 +163,7 @@ def pretrained_experts(
 ) -> list[tuple[str, Pipeline]]:
     """Return the default experts, and one that was trained on other clips before.
 
-    The eighth is a logistic regression on :class:`~sklearn_genremoe.AudioSetEmbedding`, mean and
+    The ninth is a logistic regression on :class:`~sklearn_genremoe.AudioSetEmbedding`, mean and
     deviation over windows of 3 s. With a few hundred clips it is the strongest by far; the others
     err on other clips.
 
