@@ -9,6 +9,7 @@ from sklearn_genremoe.domains._mobilenet import MobileNet
 
 #: Features of the network of width 0.1.
 N_FEATURES = 96
+N_FEATURES_OF_STAGES = 296
 
 
 def small_state(seed: int = 0) -> dict[str, torch.Tensor]:

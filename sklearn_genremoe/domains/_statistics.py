@@ -39,7 +39,7 @@ def time_statistics(X: Any) -> NDArray[np.float64]:
 
     See Also
     --------
-    sklearn_genremoe.default_experts : Two of these learn from such statistics.
+    sklearn_genremoe.default_experts : Two of these experts learn from them.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def time_statistics(X: Any) -> NDArray[np.float64]:
         deviation[:] = frames.std(axis=1)
         if n_frames > 1:
             change[:] = np.diff(frames, axis=1).std(axis=1)
-    return statistics.reshape(len(X), -1)
+    return statistics.reshape(len(X), 3 * n_bins)
 
 
 def modulation_statistics(X: Any) -> NDArray[np.float64]:
@@ -109,7 +109,7 @@ def modulation_statistics(X: Any) -> NDArray[np.float64]:
     See Also
     --------
     time_statistics : What a spectrogram has in each bin, a quicker summary.
-    sklearn_genremoe.default_experts : One of these learns from such statistics.
+    sklearn_genremoe.default_experts : One of these experts learns from them.
 
     References
     ----------

@@ -92,14 +92,47 @@ def test_parity_on_music(pool):
 
 
 @pytest.mark.parametrize(
-    ("width", "hidden", "n_features"),
-    [(0.1, 128, 96), (0.4, 512, 384), (0.5, 640, 480), (1.0, 1280, 960), (2.0, 2560, 1920)],
+    ("width", "hidden", "n_last", "n_stages"),
+    [
+        (0.1, 128, 96, 296),
+        (0.4, 512, 384, 1160),
+        (0.5, 640, 480, 1456),
+        (1.0, 1280, 960, 2896),
+        (2.0, 2560, 1920, 5792),
+    ],
 )
-def test_any_width(width, hidden, n_features):
+def test_any_width(width, hidden, n_last, n_stages):
     with torch.device("meta"):
         network = MobileNet(width)
-    assert network.n_features["last"] == n_features
+    assert network.n_features == {"last": n_last, "stages": n_stages}
     assert len(network.state_dict()["classifier.2.bias"]) == hidden
+
+
+def test_what_is_heard_before_the_last_layer(weights):
+    audio = np.random.default_rng(0).uniform(-1, 1, 32000 * 4).astype(np.float32)
+    network = read_embedder(Path(weights).read_bytes(), weights)
+    last, stages = (
+        AudioSetEmbedding(weights, 2.0, None, layers=layers, sample_rate=32000).fit(audio[None])
+        for layers in ("last", "stages")
+    )
+    found = stages.transform(audio[None])[0]
+    assert len(stages.get_feature_names_out()) == len(found) == 2 * network.n_features["stages"]
+    expected = []
+    plain = MobileNet(0.1).eval()
+    plain.load_state_dict(torch.load(weights, weights_only=True))
+    with torch.inference_mode():
+        x = LogMel()(torch.from_numpy(audio).reshape(2, -1)).unsqueeze(1)
+        for number, layer in enumerate(plain.features):
+            if number in (6, 10, 12, 15):  # all of the block but the layer that makes it narrow
+                expected.append(layer.block[:-1](x).mean((2, 3)))
+            x = layer(x)
+        expected = torch.cat([x.mean((2, 3)), *expected], dim=1).numpy()
+    mean, deviation = np.split(found, 2)
+    np.testing.assert_allclose(mean, expected.mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(deviation, expected.std(axis=0), rtol=1e-2, atol=1e-4)
+    of_last = np.split(last.transform(audio[None])[0], 2)
+    np.testing.assert_array_equal(mean[:N_FEATURES], of_last[0])
+    np.testing.assert_array_equal(deviation[:N_FEATURES], of_last[1])
 
 
 def test_windows_and_what_is_left_of_them(weights):

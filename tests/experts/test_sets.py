@@ -14,7 +14,7 @@ from sklearn_genremoe import (
     pretrained_experts,
 )
 from sklearn_genremoe.datasets import make_genre_clips
-from tests._weights import N_FEATURES, write_small_weights
+from tests._weights import N_FEATURES_OF_STAGES, write_small_weights
 
 
 @pytest.mark.parametrize("make", [default_experts, paper_experts])
@@ -68,5 +68,6 @@ def test_pretrained_experts_as_a_mixture(tmp_path, routing):
         )
         clone(clf).fit(X, y, sample_weight=np.ones(12), groups=np.arange(12))
         clf.fit(X, y)
-    assert clf.named_experts_.embedding[-1].coef_.shape[1] == 2 * N_FEATURES
+    n_features = clf.named_experts_.embedding[-1].coef_.shape[1]
+    assert n_features == 2 * N_FEATURES_OF_STAGES
     assert clf.predict_proba(X).shape == (12, len(clf.classes_))
