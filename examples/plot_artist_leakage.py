@@ -14,7 +14,7 @@ from sklearn_genremoe import MixtureOfExpertsClassifier, default_experts
 from sklearn_genremoe.datasets import load_mini_genres
 
 clips = load_mini_genres()
-clf = MixtureOfExpertsClassifier(default_experts(duration=10.0)[-2:], "log_pool", random_state=0)
+clf = MixtureOfExpertsClassifier(default_experts(duration=10.0)[-3:], "log_pool", random_state=0)
 batch = clf.extract(clips.data)
 
 # %%

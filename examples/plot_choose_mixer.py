@@ -22,7 +22,7 @@ from sklearn_genremoe import (
 from sklearn_genremoe.datasets import load_mini_genres
 
 clips = load_mini_genres()
-clf = MixtureOfExpertsClassifier(default_experts(duration=10.0)[-2:], cv=3, random_state=0)
+clf = MixtureOfExpertsClassifier(default_experts(duration=10.0)[-3:], cv=3, random_state=0)
 batch = clf.extract(clips.data)
 
 # %%

@@ -31,7 +31,7 @@ X, y, groups = clips.data[rows], clips.target[rows], clips.groups[rows]
 genres = np.unique(y)
 recalls = {}
 for name, class_weight in {"as it is": None, "balanced": "balanced"}.items():
-    experts = default_experts(duration=10.0, class_weight=class_weight)[-2:]
+    experts = default_experts(duration=10.0, class_weight=class_weight)[-3:]
     clf = MixtureOfExpertsClassifier(experts, "log_pool", random_state=0)
     batch = clf.extract(X)
     answers = cross_val_predict(clf, batch, y, groups=groups, cv=StratifiedGroupKFold(3))
@@ -42,7 +42,7 @@ for name, class_weight in {"as it is": None, "balanced": "balanced"}.items():
 # Where the mixer learns too, sample weights reach experts and mixer at once:
 
 weight = compute_sample_weight("balanced", y)
-stacked = MixtureOfExpertsClassifier(default_experts(duration=10.0)[-2:], cv=3, random_state=0)
+stacked = MixtureOfExpertsClassifier(default_experts(duration=10.0)[-3:], cv=3, random_state=0)
 stacked.fit(batch, y, sample_weight=weight, groups=groups)
 
 figure, ax = plt.subplots(layout="constrained")

@@ -2,7 +2,7 @@
 How many clips do I need?
 =========================
 
-A learning curve on your own clips answers better than any rule. Here a network and the two linear
+A learning curve on your own clips answers better than any rule. Here a network and the three linear
 experts of the default mixture learn from ever more of the bundled clips.
 """
 
@@ -17,7 +17,7 @@ clips = load_mini_genres()
 experts = default_experts(duration=10.0, crop_frames=64, max_epochs=30)  # less than usual
 contenders = {
     "network (original, 30 epochs)": experts[:1],
-    "two linear experts": experts[-2:],
+    "three linear experts": experts[-3:],
 }
 
 # %%

@@ -42,7 +42,7 @@ clips = load_mini_genres()
 print(Chroma(duration=10.0).transform(clips.data[:2]).shape)
 
 # %%
-# As one more expert, beside the two linear ones of the default mixture:
+# As one more expert, beside the three linear ones of the default mixture:
 
 chroma = make_pipeline(
     Chroma(duration=10.0),
@@ -50,7 +50,7 @@ chroma = make_pipeline(
     StandardScaler(),
     LogisticRegression(C=0.1, max_iter=1000),
 )
-experts = [*default_experts(duration=10.0)[-2:], ("chroma", chroma)]
+experts = [*default_experts(duration=10.0)[-3:], ("chroma", chroma)]
 clf = MixtureOfExpertsClassifier(experts, cv=3, random_state=0)
 batch = clf.extract(clips.data)
 clf.fit(batch, clips.target, groups=clips.groups)

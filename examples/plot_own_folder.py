@@ -43,11 +43,11 @@ print(clips.DESCR)
 
 # %%
 # With ``on_error="warn"`` bad files are reported once, with their paths, and left out of the fit;
-# their probabilities are NaN. (The two quick experts keep this example short; leave ``[-2:]``
+# their probabilities are NaN. (The three quick experts keep this example short; leave ``[-3:]``
 # out.)
 
 clf = MixtureOfExpertsClassifier(
-    default_experts(duration=10.0)[-2:], "log_pool", on_error="warn", random_state=0
+    default_experts(duration=10.0)[-3:], "log_pool", on_error="warn", random_state=0
 )
 batch = clf.extract(clips.data)
 good = np.setdiff1d(np.arange(len(batch)), list(batch.bad_clips))
