@@ -245,6 +245,7 @@ def test_default_experts():
         "mfcc",
         "harmonic_statistics",
         "mfcc_statistics",
+        "modulation_statistics",
     ]
     assert [pipe[1].max_epochs for _, pipe in named[:5]] == [1] * 5
     # Clips of four seconds: shorter than the crops, and of twelve: longer.
@@ -252,7 +253,7 @@ def test_default_experts():
         clips = make_genre_clips(6, duration=seconds, random_state=0, return_X_y=False)
         clf = MixtureOfExpertsClassifier(named, "log_pool", random_state=0)
         probas = clf.fit(clips.data, clips.target).expert_predict_proba(clips.data)
-        assert probas.shape == (len(clips.data), 7, len(clips.target_names))
+        assert probas.shape == (len(clips.data), 8, len(clips.target_names))
         np.testing.assert_allclose(probas.sum(axis=2), 1, atol=1e-6)
 
 
