@@ -10,7 +10,8 @@ clip to the embedding alone, or to the last baseline where it is no expert.
 
 The baseline is a support vector machine (C=10, RBF kernel) on mean and deviation over time of 20
 MFCC and their deltas, of as much of each clip as the experts get and of 30 s; ``--weights`` adds
-another one, logistic regression on ``AudioSetEmbedding(weights)``. The experts are those of
+others, logistic regressions on ``AudioSetEmbedding(weights)``, on windows of 3 s, and on the layers
+that ``pretrained_experts()`` listen to. The experts are those of
 ``default_experts()``, with ``--recipe paper`` the paper's four, with ``--recipe pretrained`` those
 of ``pretrained_experts()``, and the mixtures without the embedding, which are those of
 ``default_experts()``, come along; ``--recipe none`` stops at the baselines. The mixers learn from
@@ -28,6 +29,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
@@ -60,6 +62,11 @@ from sklearn_genremoe.datasets import load_audio_folder
 # The clips of a set are at most so long, in s.
 WHOLE = 30.0
 ORACLE = "any expert right"
+EMBEDDINGS: dict[str, dict[str, Any]] = {
+    "embedding alone": {},
+    "embedding, 3 s": {"window": 3.0},
+    "embedding, 3 s, stages": {"window": 3.0, "layers": "stages"},
+}
 RECIPES: dict[str, Callable[[str], list]] = {
     "ours": lambda weights: default_experts(),
     "paper": lambda weights: paper_experts(),
@@ -174,9 +181,11 @@ def main() -> None:
             features = np.stack([mfcc_statistics(path, length) for path in paths])
         baselines[f"MFCC + SVC, {length:g} s"] = SVC(C=10), features
     if args.weights:
-        with watch("embedding"):
-            features = AudioSetEmbedding(args.weights, duration=args.duration).transform(paths)
-        baselines["embedding alone"] = LogisticRegression(C=0.01, max_iter=1000), features
+        linear = LogisticRegression(C=0.01, max_iter=1000)
+        for name, params in EMBEDDINGS.items():
+            embedding = AudioSetEmbedding(args.weights, duration=args.duration, **params)
+            with watch("embedding"):
+                baselines[name] = linear, embedding.transform(paths)
     experts = RECIPES[args.recipe](args.weights)
     for _, expert in experts:
         expert[0].set_params(duration=args.duration)
