@@ -53,7 +53,7 @@ from sklearn_genremoe import (
     pretrained_experts,
     save_model,
 )
-from sklearn_genremoe.domains import DomainBatch, time_statistics
+from sklearn_genremoe.domains import DomainBatch, modulation_statistics, time_statistics
 from sklearn_genremoe.experts import FrequencyMask, Mixup, TimeMask
 from tests._weights import write_small_weights
 
@@ -73,8 +73,8 @@ MIXERS = {
 }
 
 
-def linear() -> Any:
-    return make_pipeline(FunctionTransformer(time_statistics), StandardScaler(), GaussianNB())
+def linear(statistics: Any = time_statistics) -> Any:
+    return make_pipeline(FunctionTransformer(statistics), StandardScaler(), GaussianNB())
 
 
 def mixture(mixer: Any = "stacking", **params: Any) -> MixtureOfExpertsClassifier:
@@ -113,6 +113,7 @@ MODELS: dict[str, Callable[[], BaseEstimator]] = {
     ),
     "pipeline": lambda: make_pipeline(FunctionTransformer(), mixture("balanced")),
     "linear": linear,
+    "modulations": lambda: linear(modulation_statistics),
 }
 TRANSFORMERS = [
     LogMelSpectrogram(),

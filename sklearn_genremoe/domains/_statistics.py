@@ -79,7 +79,7 @@ def modulation_statistics(X: Any) -> NDArray[np.float64]:
     model of spectro-temporal receptive fields [2]_. Of the magnitudes, averaged over groups
     :math:`b` of neighbouring bins,
 
-    .. math:: u_{rsb}(t) = rac{1}{|b|} \sum_{f \in b} |x * g_{rs}|(t, f)
+    .. math:: u_{rsb}(t) = \frac{1}{|b|} \sum_{f \in b} |x * g_{rs}|(t, f)
 
     the logarithms of mean and deviation over time are kept, the first relative to the mean over
     all :math:`r, s, b`, the second to the first. Four rates :math:`r` (periods of 3, 6, 12 and 24
