@@ -213,7 +213,7 @@ def run(args: argparse.Namespace, seed: int) -> dict[str, np.ndarray]:
     moe = MixtureOfExpertsClassifier(
         experts,
         mixer=EveryMixer(mixers_of(args, seed), args.jobs),
-        mixer_domain="original",
+        mixer_domain=experts[0][0],
         cv=args.cv,
         refit=not args.keep_folds,
         n_jobs=args.jobs,
@@ -224,7 +224,7 @@ def run(args: argparse.Namespace, seed: int) -> dict[str, np.ndarray]:
     moe.fit(batch[train], y[train])
     seconds = time.perf_counter() - start
     probas = moe.expert_predict_proba(batch[test])
-    clips = batch[test]["original"]
+    clips = batch[test][experts[0][0]]
     result = {
         "y": np.searchsorted(moe.classes_, y[test]),
         "probas": probas,
