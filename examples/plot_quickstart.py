@@ -131,7 +131,9 @@ print("(It was among the training clips; the table above is about tracks that we
 # What is confused with what, and how much each expert counts. In the log pool all experts count
 # alike; ``"stacking"`` learns from the answers on held-out tracks how much each of them is worth.
 
-figure, (left, beside) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+figure, (left, beside) = plt.subplots(
+    1, 2, figsize=(12, 4.5), width_ratios=(2, 3), layout="constrained"
+)
 ConfusionMatrixDisplay.from_predictions(
     y, genres[by_mixture.argmax(axis=1)], ax=left, colorbar=False, cmap="Blues"
 )
@@ -141,6 +143,6 @@ weights = stacking.weights(by_expert)
 MixtureWeightsDisplay.from_predictions(
     weights, y, expert_names=[name for name, _ in experts], ax=beside
 )
-beside.set_title("weights that stacking gives the experts", pad=48)
+beside.set_title("weights that stacking gives the experts", pad=68)
 figure.savefig("quickstart.png", dpi=100)
 print("In this folder: the picture is in quickstart.png, the model in genres.skops.")

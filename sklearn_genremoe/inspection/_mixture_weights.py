@@ -231,7 +231,7 @@ class MixtureWeightsDisplay:
         ax.legend(
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),
-            ncols=min(n_experts, 4),
+            ncols=min(n_experts, 3 if max(map(len, self.expert_names)) > 12 else 4),
             frameon=False,
             handlelength=1.0,
             handleheight=1.0,

@@ -6,7 +6,10 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 # Okabe and Ito's colours, told apart by colour-blind readers and in print.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
+COLOURS = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999"),
+    *("#332288", "#882255"),  # of Tol's palette, for the ninth expert and the tenth
+)
 
 
 def new_axes(caller: str, figsize: tuple[float, float], n_rows: int = 1) -> np.ndarray:
