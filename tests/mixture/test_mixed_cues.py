@@ -43,8 +43,16 @@ def assert_finds_the_cue(weights, cue):
     assert (largest == cue).mean() > bound
 
 
+def gate():
+    """Return a gate that sees the clips."""
+    return CNNMixer(
+        (8, 16), shrinkage=0.1, max_epochs=20, batch_size=8, lr=5e-3, device="cpu", random_state=0
+    )
+
+
 @pytest.mark.slow
-def test_stacking_finds_the_expert_of_the_cue(clips):
+@pytest.mark.parametrize("mixer", ["stacking", gate()], ids=["stacking", "gate"])
+def test_a_mixture_is_better_than_its_experts(clips, mixer):
     batch, train, test_batch, test = clips
     cnn = CNNClassifier(
         channels=(8, 16, 16),
@@ -55,10 +63,9 @@ def test_stacking_finds_the_expert_of_the_cue(clips):
         device="cpu",
     )
     experts = [(name, make_pipeline(domain, cnn)) for name, domain in DOMAINS.items()]
-    moe = MixtureOfExpertsClassifier(experts, "stacking", cv=3, random_state=0).fit(
-        batch, train.target
-    )
-    assert_finds_the_cue(moe.mixture_weights(test_batch), test.cue)
+    moe = MixtureOfExpertsClassifier(experts, mixer, cv=3, random_state=0).fit(batch, train.target)
+    if mixer == "stacking":  # what a gate finds hangs on few trainings of experts: see below
+        assert_finds_the_cue(moe.mixture_weights(test_batch), test.cue)
     scores = moe.score_experts(test_batch, test.target)
     accuracy = scores["accuracy"]
     assert accuracy["mixture"] > max(accuracy[name] for name in DOMAINS)
@@ -73,8 +80,6 @@ def test_a_gate_finds_the_expert_of_the_cue(clips):
         knowing = list(DOMAINS).index(cue)
         probas[clip, knowing] = 0.1 / (len(classes) - 1)
         probas[clip, knowing, genre] = 0.9
-    gate = CNNMixer(
-        (8, 16), shrinkage=0.1, max_epochs=20, batch_size=8, lr=5e-3, device="cpu", random_state=0
-    ).fit(probas, y, batch["original"])
+    fitted = gate().fit(probas, y, batch["original"])
     uniform = np.full((N_TEST, len(DOMAINS), len(classes)), 1 / len(classes))
-    assert_finds_the_cue(gate.weights(uniform, test_batch["original"]), test.cue)
+    assert_finds_the_cue(fitted.weights(uniform, test_batch["original"]), test.cue)
