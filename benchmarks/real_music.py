@@ -182,10 +182,13 @@ def main() -> None:
         baselines[f"MFCC + SVC, {length:g} s"] = SVC(C=10), features
     if args.weights:
         linear = LogisticRegression(C=0.01, max_iter=1000)
-        for name, params in EMBEDDINGS.items():
-            embedding = AudioSetEmbedding(args.weights, duration=args.duration, **params)
-            with watch("embedding"):
-                baselines[name] = linear, embedding.transform(paths)
+        heard = {
+            name: AudioSetEmbedding(args.weights, duration=args.duration, **params)
+            for name, params in EMBEDDINGS.items()
+        }
+        with watch("embedding"):
+            tables = DomainUnion(list(heard.items())).transform(paths)
+        baselines |= {name: (linear, tables[name]) for name in heard}
     experts = RECIPES[args.recipe](args.weights)
     for _, expert in experts:
         expert[0].set_params(duration=args.duration)

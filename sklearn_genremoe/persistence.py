@@ -392,8 +392,9 @@ def _is_ours(name: str) -> bool:
             or module_name in _PARTS
             or thing in (FrequencyMask, Mixup, TimeMask)
         )
-    statistics = thing in (modulation_statistics, time_statistics)
-    return statistics or (inspect.isfunction(thing) and module_name in _METRICS)
+    if not inspect.isfunction(thing):
+        return False
+    return thing in (modulation_statistics, time_statistics) or module_name in _METRICS
 
 
 def _why_not_ours(names: list[str]) -> str:

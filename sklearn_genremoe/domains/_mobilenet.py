@@ -40,7 +40,7 @@ _BLOCKS = (
     (5, 960, 160, True, True, 1),
 )
 _HEAD = 1280
-# Blocks, counted from 1, after which there are other numbers of channels.
+# The last blocks of the four later stages (of 40, 80, 112 and 160 channels), counted from 1.
 _STAGE_ENDS = (6, 10, 12, 15)
 
 _EXPECTED = (
