@@ -15,10 +15,11 @@ that ``pretrained_experts()`` listen to. The experts are those of
 ``default_experts()``, with ``--recipe paper`` the paper's four, with ``--recipe pretrained`` those
 of ``pretrained_experts()``, and the mixtures without the embedding, which are those of
 ``default_experts()``, come along; ``--recipe none`` stops at the baselines. The mixers learn from
-the experts' predictions on inner folds, which respect the groups too; all of them learn from one
-and the same training of the experts, which ``EveryMixer`` arranges.
+the experts' predictions on inner folds, which respect the groups too, or with ``--inner 0`` on the
+clips that the experts have learned from; all of them learn from one and the same training of the
+experts, which ``EveryMixer`` arranges.
 
-The paper's setting is ``--recipe paper --gate-epochs 50 --inner 5``: days on two cores;
+The paper's setting is ``--recipe paper --gate-epochs 50 --inner 0``: a day on two cores;
 ``--width``, ``--epochs`` and ``--duration`` cut it down. The setting is printed above every table.
 """
 
@@ -115,7 +116,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="of the experts, if not the recipe's")
     parser.add_argument("--gate-epochs", type=int, default=0, help="of the gates; 0 for none")
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--inner", type=int, default=3, help="folds for the mixers' training")
+    parser.add_argument(
+        "--inner", type=int, default=3, help="folds for the mixers' training; 0: as in the paper"
+    )
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     return parser.parse_args()
@@ -220,7 +223,7 @@ def main() -> None:
         moe = MixtureOfExpertsClassifier(
             experts,
             mixer=EveryMixer(mixers, args.jobs),
-            cv=StratifiedGroupKFold(args.inner),
+            cv=StratifiedGroupKFold(args.inner) if args.inner else "train",
             n_jobs=args.jobs,
             random_state=seed,
         )
