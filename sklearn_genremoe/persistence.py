@@ -12,6 +12,7 @@ import pkgutil
 import sys
 import warnings
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from numbers import Integral
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_scalar
+from sklearn.utils.metadata_routing import MetadataRequest
 
 from ._archive import pack, unpack, write_atomically
 from ._versions import versions
@@ -130,7 +132,8 @@ def save_model(model, file, *, compression=6):
             "DomainUnion(..., memory=folder), or array by array, numpy.save(file, batch[name])."
         )
     try:
-        entries = unpack(io.BytesIO(skops.io.dumps(model)))
+        with _owners_by_name(model):
+            entries = unpack(io.BytesIO(skops.io.dumps(model)))
     except Exception as error:
         raise ValueError(
             f"{type(model).__name__} holds something that can't be saved without pickle, such as a "
@@ -304,6 +307,21 @@ def _clean(entries: dict[str, bytes]) -> bytes:
     )
 
 
+@contextmanager
+def _owners_by_name(model: Any) -> Iterator[None]:
+    """Let requests of metadata know their estimators by name only: skops can't follow a circle."""
+    requests = [one for one in _walk(model, set()) if isinstance(one, MetadataRequest)]
+    owned = [one for request in requests for one in (request, *vars(request).values())]
+    owners = [(one, one.owner) for one in owned if hasattr(one, "owner")]
+    try:
+        for one, owner in owners:
+            one.owner = owner if isinstance(owner, str) else type(owner).__name__
+        yield
+    finally:
+        for one, owner in owners:
+            one.owner = owner
+
+
 def _tidy(state: Any, seen: set[int]) -> Any:
     """Return the state of an object as skops has it, each object once and fit to travel."""
     if isinstance(state, list):
@@ -464,7 +482,7 @@ def _classes(model: Any) -> list[Any] | None:
 
 def _signatures(model: Any) -> list[str]:
     """Return what the domains within a model compute, sorted."""
-    return sorted({_signature(domain) for domain in _domains(model, set())})
+    return sorted({_signature(domain) for domain in _domains(model)})
 
 
 def _signature(domain: BaseDomain) -> str:
@@ -474,22 +492,28 @@ def _signature(domain: BaseDomain) -> str:
         return repr(domain)
 
 
-def _domains(part: Any, seen: set[int]) -> Iterator[BaseDomain]:
-    """Yield the feature domains within a model."""
+def _domains(model: Any) -> list[BaseDomain]:
+    """Return the feature domains within a model."""
+    return [part for part in _walk(model, set()) if isinstance(part, BaseDomain)]
+
+
+def _walk(part: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield a model and all that it consists of, each once."""
     if id(part) in seen:
         return
     seen.add(id(part))
+    yield part
     children: Iterable[Any] = ()
-    if isinstance(part, BaseDomain):
-        yield part
-    elif isinstance(part, dict):
+    if isinstance(part, dict):
         children = part.values()
     elif isinstance(part, (list, tuple)):
         children = part
-    elif isinstance(part, BaseEstimator):
-        children = vars(part).values()
+    elif isinstance(part, np.ndarray) and part.dtype == object:
+        children = part.ravel()
+    elif hasattr(part, "get_metadata_routing") and not inspect.isclass(part):
+        children = vars(part).values()  # estimators, splitters and scorers
     for child in children:
-        yield from _domains(child, seen)
+        yield from _walk(child, seen)
 
 
 def _report_differences(path: Path, about: dict[str, Any], model: Any) -> None:
@@ -505,7 +529,7 @@ def _report_differences(path: Path, about: dict[str, Any], model: Any) -> None:
         notes.append(f"It was saved with {'; '.join(differing)}.")
     here = _signatures(model)
     if here != about["domains"] and " at 0x" not in f"{here}":
-        changed = [one for one in _domains(model, set()) if _signature(one) not in about["domains"]]
+        changed = [one for one in _domains(model) if _signature(one) not in about["domains"]]
         notes += sorted({_difference(domain, about["domains"]) for domain in changed})
         notes += [] if changed else ["It holds fewer domains than it was saved with."]
     if notes:
@@ -535,7 +559,7 @@ def _point_to(path: Path, about: dict[str, Any], model: Any, weights: Any) -> No
     """Make the embeddings whose weights are gone take them from elsewhere."""
     if not isinstance(weights, (str, os.PathLike)):
         raise ValueError(f"weights={weights!r} is not accepted; expected a path, or None.")
-    embeddings = [one for one in _domains(model, set()) if isinstance(one, AudioSetEmbedding)]
+    embeddings = [one for one in _domains(model) if isinstance(one, AudioSetEmbedding)]
     if not embeddings:
         raise ValueError(f"{path} holds no AudioSetEmbedding; leave weights={str(weights)!r} out.")
     for embedding in embeddings:

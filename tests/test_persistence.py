@@ -16,6 +16,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import sklearn
 import skops.io
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -25,10 +26,12 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils.metadata_routing import get_routing_for_object
 from skorch.callbacks import EarlyStopping
 
 from sklearn_genremoe import (
@@ -181,6 +184,58 @@ def test_labels_of_any_kind(labels: list[Any], tmp_path: Path) -> None:
     assert same_bits(
         through_file(model, tmp_path).predict(SPECTROGRAMS), model.predict(SPECTROGRAMS)
     )
+
+
+def routed(kind: str) -> Any:
+    """Return something whose parts ask for metadata."""
+    expert = make_pipeline(
+        FunctionTransformer(time_statistics),
+        StandardScaler(),
+        LogisticRegression().set_fit_request(sample_weight=True),
+    )
+    model = MixtureOfExpertsClassifier([("linear", expert), ("other", clone(expert))], cv=2)
+    if kind == "mixture":
+        return model
+    if kind == "ready-made":
+        experts = default_experts(**CNN)
+        return MixtureOfExpertsClassifier([experts[0], ("linear", expert)], cv=2)
+    if kind == "estimator":
+        return expert
+    scoring = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+    folds = GroupKFold(2).set_split_request(groups=True)
+    grid = {"linear": [expert, "drop"]} if kind == "grid of experts" else {"mixer": ["balanced"]}
+    return GridSearchCV(model, grid, scoring=scoring, cv=folds)
+
+
+@pytest.mark.parametrize(
+    "kind", ["mixture", "ready-made", "estimator", "search", "grid of experts"]
+)
+def test_parts_that_ask_for_metadata(kind: str, tmp_path: Path) -> None:
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = routed(kind)
+        asked = str(get_routing_for_object(model))
+        loaded = through_file(model, tmp_path)
+        assert str(get_routing_for_object(loaded)) == asked
+        # What was saved is as it was: in error messages, estimators are called by their types.
+        assert str(get_routing_for_object(model)) == asked
+        if kind == "ready-made":
+            return
+        groups = {"groups": np.tile(range(4), 6)} if "search" in kind or "grid" in kind else {}
+        model.fit(SPECTROGRAMS, Y, **groups)
+        loaded = through_file(model, tmp_path)
+        assert same_bits(loaded.predict_proba(SPECTROGRAMS), model.predict_proba(SPECTROGRAMS))
+        clone(loaded).fit(SPECTROGRAMS, Y, **groups)
+    # And without routing, as in another process.
+    loaded = load_model(tmp_path / "model.skops")
+    assert same_bits(loaded.predict_proba(SPECTROGRAMS), model.predict_proba(SPECTROGRAMS))
+
+
+def test_owner_of_a_request_stays(tmp_path: Path) -> None:
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = LogisticRegression().set_fit_request(sample_weight=True)
+    owner = model._metadata_request.fit.owner
+    save_model(model, tmp_path / "model.skops")
+    assert model._metadata_request.fit.owner is owner
 
 
 def test_each_part_is_stored_once(tmp_path: Path) -> None:
