@@ -31,7 +31,6 @@ from sklearn_genremoe import (
 )
 from sklearn_genremoe.audio import decode_audio
 from sklearn_genremoe.datasets import load_mini_genres
-from sklearn_genremoe.domains import DomainBatch
 
 clips = load_mini_genres()
 y, groups = clips.target, clips.groups
@@ -60,8 +59,7 @@ print(f"table: {table.shape[0]} clips, {table.shape[1]} features")
 # is indexed by clips like an array, so that everything in scikit-learn that splits data takes it.
 
 mel = LogMelSpectrogram(duration=10.0, n_fft=2048, hop_length=1707, n_mels=64, normalize="bin")
-extracted = DomainUnion([("mel", mel)]).transform(clips.data)
-batch = DomainBatch({"mel": extracted["mel"], "table": table}, extracted.domains)
+batch = DomainUnion([("mel", mel)]).transform(clips.data) | {"table": table}
 print(batch)
 
 # %%

@@ -11,6 +11,9 @@ import numpy as np
 #: Rows of a memory-mapped array beyond this size are copied to a temporary file, not into memory.
 SPILL_BYTES = 64 * 2**20
 
+#: About so much of an array is looked at in one go.
+CHUNK_BYTES = 16 * 2**20
+
 
 class Rows:
     """Some rows of an array, in some order.
@@ -52,6 +55,21 @@ class Rows:
             with contextlib.suppress(OSError):  # no room: then there is only memory
                 return self._spill(row_bytes)
         return np.asarray(self.base[self.index])
+
+    def without_numbers(self, *, throughout: bool = False) -> list[int]:
+        """Return the rows with NaN or infinity; `throughout` if these hold nothing else."""
+        if self.base.dtype.kind != "f" or 0 in self.shape:
+            return []
+        first = [0] * (self.base.ndim - 1) if throughout else []
+        step = max(1, CHUNK_BYTES // self.base[:1].nbytes)
+        bad: list[int] = []
+        for start in range(0, len(self), step):
+            some = slice(start, start + step)
+            numbers = self.base[(some if self.index is None else self.index[some], *first)]
+            fine = np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)
+            bad += (start + np.flatnonzero(~fine)).tolist()
+            release_pages(self.base)
+        return bad
 
     def _spill(self, row_bytes) -> np.ndarray:
         """Copy the rows to a nameless file, which lives as long as the array, and map it."""

@@ -58,6 +58,11 @@ class DomainBatch:
     (2,)
     >>> batch["original"].shape
     (5, 96, 40)
+
+    Entries of other origin go beside those that are there, with ``|`` as in a dict:
+
+    >>> batch | {"mert": np.zeros((5, 768))}
+    DomainBatch(5 clips; original: 96 x 40, mert: 768)
     """
 
     #: As an array, a batch is 1-D and its clips, flattened, are float32.
@@ -114,6 +119,27 @@ class DomainBatch:
         bad = {i: self.bad_clips[row] for i, row in enumerate(numbers) if row in self.bad_clips}
         picked = {name: rows.pick(key) for name, rows in self._rows.items()}
         return DomainBatch(picked, self.domains, bad_clips=bad)
+
+    def __or__(self, other) -> "DomainBatch":
+        """Return a batch with the entries of another one, or of a mapping of arrays, beside these.
+
+        What the domains are and which clips are bad is kept.
+        """
+        if not isinstance(other, (DomainBatch, Mapping)):
+            return NotImplemented
+        if isinstance(other, Mapping):
+            other = DomainBatch(other)
+        twice = [name for name in other.names if name in self]
+        if twice:
+            raise ValueError(f"both have entries {twice}; give them other names in one of the two")
+        shift = self.first_row - other.first_row
+        bad = {row + shift: reason for row, reason in other.bad_clips.items()}
+        return DomainBatch(
+            self._rows | other._rows,
+            self.domains | other.domains,
+            bad_clips=bad | self.bad_clips,
+            first_row=self.first_row,
+        )
 
     def __array_namespace__(self, *, api_version=None):
         # With array_api_dispatch on, scikit-learn picks clips by this namespace's take.
@@ -268,9 +294,30 @@ class DomainBatch:
 
     def _rows_of(self, domain, name=None) -> Rows:
         """Return what :meth:`find` does, not yet gathered."""
-        return self._rows[self._find(domain, name)]
+        return self._rows[self.name_of(domain, name)]
 
-    def _find(self, domain, name) -> str:
+    def name_of(self, domain, name=None) -> str:
+        """Return the name of the entry that :meth:`find` returns.
+
+        Parameters
+        ----------
+        domain : BaseDomain
+            The domain asked for.
+        name : str, default=None
+            The entry to fall back on, as in :meth:`find`.
+
+        Returns
+        -------
+        name : str
+            The name of its entry.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_genremoe import MFCC
+        >>> DomainBatch({"a": np.zeros((2, 60, 4))}, {"a": MFCC()}).name_of(MFCC())
+        'a'
+        """
         signature = domain.signature
         for entry, stored in self.domains.items():
             if stored.signature == signature:
@@ -285,6 +332,28 @@ class DomainBatch:
             "DomainUnion that includes this domain with the same parameters (for the experts "
             "of a mixture clf: clf.extract(X)), or pass paths or waveforms"
         )
+
+    def rows_without_numbers(self, name) -> list[int]:
+        """Return the clips for which an entry holds NaN or infinity.
+
+        Parameters
+        ----------
+        name : str
+            The entry.
+
+        Returns
+        -------
+        rows : list of int
+            The clips. Where it is known which domain computed the entry, those that have nothing
+            else: bad clips.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> DomainBatch({"mert": [[0.1, 0.2], [np.nan, 0.3]]}).rows_without_numbers("mert")
+        [1]
+        """
+        return self._rows[name].without_numbers(throughout=name in self.domains)
 
     def __array__(self, dtype=None, copy=None):
         """Return all domains side by side, (n_clips, n_features)."""

@@ -338,13 +338,15 @@ class MixtureOfExpertsClassifier(
         Parameters
         ----------
         X : sequence of str or Path, array-like or DomainBatch
-            Paths or waveforms; of a DomainBatch, these domains are picked.
+            Paths or waveforms; of a DomainBatch, these domains are picked, and the entries of
+            experts that begin with none.
 
         Returns
         -------
         batch : DomainBatch
             One entry for each expert that begins with a domain, by its name; and "mixer", if the
-            mixer needs one that no expert has.
+            mixer needs one that no expert has. Tables for other experts go beside them,
+            ``batch | {"name of the expert": table}``.
 
         Raises
         ------
@@ -363,7 +365,11 @@ class MixtureOfExpertsClassifier(
         self._validate_params()
         experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
         with_mixer = make_mixer(self.mixer).needs_clips
-        return self._union(experts, with_mixer, self.verbose).transform(X)
+        batch = self._union(experts, with_mixer, self.verbose).transform(X)
+        if not isinstance(X, DomainBatch):
+            return batch
+        others = {name: X[name] for name, _ in experts if name in X and name not in batch}
+        return batch | others if others else batch
 
     # Prediction.
 

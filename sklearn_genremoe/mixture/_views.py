@@ -115,11 +115,17 @@ def extract_views(
     names = [name for name, _ in experts]
     domains = leading_domains(experts)
     if isinstance(X, DomainBatch):
-        views = [_pick(X, name, domains) for name in names]
+        entries = _entries(X, names, domains)
+        views = [
+            X.take_domains({entry: domains[name]}) if name in domains else X[entry]
+            for name, entry in entries.items()
+        ]
         of_mixer = _with_frames(_clips_of_batch(X, mixer_domain, domains)) if with_clips else None
         bad = bad_rows(X)
-        for name, view in zip(names, views):
-            bad |= _without_numbers(name, view, bad)
+        for entry, view in zip(entries.values(), views):
+            kind = "table" if view.ndim == 2 else "entry"
+            for row in X.rows_without_numbers(entry):
+                bad.setdefault(row, f"its row {row} in the {kind} {entry!r} holds NaN or infinity")
         bad = dict(sorted(bad.items()))
         if bad and how["on_error"] == "raise":
             raise ValueError(
@@ -133,7 +139,9 @@ def extract_views(
         return Views([X.given] * len(names), None, {})
     union = make_union(experts, with_mixer=with_clips, mixer_domain=mixer_domain, **how)
     batch = union.transform(X)
-    views = [_pick(batch, name, domains) if name in domains else X.given for name in names]
+    views = [
+        batch.take_domains({name: domains[name]}) if name in domains else X.given for name in names
+    ]
     clips = None
     if with_clips:
         clips = _with_frames(batch.find(domain_of_mixer(mixer_domain, domains)))
@@ -143,18 +151,6 @@ def extract_views(
 def bad_rows(batch: DomainBatch) -> dict[int, str]:
     """Return the bad clips of a batch by their rows in it; some batches are parts of more."""
     return {row - batch.first_row: why for row, why in batch.bad_clips.items()}
-
-
-def _without_numbers(name: str, view: Any, known: dict[int, str]) -> dict[int, str]:
-    """Return rows of a table that aren't finite, beside those that are known to be bad."""
-    if isinstance(view, DomainBatch) or view.ndim != 2 or view.dtype.kind != "f":
-        return {}
-    rows = np.flatnonzero(~np.isfinite(view).all(axis=1)).tolist()
-    return {
-        row: f"its row {row} in the table {name!r} holds NaN or infinity"
-        for row in rows
-        if row not in known
-    }
 
 
 def _numbers_for_mixer(X: NDArray, mixer_domain: Any, with_clips: bool) -> NDArray | None:
@@ -175,25 +171,30 @@ def _with_frames(X: NDArray) -> NDArray:
     return X if X.ndim == 3 else X[:, :, np.newaxis]
 
 
-def _pick(batch: DomainBatch, name: str, domains: Mapping[str, BaseDomain]) -> Any:
-    """Return what an expert takes from a batch; `domains` are those that the experts begin with."""
-    domain = domains.get(name)
-    if domain is not None:
-        entry = name
-        if name not in batch:  # made by hand: the name of an expert with the same domain will do
-            alike = [
-                n for n, d in domains.items() if n in batch and d.signature == domain.signature
-            ]
-            entry = alike[0] if alike else name
-        return batch.take_domains({entry: domain})
-    if name in batch:
-        return batch[name]
-    if len(batch.names) == 1:
-        return batch[batch.names[0]]
+def _entries(
+    batch: DomainBatch, names: Sequence[str], domains: Mapping[str, BaseDomain]
+) -> dict[str, str]:
+    """Return which entry of a batch each expert takes; `domains` are those they begin with."""
+    entries = {}
+    for name in names:
+        if name in domains:
+            domain, entry = domains[name], name
+            if name not in batch:  # made by hand: the name of an expert with the same domain
+                alike = [
+                    n for n, d in domains.items() if n in batch and d.signature == domain.signature
+                ]
+                entry = alike[0] if alike else name
+            entries[name] = batch.name_of(domain, entry)
+        elif name in batch:
+            entries[name] = name
+    others = [name for name in names if name not in entries]
+    if not others or (len(batch.names) == 1 and not entries):
+        return {name: entries.get(name, batch.names[0]) for name in names}
+    name = others[0]
     raise ValueError(
         f"The expert {name!r} begins with no domain and the DomainBatch has no entry of that "
-        f"name; it holds {batch.names}. Rename the expert or the entry, or let the expert "
-        "begin with a domain."
+        f"name; it holds {batch.names}. Add it, batch | {{{name!r}: table}}, rename the expert or "
+        "the entry, or let the expert begin with a domain."
     )
 
 

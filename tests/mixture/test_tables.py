@@ -4,12 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
+import soundfile
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_genremoe import (
     MFCC,
@@ -18,7 +20,8 @@ from sklearn_genremoe import (
     LogMelSpectrogram,
     MixtureOfExpertsClassifier,
 )
-from sklearn_genremoe.domains import DomainBatch
+from sklearn_genremoe.audio import BadClipWarning
+from sklearn_genremoe.domains import DomainBatch, time_statistics
 from tests._weights import N_FEATURES, write_small_weights
 
 CNN = {"channels": (4,), "max_epochs": 2, "device": "cpu", "random_state": 0}
@@ -145,5 +148,76 @@ def test_bad_tables(data):
     with_nan[3] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         mixture().fit(DomainBatch({**{n: batch[n] for n in batch.names}, "mert": with_nan}), y)
+    # A table that was forgotten: nobody else's features take its place.
+    experts = [("mel", CNNClassifier(**CNN)), ("mert", CNNClassifier(**CNN))]
+    with pytest.raises(ValueError, match=r"'mert' begins .* Add it, batch \| \{'mert': table\}"):
+        MixtureOfExpertsClassifier(experts).fit(DomainBatch({"mel": batch["mel"]}), y)
     with pytest.raises(ValueError, match="does not hold MFCC"):
         MixtureOfExpertsClassifier([("mfcc", make_pipeline(MFCC(), CNNClassifier()))]).fit(batch, y)
+
+
+def test_tables_beside_what_was_extracted(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = []
+    for row in range(12):
+        paths.append(str(tmp_path / f"{row}.wav"))
+        soundfile.write(paths[-1], rng.uniform(-0.5, 0.5, 22050), 22050)
+    (tmp_path / "5.wav").write_text("no sound")
+    y = np.repeat(["a", "b"], 6)
+    table = rng.normal(size=(12, 3)) + (y == "a")[:, np.newaxis]
+    table[2] = np.inf
+    mel = LogMelSpectrogram(duration=1.0)
+    # A forest takes NaN for a number like others, so that nothing but the batch can tell.
+    forest = RandomForestClassifier(5, random_state=0)
+    experts = [
+        ("mel", make_pipeline(mel, FunctionTransformer(time_statistics), forest)),
+        ("table", forest),
+    ]
+    clf = MixtureOfExpertsClassifier(experts, "log_pool", on_error="warn", random_state=0)
+    with pytest.warns(BadClipWarning):
+        extracted = clf.extract(paths)
+    batch = extracted | {"table": table}
+    assert batch.names == ["mel", "table"]
+    assert batch.domains.keys() == {"mel"}
+    assert batch.bad_clips.keys() == {5}
+    assert batch[4:7].bad_clips.keys() == {1}
+    assert clf.extract(batch).names == batch.names
+    assert clf.extract(batch[4:7]).bad_clips.keys() == {1}
+    with pytest.warns(BadClipWarning, match="2 bad clip"):
+        clf.fit(clf.extract(batch), y)
+    by_hand = DomainBatch({name: batch[name] for name in batch.names})
+    for some in (batch, by_hand, batch[::-1][::-1], pickle.loads(pickle.dumps(batch))):
+        with pytest.warns(BadClipWarning):
+            proba = clf.predict_proba(some)
+        assert np.flatnonzero(np.isnan(proba).any(axis=1)).tolist() == [2, 5]
+        assert "row 2 in the table 'table' holds NaN" in clf.bad_clips_[2]
+        with pytest.raises(ValueError, match=r"without features: \{2: .*, 5: "):
+            clone(clf).set_params(on_error="raise").fit(some, y)
+
+
+def test_joining_entries(data):
+    batch, _ = data
+    more = batch | {"more": np.zeros((30, 1))} | DomainBatch({"even": np.ones((30, 2))})
+    assert more.names == ["mel", "mert", "handmade", "more", "even"]
+    assert more["mel"] is batch["mel"]
+    with pytest.raises(ValueError, match=r"both have entries \['mert'\]; give them other names"):
+        batch | {"mert": np.zeros((30, 1))}
+    with pytest.raises(ValueError, match="different numbers of clips"):
+        batch | {"more": np.zeros((29, 1))}
+    with pytest.raises(TypeError):
+        batch | np.zeros((30, 1))
+    # Rows are counted in each batch from its own beginning.
+    part = DomainBatch({"a": np.zeros((3, 2))}, bad_clips={11: "no"}, first_row=10)
+    other = DomainBatch({"b": np.zeros((3, 2))}, bad_clips={2: "neither"})
+    assert (part | other).bad_clips == {11: "no", 12: "neither"}
+    assert (other | part).bad_clips == {1: "no", 2: "neither"}
+
+
+def test_clips_without_numbers_are_named_by_their_place(data):
+    batch, y = data
+    spectrograms = np.repeat(batch["mel"], 5, axis=0)
+    clf = mixture("log_pool").fit(batch, y)
+    some = DomainBatch({n: np.repeat(batch[n], 5, axis=0) for n in ("mert", "handmade")})
+    spectrograms[100, 3, 4] = np.nan
+    with pytest.raises(ValueError, match=r"\{100: .*row 100 in the entry 'mel'"):
+        clf.predict_proba(some | {"mel": spectrograms})
