@@ -37,6 +37,12 @@ _OPTIONS = {
     r"load_model\(file, weights=.*?\)|weights='/path/to/.*?'": "--weights FILE",
     r"one of these names, or the path of a file with weights, where .* by": "the file by",
     r"weights=('.*?')": r"--weights \1",
+    r"; manifest=False takes the subfolders instead": "",
+    r",? [Oo]r pass manifest=False to take the genres from the subfolders\.?": "",
+    r"but manifest=None and (.*?) holds no manifest.csv, or manifest=False; pass the CSV file with "
+    r"that column": r"but \1 holds no manifest.csv; add one with that column",
+    r", or choose genres=": ", or take the genre out of the folder",
+    r"take another part of it by offset, or ": "",
     r"group_by=None": "--groups none",
     r"group_by": "--groups",
 }
@@ -131,7 +137,6 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--n-jobs", type=int, default=None, help="parallel jobs, -1 for all")
         command.add_argument(
             "--weights",
-            type=Path,
             default=None,
             metavar="FILE",
             help="where the network from AudioSet is, unless it's to be downloaded"
@@ -235,7 +240,7 @@ def _train(options) -> int:
         raise ValueError(f"--max-epochs {options.max_epochs}: give 1 or more.")
     group_by = None if options.groups == "none" else options.groups
     clips = load_audio_folder(options.folder, group_by=group_by)
-    print(clips.DESCR)
+    print(_in_options(clips.DESCR))
     _make_folds(clips.target, clips.groups, options)  # before the work, if it is in vain
     of_networks = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
     if options.pretrained or options.weights:

@@ -413,6 +413,8 @@ def check_targets(X: Any, y: Any) -> NDArray[Any]:
 def check_classes(y: NDArray[Any]) -> NDArray[Any]:
     """Return the distinct labels, sorted; raise if there is only one."""
     classes = np.unique(y)
+    if not len(classes):
+        raise ValueError("X holds no clips; a classifier needs clips of at least two classes.")
     if len(classes) < 2:
         raise ValueError(
             f"All clips are of one class, {classes[0]!s}; a classifier needs clips of at least two "

@@ -574,6 +574,18 @@ def _point_to(path: Path, about: dict[str, Any], model: Any, weights: Any) -> No
                     "SHA-256, or there is no such file. Another network hears other things in a "
                     "clip; give the same file."
                 )
+    _require_all_weights(path, about, model, weights)
+
+
+def _require_all_weights(path: Path, about: dict[str, Any], model: Any, weights: Any) -> None:
+    """Raise if weights that a model was saved with, by their hash, are in none of its domains."""
+    here = _signatures(model)
+    gone = [one for one in about["domains"] if "AudioSetEmbedding" in one and one not in here]
+    if gone and len(here) < len(about["domains"]):
+        raise ValueError(
+            f"{path} holds embeddings with different weights, and weights={str(weights)!r} is one "
+            "file for all that are missing: put the files back where they were when it was saved."
+        )
 
 
 def _has_its_weights(embedding: AudioSetEmbedding, said: list[str]) -> bool:

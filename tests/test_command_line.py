@@ -159,6 +159,30 @@ def test_speaks_of_options(
     assert re.search(said, capsys.readouterr().err)
 
 
+def test_speaks_of_folders_as_there_are_options(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(folder: Path, *options: str) -> str:
+        assert main(["train", str(folder), f"--out={tmp_path / 'a.skops'}", *options]) == 2
+        printed = capsys.readouterr()
+        text = printed.out + printed.err
+        assert not re.search("manifest=|genres=|group_by|offset", text)
+        return text
+
+    assert "Genres and groups: from" in said(small, "--cv=5")
+    assert "too few to train on" in said(small, "--groups=genre")
+    misspelt = tmp_path / "misspelt"
+    misspelt.mkdir()
+    (misspelt / "manifest.csv").write_text("path,gnere\na.wav,rock\n")
+    assert "gnere" in said(misspelt)
+    for genre in ("folk", "rock"):
+        (tmp_path / "tree" / genre).mkdir(parents=True)
+        (tmp_path / "tree" / genre / "a.wav").write_bytes((small / "0.wav").read_bytes())
+    assert "holds no manifest.csv; add one with that column" in said(
+        tmp_path / "tree", "--groups=artist"
+    )
+
+
 def test_what_stops_all_files_is_one_error(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

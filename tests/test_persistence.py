@@ -601,6 +601,22 @@ def test_weights_that_have_moved(embedding: Path) -> None:
     assert same_bits(loaded.predict_proba(WAVEFORMS), expected)
 
 
+@pytest.mark.parametrize("gone", ["b", "ab"])
+def test_one_file_does_not_stand_for_two(gone: str, tmp_path: Path) -> None:
+    files = {}
+    for seed, name in enumerate("ab"):
+        files[name] = write_small_weights(tmp_path / f"{name}.pt", seed=seed)
+    experts = [(n, make_pipeline(AudioSetEmbedding(f), GaussianNB())) for n, f in files.items()]
+    model = MixtureOfExpertsClassifier(experts, "balanced").fit(WAVEFORMS, list("aaabbb"))
+    save_model(model, tmp_path / "model.skops")
+    kept = tmp_path / "kept.pt"
+    os.link(files["a"], kept)
+    for name in gone:
+        files[name].unlink()
+    with pytest.raises(ValueError, match=r"embeddings with different weights, and .*kept\.pt"):
+        load_model(tmp_path / "model.skops", weights=kept)
+
+
 def test_weights_that_were_gone_when_the_model_was_saved(embedding: Path, tmp_path: Path) -> None:
     expected = load_model(embedding).predict_proba(WAVEFORMS)
     moved = (tmp_path / "weights.pt").rename(tmp_path / "moved.pt")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +122,20 @@ def read_embedder(content: bytes, path: str | Path) -> Embedder:
         The network.
     """
     try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused below
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # whatever a foreign file makes torch raise
         raise ValueError(
             f"{path} can't be read as weights: it was cut short, is no file of torch, or holds "
             f"code, which was not run. {_EXPECTED}"
         ) from None
+    if other := re.search(r"_(mels|hop)_?\d+", Path(path).name):
+        raise ValueError(
+            f"{path} holds a network of the same shape, but for spectrograms of other resolution "
+            f"({other[0].strip('_')}), which would hear nonsense here: only those for 128 bands "
+            f"and a hop of 10 ms are taken. {_EXPECTED}"
+        )
     found = _shapes(state) if isinstance(state, dict) else {}
     match found.get("classifier.2.bias"), found.get("classifier.5.bias"):
         case (n_hidden,), (n_classes,):
@@ -146,8 +156,11 @@ def read_embedder(content: bytes, path: str | Path) -> Embedder:
             f"{path} doesn't fit the network of width {width:g}: "
             f"{'; '.join(differing[:3])} ({len(differing)} differ in all). {_EXPECTED}"
         )
-    if not all(tensor.isfinite().all() for tensor in state.values()):
+    numbers = {n: tensor for n, tensor in state.items() if not n.endswith("num_batches_tracked")}
+    if not all(tensor.isfinite().all() for tensor in numbers.values()):
         raise ValueError(f"{path} holds NaN or infinity. {_EXPECTED}")
+    if any((tensor < 0).any() for n, tensor in numbers.items() if n.endswith("running_var")):
+        raise ValueError(f"{path} is damaged: it holds negative variances. {_EXPECTED}")
     network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
     return Embedder(network)
 

@@ -176,7 +176,7 @@ def pretrained_experts(
         is first needed (4 MB), or the path of a file.
     **params : dict
         What else :func:`default_experts` takes; what concerns all experts there reaches the
-        embedding too.
+        embedding too, but for `fill`: it takes shorter clips as they are.
 
     Returns
     -------
@@ -201,8 +201,8 @@ def pretrained_experts(
     'embedding'
     """
     others = default_experts(duration, **params)
-    known = AudioSetEmbedding().get_params()
-    of_domain = {name: value for name, value in params.items() if name in known}
+    known = set(AudioSetEmbedding().get_params())
+    of_domain = {name: params[name] for name in params if name in known - {"fill", "verbose"}}
     embedding = AudioSetEmbedding(
         weights, window=3.0, layers="stages", duration=duration, **of_domain
     )

@@ -32,9 +32,10 @@ class StackingMixer(BaseMixer):
     .. math:: -\sum_x \log y_{k(x)}(x) + \frac{\lambda}{2} \sum_m (a_m - 1/M)^2 + \frac{1}{2C}
         \left(\lVert b \rVert^2 + \sum_m \lVert D_m \rVert^2\right),
 
-    so that few clips lead back to a log pool. The strength :math:`\lambda` of the pull of the
+    so that few clips lead back towards a log pool. The strength :math:`\lambda` of the pull of the
     exponents towards 1/M is not chosen by hand, but by what makes the observed genres most
-    probable: much where the experts are worth the same, little where one of them knows more.
+    probable: much where equal exponents say how sure the experts are together, little where one
+    of them knows more, or all are less or more sure than they are right.
 
     Parameters
     ----------
@@ -69,6 +70,10 @@ class StackingMixer(BaseMixer):
 
     where :math:`\hat a` are the exponents fitted with that pull and H is the Hessian of the
     negative log-likelihood there. Neither folds nor random numbers are involved.
+
+    The penalties count log-probabilities as the experts give them: to experts that are much surer
+    than they are right, as unregularised ones are, `C` leaves more freedom than to others. Then
+    calibrate them (:class:`~sklearn.calibration.CalibratedClassifierCV`), or take ``C=0``.
 
     A stacked prediction isn't a weighted mean, so weights need a definition: the weight of an
     expert on a clip is its share in the logits there,

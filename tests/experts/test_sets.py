@@ -44,6 +44,9 @@ def test_networks_and_linear_experts_share_what_concerns_both() -> None:
     embedding = pretrained_experts(10.0, class_weight="balanced", offset=2.0, n_jobs=2)[-1][1]
     assert embedding[-1].class_weight == "balanced"
     assert (embedding[0].duration, embedding[0].offset, embedding[0].n_jobs) == (10.0, 2.0, 2)
+    # What is the default of the networks doesn't change the embedding when it is spelled out.
+    spelled_out = pretrained_experts(fill="repeat", verbose=0)[-1][1][0]
+    assert spelled_out.get_params() == pretrained_experts()[-1][1][0].get_params()
 
 
 def test_pretrained_are_the_default_ones_and_an_embedding(tmp_path):

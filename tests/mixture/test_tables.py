@@ -152,6 +152,8 @@ def test_bad_tables(data):
     experts = [("mel", CNNClassifier(**CNN)), ("mert", CNNClassifier(**CNN))]
     with pytest.raises(ValueError, match=r"'mert' begins .* Add it, batch \| \{'mert': table\}"):
         MixtureOfExpertsClassifier(experts).fit(DomainBatch({"mel": batch["mel"]}), y)
+    with pytest.raises(ValueError, match="X holds no clips"):
+        mixture().fit(batch[:0], y[:0])
     with pytest.raises(ValueError, match="does not hold MFCC"):
         MixtureOfExpertsClassifier([("mfcc", make_pipeline(MFCC(), CNNClassifier()))]).fit(batch, y)
 
