@@ -250,7 +250,17 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
             "waveform; expected (n_clips, n_samples). Reshape your data with X.reshape(1, -1) or "
             "put the waveform into a list, [X]"
         )
-    waveforms = validate_data(estimator, X, dtype="numeric", reset=reset, ensure_all_finite=False)
+    try:
+        waveforms = validate_data(
+            estimator, X, dtype="numeric", reset=reset, ensure_all_finite=False
+        )
+    except ValueError as error:
+        if "features as input" not in str(error):
+            raise
+        raise ValueError(
+            f"{error} Waveforms need as many samples as those of the fit: cut or fill them up with "
+            "sklearn_genremoe.audio.fix_length, or pass paths."
+        ) from None
     n_clips, n_samples = waveforms.shape
     if n_samples <= _FEW_SAMPLES and n_clips >= 16 * _FEW_SAMPLES:
         raise ValueError(

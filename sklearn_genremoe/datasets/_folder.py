@@ -185,7 +185,7 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
         metadata=metadata,
         ignored=ignored,
         duplicates=[paths[rows].tolist() for rows in alike],
-        DESCR=_describe(folder, manifest, counts, group_by, groups, ignored),
+        DESCR=_describe(folder, manifest, counts, group_by, groups, metadata, ignored),
     )
 
 
@@ -416,6 +416,7 @@ def _describe(
     counts: dict[str, int],
     group_by: str | None,
     groups: np.ndarray | None,
+    metadata: dict[str, np.ndarray],
     ignored: list[str],
 ) -> str:
     genres = ", ".join(f"{genre} ({count})" for genre, count in counts.items())
@@ -426,6 +427,7 @@ def _describe(
         if manifest is None
         else f"Genres and groups: from {manifest}; manifest=False takes the subfolders instead.",
         "Groups: none known; clips of one track or artist may end up in training and test data."
+        + (f" Other columns of the manifest: {', '.join(metadata)}." if metadata else "")
         if groups is None
         else f"Groups: {len(set(groups))} by {group_by!r}.",
     ]

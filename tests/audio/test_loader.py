@@ -54,6 +54,8 @@ def test_width_is_checked(paths):
     assert loader.n_features_in_ == RATE
     with pytest.raises(ValueError, match="X has 5 features, but AudioLoader is expecting 22050"):
         loader.transform(np.zeros((2, 5)))
+    with pytest.raises(ValueError, match=r"as input\. Waveforms need as many samples .*fix_length"):
+        loader.transform(np.zeros((2, 6 * RATE)))
     loader = AudioLoader(duration=1.0).fit(np.zeros((2, 5)))
     with pytest.raises(ValueError, match="X has 22050 features, but AudioLoader is expecting 5"):
         loader.transform(paths)

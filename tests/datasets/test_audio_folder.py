@@ -201,6 +201,13 @@ class TestManifest:
         assert names_of(clips.ignored, folder) == ["folk/live/y.flac"]
         assert "Groups: 3 by 'track'" in clips.DESCR
 
+    def test_columns_that_may_have_been_meant_for_groups(self, folder):
+        write_manifest(folder, "path,genre,artsit,trakc", "rock/a.MP3,r,A,1", "folk/x.ogg,f,B,2")
+        with pytest.warns(UserWarning, match="single clip|not listed"):
+            clips = load_audio_folder(folder)
+        assert clips.groups is None
+        assert "Other columns of the manifest: artsit, trakc." in clips.DESCR
+
     def test_group_by(self, folder):
         write_manifest(
             folder,
