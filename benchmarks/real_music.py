@@ -109,6 +109,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--groups", default="auto", help="column of the manifest, e.g. artist")
     parser.add_argument("--clips", type=int, help="at most so many clips (default: all)")
     parser.add_argument("--recipe", choices=tuple(RECIPES), default="ours")
+    parser.add_argument("--drop", nargs="+", default=[], help="experts of the recipe to leave out")
     parser.add_argument("--weights", help="of the embedding: a name or a path")
     parser.add_argument("--shuffle", action="store_true", help="draw the folds by the seed")
     parser.add_argument("--duration", type=float, default=30.0, help="seconds of each clip")
@@ -192,7 +193,7 @@ def main() -> None:
         with watch("embedding"):
             tables = DomainUnion(list(heard.items())).transform(paths)
         baselines |= {name: (linear, tables[name]) for name in heard}
-    experts = RECIPES[args.recipe](args.weights)
+    experts = [named for named in RECIPES[args.recipe](args.weights) if named[0] not in args.drop]
     for _, expert in experts:
         expert[0].set_params(duration=args.duration)
         cnn = expert[-1]
