@@ -113,10 +113,17 @@ class StackingMixer(BaseMixer):
         expert_proba, y, sample_weight = merge_equal(expert_proba, y, sample_weight)
         logs = centred_logs(expert_proba)
         n_experts, n_classes = logs.shape[1:]
-        self.pull_, exponents = strongest_evidence(logs, y, sample_weight, self.max_iter)
-        exponents, table = fit_stack(
+        self.pull_, exponents, known = strongest_evidence(logs, y, sample_weight, self.max_iter)
+        exponents, table, converged = fit_stack(
             logs, y, sample_weight, self.pull_, self.C, exponents, self.max_iter
         )
+        if not (known and converged):
+            warnings.warn(
+                f"StackingMixer has not converged after max_iter={self.max_iter} iterations; "
+                f"increase max_iter{' or take a smaller C' if self.C else ''}.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         by_expert = table[:-1].reshape(n_experts, n_classes, n_classes).transpose(0, 2, 1)
         self.coef_ = exponents[:, None, None] * np.eye(n_classes) + by_expert
         self.intercept_ = table[-1]
@@ -147,8 +154,11 @@ def fit_stack(
     C: float,
     start: NDArray,
     max_iter: int,
-) -> tuple[NDArray, NDArray]:
-    """Return exponents, and all that depends on the genre in one table, offsets in its last row."""
+) -> tuple[NDArray, NDArray, bool]:
+    """Return exponents, and all that depends on the genre in one table, offsets in its last row.
+
+    And whether the solver has converged.
+    """
     n_clips, n_experts, n_classes = logs.shape
     features = np.column_stack([logs.reshape(n_clips, -1), np.ones(n_clips)])
     n_features = features.shape[1] if C else 0
@@ -176,28 +186,23 @@ def fit_stack(
         bounds=[(0, None)] * n_experts + [(None, None)] * (n_features * n_classes),
         options={"maxiter": max_iter, **_SOLVER},
     )
-    if solution.nit >= max_iter:
-        warnings.warn(
-            f"StackingMixer has not converged after max_iter={max_iter} iterations; increase "
-            "max_iter or take a smaller C.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
     found = solution.x
     table = np.zeros((n_experts * n_classes + 1, n_classes))
     table[:n_features] = found[n_experts:].reshape(n_features, n_classes)
-    return found[:n_experts], table
+    return found[:n_experts], table, solution.status != 1
 
 
 def strongest_evidence(
     logs: NDArray, y: NDArray, weight: NDArray, max_iter: int
-) -> tuple[float, NDArray]:
-    """Return the pull under which the genres are most probable, and the exponents with it."""
+) -> tuple[float, NDArray, bool]:
+    """Return the most probable pull, the exponents with it, and whether all fits have converged."""
     n_experts = logs.shape[1]
     exponents = np.full(n_experts, 1 / n_experts)
     best: tuple[float, float, NDArray] | None = None
+    all_converged = True
     for pull in _PULLS:
-        exponents, _ = fit_stack(logs, y, weight, pull, 0, exponents, max_iter)
+        exponents, _, converged = fit_stack(logs, y, weight, pull, 0, exponents, max_iter)
+        all_converged &= converged
         log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs), axis=1)
         proba = np.exp(log_proba)
         centred = logs - np.einsum("nk,nmk->nm", proba, logs)[:, :, np.newaxis]
@@ -214,4 +219,4 @@ def strongest_evidence(
         if best is None or evidence > best[0] + 1e-9 * max(1, abs(best[0])):
             best = float(evidence), float(pull), exponents
     assert best is not None
-    return best[1], best[2]
+    return best[1], best[2], all_converged

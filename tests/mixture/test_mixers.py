@@ -169,8 +169,11 @@ def test_stacking_chooses_how_much_to_believe_its_weights():
     np.testing.assert_allclose(equal.weights(alike).mean(axis=0), 1 / 4, atol=0.05)
     assert unequal.weights(one_knows)[:, 0].mean() > 0.7
     assert (unequal.coef_.diagonal(axis1=1, axis2=2) >= 0).all()
-    with pytest.warns(ConvergenceWarning, match="max_iter=1"):
+    with pytest.warns(ConvergenceWarning, match="max_iter=1 .* or take a smaller C") as seen:
         StackingMixer(max_iter=1).fit(one_knows, y)
+    assert len(seen) == 1
+    with pytest.warns(ConvergenceWarning, match=r"increase max_iter\.$"):
+        StackingMixer(C=0, max_iter=1).fit(one_knows, y)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
