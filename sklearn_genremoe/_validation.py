@@ -15,13 +15,11 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from ._memmap import CHUNK_BYTES
 from ._sklearn_compat import _check_sample_weight
 
 # Waveforms as short as this are no clips, but tables of some other numbers.
 _FEW_SAMPLES = 32
-
-# The search for NaN looks at about this many bytes at a time.
-_CHUNK_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -344,7 +342,7 @@ def check_finite(X: np.ndarray, release: Callable[[np.ndarray], None] | None = N
     peak = 0.0
     if X.dtype.kind != "f":
         return peak
-    step = max(1, _CHUNK_BYTES // max(1, X[:1].nbytes))
+    step = max(1, CHUNK_BYTES // max(1, X[:1].nbytes))
     bad: list[int] = []
     kinds = set()
     for start in range(0, len(X), step):
