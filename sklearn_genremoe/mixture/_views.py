@@ -188,7 +188,7 @@ def _entries(
         elif name in batch:
             entries[name] = name
     others = [name for name in names if name not in entries]
-    if not others or (len(batch.names) == 1 and not entries):
+    if not others or (len(batch.names) == 1 and not domains):
         return {name: entries.get(name, batch.names[0]) for name in names}
     name = others[0]
     raise ValueError(

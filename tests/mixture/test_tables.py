@@ -149,7 +149,8 @@ def test_bad_tables(data):
     with pytest.raises(ValueError, match="NaN"):
         mixture().fit(DomainBatch({**{n: batch[n] for n in batch.names}, "mert": with_nan}), y)
     # A table that was forgotten: nobody else's features take its place.
-    experts = [("mel", CNNClassifier(**CNN)), ("mert", CNNClassifier(**CNN))]
+    pipe = make_pipeline(LogMelSpectrogram(), CNNClassifier(**CNN))
+    experts = [("mel", pipe), ("mert", CNNClassifier(**CNN))]
     with pytest.raises(ValueError, match=r"'mert' begins .* Add it, batch \| \{'mert': table\}"):
         MixtureOfExpertsClassifier(experts).fit(DomainBatch({"mel": batch["mel"]}), y)
     with pytest.raises(ValueError, match="X holds no clips"):
