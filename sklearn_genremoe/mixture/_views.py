@@ -122,7 +122,7 @@ def extract_views(
         ]
         of_mixer = _with_frames(_clips_of_batch(X, mixer_domain, domains)) if with_clips else None
         bad = bad_rows(X)
-        for entry, view in zip(entries.values(), views):
+        for entry, view in dict(zip(entries.values(), views)).items():  # some share an entry
             kind = "table" if view.ndim == 2 else "entry"
             for row in X.rows_without_numbers(entry):
                 bad.setdefault(row, f"its row {row} in the {kind} {entry!r} holds NaN or infinity")
