@@ -86,3 +86,12 @@ def test_a_collection_from_end_to_end() -> None:
     assert done.returncode == 0, done.stderr
     assert "100 files of 10 s, 1 broken" in done.stdout
     assert "files 100: 99 with a genre, 1 reported as bad" in done.stdout
+
+
+@pytest.mark.slow
+def test_cost_of_a_default_fit() -> None:
+    done = run("--clips", "16", "24", "--cv=2", "--epochs=1", program="default_fit.py")
+    assert done.returncode == 0, done.stderr
+    costs = np.array([line.split() for line in done.stdout.splitlines()[-2:]], dtype=float)
+    assert costs[:, 0].tolist() == [16, 24]
+    assert (costs[:, 3:] > 0).all()
