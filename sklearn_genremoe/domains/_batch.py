@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .._memmap import Rows, join_rows
 from .._sklearn_compat import get_namespace
@@ -389,6 +390,11 @@ def _resolve_rows(key):
 def _as_rows(name, array) -> Rows:
     if isinstance(array, Rows):
         return array
+    if issparse(array):
+        raise ValueError(
+            f"domain {name!r} is a sparse {type(array).__name__}, which a batch doesn't hold; make "
+            "a table of it by .toarray(), or a narrow one by sklearn.decomposition.TruncatedSVD"
+        )
     try:
         array = array if isinstance(array, np.ndarray) else np.asarray(array)
     except ValueError as error:

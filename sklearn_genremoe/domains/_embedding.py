@@ -234,9 +234,9 @@ def _embedder(weights) -> "Embedder":
     if not os.path.isfile(weights):
         raise ValueError(
             f"weights={os.fspath(weights)!r} is neither the name of a published network "
-            f"({', '.join(map(repr, _WEIGHTS))}) nor a file; give one of these names, or the path "
-            "of a file with weights, where a model was loaded by load_model(file, "
-            "weights='/path/to/file.pt')"
+            f"({', '.join(map(repr, _WEIGHTS))}) nor a file; give one of these names or the path "
+            "of a file with weights (for a model that is loaded: load_model(file, "
+            "weights='/path/to/file.pt'))"
         )
     return _embedder_of_file(*_identity(weights))
 

@@ -7,6 +7,7 @@ import cloudpickle
 import numpy as np
 import pytest
 import sklearn
+from scipy.sparse import csr_array
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import (
     GridSearchCV,
@@ -331,6 +332,7 @@ def test_bad_input(arrays, domains, said):
         ({"mel": [np.zeros((4, 3)), np.zeros((4, 5))]}, "'mel' have different shapes"),
         ({"table": np.array([["a", "b"]])}, "'table' holds <U1, expected numbers"),
         ({"table": np.array([[None, 1.0]])}, "'table' holds object, expected numbers"),
+        ({"words": csr_array(np.eye(3))}, r"'words' is a sparse csr_array.*\.toarray\(\)"),
     ],
 )
 def test_arrays_that_are_none(arrays, found):
