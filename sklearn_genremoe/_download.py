@@ -56,6 +56,8 @@ def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=Tr
     by_hand = (
         f"Or download {url} by other means and put it, under the name {filename}, into {folder}."
     )
+    if path.is_file():
+        by_hand += " The file of that name there has another hash: it is damaged or another one."
     if not download_if_missing and not _has_hash(path, known_hash):
         found = "the file there has another hash" if path.is_file() else "no such file"
         raise FileNotFoundError(
@@ -86,8 +88,8 @@ def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=Tr
         # pooch words a refusal itself, without a strerror.
         raise OSError(
             f"{filename} could not be kept in {folder}: {error.strerror or 'Permission denied'}. "
-            "Make room or get permission to write there, or choose another folder, as data_home or "
-            f"by the environment variable {DATA_VARIABLE}."
+            "Make room or get permission to write there, or choose another folder by the "
+            f"environment variable {DATA_VARIABLE}, or as data_home where a function has it."
         ) from error
     return path
 

@@ -488,7 +488,7 @@ def _signatures(model: Any) -> list[str]:
 def _signature(domain: BaseDomain) -> str:
     try:
         return repr(domain.signature)
-    except (ValueError, OSError):  # weights that can't be read
+    except (TypeError, ValueError, OSError):  # weights that can't be read
         return repr(domain)
 
 
@@ -544,7 +544,7 @@ def _difference(domain: BaseDomain, said: list[str]) -> str:
     """Say in words what a domain computes that no domain did when the model was saved."""
     name = type(domain).__name__
     if isinstance(domain, AudioSetEmbedding) and not _has_its_weights(domain, said):
-        there = os.path.isfile(domain.weights)
+        there = os.path.isfile(os.path.expanduser(str(domain.weights)))
         found = "not those that it was saved with" if there else "not there"
         return (
             f"The weights of its {name}, {str(domain.weights)!r}, are {found}: put the file back, "
@@ -598,7 +598,7 @@ def _parts(domain: BaseDomain) -> list[tuple[Any, ...]]:
     """Return the parameters and their values in what a domain computes, as far as that is known."""
     try:
         return [part for part in domain.signature if isinstance(part, tuple) and part]
-    except (ValueError, OSError):  # weights that can't be read
+    except (TypeError, ValueError, OSError):  # weights that can't be read
         return []
 
 

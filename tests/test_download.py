@@ -74,6 +74,10 @@ def test_the_server_fails(server, tmp_path, fault, message):
 
 def test_no_network(server, tmp_path):
     server.server_close()
+    (tmp_path / "y.bin").write_bytes(CONTENT[:-1])
+    with pytest.raises(ConnectionError, match="The file of that name there has another hash"):
+        fetch_file(server.url("/y.bin"), "y.bin", SHA256, tmp_path)
+    (tmp_path / "y.bin").unlink()
     with pytest.raises(ConnectionError, match=r"x.bin could not be downloaded .* can't be reached"):
         fetch_file(server.url("/x.bin"), "x.bin", SHA256, tmp_path)
     assert os.listdir(tmp_path) == []

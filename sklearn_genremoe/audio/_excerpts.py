@@ -128,7 +128,7 @@ def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[Excerpt]:
         yield excerpt(count * hop, count * hop + seconds)
         count += 1
     heard = (count - 1) * hop + seconds if count else 0.0
-    if total - heard > REST * seconds:
+    if not count or total - heard > REST * seconds:
         yield excerpt(max(0.0, math.floor(1000 * (total - seconds) + 1e-6) / 1000), total)
 
 

@@ -10,7 +10,7 @@ from .._memmap import Rows
 from .._sklearn_compat import Interval, StrOptions
 from .._validation import Clips, check_clips
 from ._analysis import zscore
-from ._batch import DomainBatch
+from ._batch import DomainBatch, raise_bad_rows
 from ._extraction import extract, report
 
 #: Parameters that say how to compute, not what.
@@ -209,6 +209,11 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         """Samples per clip that a file stands for."""
         return round(self.duration * self.sample_rate)
 
+    @property
+    def _is_complete(self) -> bool:
+        """Whether all is there that it computes with."""
+        return True
+
     def _prepare(self) -> None:
         """Make ready what all clips need; called once, before the first of them."""
 
@@ -224,6 +229,10 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         if isinstance(X, DomainBatch):
             if reset:
                 self.__dict__.pop("n_features_in_", None)  # any width will do
+            if bad := X.bad_rows():
+                if self.on_error == "raise":
+                    raise_bad_rows(bad)
+                report(self, bad, (), [self])
             return X._rows_of(self)
         return check_clips(self, X, path_samples=self.n_samples, reset=reset)
 

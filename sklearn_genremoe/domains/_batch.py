@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from typing import NoReturn
 
 import numpy as np
 from scipy.sparse import issparse
 
 from .._memmap import Rows, join_rows
 from .._sklearn_compat import get_namespace
+from .._validation import without_torch
 
 # They would lose what a batch is without a word.
 _OTHER_JOINTS = (np.append, np.stack, np.vstack, np.dstack, np.column_stack, np.block)
@@ -25,7 +27,7 @@ class DomainBatch:
     arrays : mapping of str to array-like
         For each domain spectrograms of shape (n_clips, n_bins, n_frames), or a table of shape
         (n_clips, n_features), such as embeddings computed elsewhere. Shapes may differ in all
-        but the number of clips.
+        but the number of clips. The names of the columns of a data frame are kept for the experts.
     domains : mapping of str to BaseDomain, default=None
         The domains that computed the arrays, where known. An expert then finds its array by
         what it computes instead of by name.
@@ -76,6 +78,9 @@ class DomainBatch:
                 f"arrays is {type(arrays).__name__}; expected a mapping with at least one entry, "
                 "from names to arrays of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)"
             )
+        self._columns = {
+            name: columns for name, array in arrays.items() if (columns := _columns_of(array))
+        }
         self._rows = {name: _as_rows(name, array) for name, array in arrays.items()}
         counts = {name: len(rows) for name, rows in self._rows.items()}
         if len(set(counts.values())) > 1:
@@ -87,6 +92,8 @@ class DomainBatch:
         unknown = sorted(set(self.domains) - set(self._rows))
         if unknown:
             raise ValueError(f"domains names {unknown}, which arrays lacks: it has {self.names}")
+        # What was computed, even if a file of weights is another one tomorrow.
+        self._signatures = {name: domain.signature for name, domain in self.domains.items()}
         self.bad_clips = dict(bad_clips or {})
         self.first_row = first_row
 
@@ -119,7 +126,49 @@ class DomainBatch:
         numbers = self.first_row + np.arange(len(self))[key]
         bad = {i: self.bad_clips[row] for i, row in enumerate(numbers) if row in self.bad_clips}
         picked = {name: rows.pick(key) for name, rows in self._rows.items()}
-        return DomainBatch(picked, self.domains, bad_clips=bad)
+        return self._with(picked, bad)
+
+    def __getstate__(self) -> dict:
+        # A clip that is sent to a worker stays small.
+        optional = ("_signatures", "_columns")
+        return {name: v for name, v in self.__dict__.items() if v or name not in optional}
+
+    def __setstate__(self, state) -> None:
+        self.__dict__ |= {"_signatures": {}, "_columns": {}, **state}
+
+    def _with(self, rows, bad_clips, first_row=0) -> "DomainBatch":
+        """Return a batch of these entries with other rows."""
+        batch = DomainBatch(rows, bad_clips=bad_clips, first_row=first_row)
+        batch.domains = dict(self.domains)
+        batch._signatures, batch._columns = self._signatures, self._columns
+        return batch
+
+    def table(self, name):
+        """Return an entry as an expert takes it: a data frame where its columns have names.
+
+        Parameters
+        ----------
+        name : str
+            The entry.
+
+        Returns
+        -------
+        table : ndarray or pandas.DataFrame
+            Its numbers.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"tempo": [90.0, 120.0], "loudness": [-9.0, -14.0]})
+        >>> list(DomainBatch({"handmade": frame}).table("handmade"))
+        ['tempo', 'loudness']
+        """
+        array = self[name]
+        if name not in self._columns:
+            return array
+        import pandas  # somebody had it
+
+        return pandas.DataFrame(array, columns=self._columns[name], copy=False)
 
     def __or__(self, other) -> "DomainBatch":
         """Return a batch with the entries of another one, or of a mapping of arrays, beside these.
@@ -127,7 +176,10 @@ class DomainBatch:
         What the domains are and which clips are bad is kept.
         """
         if not isinstance(other, (DomainBatch, Mapping)):
-            return NotImplemented
+            raise TypeError(
+                f"a batch takes other batches and mappings of names to arrays beside it, not "
+                f"{type(other).__name__}; give the array a name, batch | {{'name': array}}"
+            )
         if isinstance(other, Mapping):
             other = DomainBatch(other)
         twice = [name for name in other.names if name in self]
@@ -135,12 +187,13 @@ class DomainBatch:
             raise ValueError(f"both have entries {twice}; give them other names in one of the two")
         shift = self.first_row - other.first_row
         bad = {row + shift: reason for row, reason in other.bad_clips.items()}
-        return DomainBatch(
-            self._rows | other._rows,
-            self.domains | other.domains,
-            bad_clips=bad | self.bad_clips,
-            first_row=self.first_row,
-        )
+        batch = self._with(self._rows | other._rows, bad | self.bad_clips, self.first_row)
+        batch.domains = self.domains | other.domains
+        batch._signatures = self._signatures | other._signatures
+        batch._columns = self._columns | other._columns
+        return batch
+
+    __ror__ = __or__
 
     def __array_namespace__(self, *, api_version=None):
         # With array_api_dispatch on, scikit-learn picks clips by this namespace's take.
@@ -243,12 +296,12 @@ class DomainBatch:
             if key not in joined:
                 joined[key] = join_rows(parts)
             arrays[name] = joined[key]
-        return cls(arrays, batches[0].domains, bad_clips=bad)
+        return batches[0]._with(arrays, bad)
 
     def _contents(self) -> dict:
         """Return what tells one kind of batch from another: what is in it, and of which shape."""
         return {
-            name: (rows.shape[1:], self.domains[name].signature if name in self.domains else None)
+            name: (rows.shape[1:], self._signatures.get(name), self._columns.get(name))
             for name, rows in self._rows.items()
         }
 
@@ -320,12 +373,20 @@ class DomainBatch:
         'a'
         """
         signature = domain.signature
-        for entry, stored in self.domains.items():
-            if stored.signature == signature:
+        for entry, stored in self._signatures.items():
+            # What has lost its weights can be told by their path, no longer by their content.
+            if signature == (stored if domain._is_complete else self.domains[entry].signature):
                 return entry
         if name is None and len(self.names) == 1:
             name = self.names[0]
         if name in self and name not in self.domains:
+            n_dim = len(self._rows[name].shape) - 1
+            if n_dim != domain.output_ndim:
+                raise ValueError(
+                    f"the entry {name!r} is {_kind_of(n_dim)}, but {domain} computes "
+                    f"{_kind_of(domain.output_ndim)}; give the entry another name, or leave the "
+                    "domain out of the expert that is to take it"
+                )
             return name
         held = ", ".join(f"{entry} = {self.domains.get(entry, 'unknown')}" for entry in self.names)
         raise ValueError(
@@ -356,6 +417,24 @@ class DomainBatch:
         """
         return self._rows[name].without_numbers(throughout=name in self.domains)
 
+    def bad_rows(self) -> dict[int, str]:
+        """Return the bad clips by their rows in this batch, which may be a part of a list.
+
+        Returns
+        -------
+        bad_rows : dict of int to str
+            The rows, counted from 0, and why.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> mel = np.full((2, 3, 4), np.nan)
+        >>> part = DomainBatch({"mel": mel}, bad_clips={8: "holds no samples"}, first_row=8)
+        >>> part.bad_rows()
+        {0: 'holds no samples'}
+        """
+        return {row - self.first_row: why for row, why in self.bad_clips.items()}
+
     def __array__(self, dtype=None, copy=None):
         """Return all domains side by side, (n_clips, n_features)."""
         flat = [
@@ -369,6 +448,14 @@ class DomainBatch:
             f"{name}: {' x '.join(map(str, rows.shape[1:]))}" for name, rows in self._rows.items()
         )
         return f"DomainBatch({len(self)} clips; {shapes})"
+
+
+def raise_bad_rows(bad) -> NoReturn:
+    """Raise for clips of a batch that can't be used, by row."""
+    raise ValueError(
+        f"The DomainBatch has clips without features: {bad}. Leave them out: batch[rows] "
+        "with the other rows, and the same rows of y; or set on_error='warn'."
+    )
 
 
 def _resolve_rows(key):
@@ -395,8 +482,10 @@ def _as_rows(name, array) -> Rows:
             f"domain {name!r} is a sparse {type(array).__name__}, which a batch doesn't hold; make "
             "a table of it by .toarray(), or a narrow one by sklearn.decomposition.TruncatedSVD"
         )
+    if hasattr(array, "select_dtypes"):
+        array = _numbers_of_frame(name, array)
     try:
-        array = array if isinstance(array, np.ndarray) else np.asarray(array)
+        array = _as_array(array)
     except ValueError as error:
         raise ValueError(
             f"the clips of domain {name!r} have different shapes; expected one: cut or fill them "
@@ -412,4 +501,46 @@ def _as_rows(name, array) -> Rows:
             f"domain {name!r} has shape {array.shape}; expected (n_clips, n_bins, n_frames), or "
             "(n_clips, n_features) for a table"
         )
+    if array.ndim == 2 and not array.shape[1]:
+        raise ValueError(f"domain {name!r} is a table without columns, of shape {array.shape}")
     return Rows(array)
+
+
+def _as_array(array) -> np.ndarray:
+    """Return what holds the features as an array, be it a tensor or a column of arrays."""
+    array = without_torch(array)
+    if isinstance(array, np.ndarray) and array.dtype != object:
+        return array
+    if not isinstance(array, (list, tuple)):
+        array = np.asarray(array)
+        if array.dtype != object or array.ndim != 1:
+            return array
+    return np.asarray([without_torch(row) for row in array])
+
+
+def _numbers_of_frame(name, frame) -> np.ndarray:
+    """Return the numbers of a pandas frame, NaN where they are missing."""
+    frame = frame.infer_objects()
+    others = list(frame.select_dtypes(exclude=["number", "bool", "boolean"]).columns)
+    if others:
+        raise ValueError(
+            f"the columns {others} of the table {name!r} hold no numbers; leave them out, "
+            f"frame.drop(columns={others}), or make numbers of them"
+        )
+    if all(isinstance(dtype, np.dtype) for dtype in frame.dtypes):
+        return frame.to_numpy()
+    return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _columns_of(array) -> list[str] | None:
+    """Return the names of the columns of a data frame; None where they are numbers or none."""
+    columns = list(getattr(array, "columns", ()))
+    return columns if columns and all(isinstance(name, str) for name in columns) else None
+
+
+def _kind_of(n_dim) -> str:
+    return (
+        "a table (n_clips, n_features)"
+        if n_dim == 1
+        else "spectrograms (n_clips, n_bins, n_frames)"
+    )

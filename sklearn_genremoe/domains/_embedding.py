@@ -188,7 +188,7 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         if self.level is not None:
             x = _at_level(x, self.level)
         x = np.pad(x, (0, max(0, _ONE_FRAME - len(x))))
-        n_window = round(self.window * _SAMPLE_RATE)
+        n_window = min(round(self.window * _SAMPLE_RATE), len(x))  # a clip may be shorter
         with one_torch_thread():
             embeddings = _embedder(self.weights).embed(x, n_window, self.layers)
         embeddings = embeddings.astype(np.float64)
@@ -206,6 +206,10 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         name, *params = super().signature
         weights = ("weights", _hash_of(self.weights))
         return (name, *(weights if param[0] == "weights" else param for param in params))
+
+    @property
+    def _is_complete(self) -> bool:
+        return ("weights", os.fspath(self.weights)) not in self.signature
 
     @property
     def file_rate(self) -> int:
@@ -229,25 +233,27 @@ def _at_level(x, level):
 
 def _embedder(weights) -> "Embedder":
     """Return the network, which a process loads once."""
-    if weights in _WEIGHTS:
-        return _published_embedder(weights)
-    if not os.path.isfile(weights):
+    name = os.fspath(weights)
+    if name in _WEIGHTS:
+        return _published_embedder(name)
+    path = os.path.expanduser(name)
+    if not os.path.isfile(path):
         raise ValueError(
-            f"weights={os.fspath(weights)!r} is neither the name of a published network "
+            f"weights={name!r} is neither the name of a published network "
             f"({', '.join(map(repr, _WEIGHTS))}) nor a file; give one of these names or the path "
-            "of a file with weights (for a model that is loaded: load_model(file, "
-            "weights='/path/to/file.pt'))"
+            "of a file with weights (for a model that was saved: load_model(file, "
+            "weights='/path/to/file.pt'); for a pickled one, put the file back to that place)"
         )
-    return _embedder_of_file(*_identity(weights))
+    return _embedder_of_file(*_identity(path))
 
 
 def _hash_of(weights) -> str:
     """Return what tells weights from others: their hash, or the path of a file that is gone."""
-    if weights in _WEIGHTS:
-        return _WEIGHTS[weights].sha256
-    if not os.path.isfile(weights):
-        return os.fspath(weights)
-    return _hash_of_file(*_identity(weights))
+    name = os.fspath(weights)
+    if name in _WEIGHTS:
+        return _WEIGHTS[name].sha256
+    path = os.path.expanduser(name)
+    return _hash_of_file(*_identity(path)) if os.path.isfile(path) else name
 
 
 def _identity(path) -> tuple[str, int, int]:

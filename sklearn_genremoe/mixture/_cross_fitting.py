@@ -30,14 +30,16 @@ _CHUNK = 64
 
 
 def expert_proba_of(
-    experts: Sequence[Any],
+    experts: Sequence[tuple[str, Any]],
     views: Sequence[Any],
     classes: NDArray,
 ) -> NDArray[np.float64]:
     """Return what fitted experts think of clips, (n_clips, n_experts, n_classes)."""
-    return np.stack(
-        [_predict(expert, view, None, classes) for expert, view in zip(experts, views)], axis=1
-    )
+    probas = []
+    for (name, expert), view in zip(experts, views):
+        with _explained(name, expert, view):
+            probas.append(_predict(expert, view, None, classes))
+    return np.stack(probas, axis=1)
 
 
 def fit_experts(
@@ -88,7 +90,7 @@ def fit_experts(
     ]
     jobs = [
         delayed(_fit_and_predict)(
-            experts[m][1], views[m], y, classes, clips.params[experts[m][0]], split, keep=not refit
+            *experts[m], views[m], y, classes, clips.params[experts[m][0]], split, keep=not refit
         )
         for m, split in tasks
     ]
@@ -116,6 +118,7 @@ def fit_experts(
 
 
 def _fit_and_predict(
+    name: str,
     expert: Any,
     view: Any,
     y: NDArray,
@@ -125,30 +128,31 @@ def _fit_and_predict(
     keep: bool,
 ) -> tuple[Any, NDArray | None]:
     """Fit an expert, on all clips or on one side of a split, and predict the other."""
-    if split is None:
-        with _paths_explained(expert, view):
+    with _explained(name, expert, view):
+        if split is None:
             return clone(expert).fit(view, y, **params), None
-    train, test = split
-    params = _check_method_params(y, params, train)
-    with _paths_explained(expert, view):
+        train, test = split
+        params = _check_method_params(y, params, train)
         model = clone(expert).fit(take_clips(view, train), y[train], **params)
-    return model if keep else None, _predict(model, view, test, classes)
+        return model if keep else None, _predict(model, view, test, classes)
 
 
 @contextmanager
-def _paths_explained(expert: Any, view: Any) -> Iterator[None]:
-    """Say why an expert that can't make anything of paths was given some."""
+def _explained(name: str, expert: Any, view: Any) -> Iterator[None]:
+    """Say which expert failed, and why one that can't make anything of paths was given some."""
     try:
         yield
-    except ValueError as error:
-        if not isinstance(view, np.ndarray) or view.dtype != object or view.ndim != 1:
-            raise
-        raise ValueError(
-            f"X holds paths, and the expert {expert!r} begins with no feature domain, so it was "
-            f"given the paths themselves, which it can't use ({error}). If it is made for a table, "
-            "pass a DomainBatch with that table as the entry of the expert's name, beside what "
-            "clf.extract(X) gives for the others."
-        ) from error
+    except Exception as error:
+        is_paths = isinstance(view, np.ndarray) and view.dtype == object and view.ndim == 1
+        if is_paths and isinstance(error, ValueError):
+            raise ValueError(
+                f"X holds paths, and the expert {name!r}, {expert!r}, begins with no feature "
+                f"domain, so it was given the paths themselves, which it can't use ({error}). If "
+                "it is made for a table, pass a DomainBatch with that table as the entry of the "
+                "expert's name, beside what clf.extract(X) gives for the others."
+            ) from error
+        error.add_note(f"This comes from the expert {name!r}.")
+        raise
 
 
 def _predict(
@@ -159,8 +163,7 @@ def _predict(
         return np.zeros((0, len(classes)))
     if not isinstance(view, DomainBatch) and np.ndim(view) < 3:
         part = view if rows is None else take_clips(view, rows)
-        with _paths_explained(expert, view):
-            return aligned_proba(expert, part, classes, rows)
+        return aligned_proba(expert, part, classes, rows)
     # Features may be mapped from a file that is larger than the memory.
     rows = np.arange(len(view)) if rows is None else rows
     chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]

@@ -315,7 +315,8 @@ class MixtureOfExpertsClassifier(
                 )
             if mixer.needs_fit:
                 if not splits:
-                    proba = expert_proba_of(fitted, views.of_experts, classes)
+                    named = [(name, model) for (name, _), model in zip(experts, fitted)]
+                    proba = expert_proba_of(named, views.of_experts, classes)
                     held_out = np.arange(len(clips.y))
                 seen = views.of_mixer
                 if self.verbose and getattr(mixer, "verbose", None) == 0:
@@ -609,6 +610,8 @@ class MixtureOfExpertsClassifier(
         X = without_torch(X)
         kind = kind_of_clips(X)
         domains = leading_domains(experts)
+        for domain in domains.values():
+            domain._check_params()
         audio = bool(domains) or (with_clips and self.mixer_domain is not None)
         if kind == "paths" or (kind == "waveforms" and audio):
             first = next(iter(domains.values()), None)
@@ -670,7 +673,7 @@ class MixtureOfExpertsClassifier(
             views = views.take(good)
         proba = np.zeros((0, len(experts), len(self.classes_)))
         if len(good):
-            proba = expert_proba_of(self.experts_, views.of_experts, self.classes_)
+            proba = expert_proba_of(experts, views.of_experts, self.classes_)
         return proba, views.of_mixer, good, bad
 
     def _mixer_sees_clips(self) -> bool:

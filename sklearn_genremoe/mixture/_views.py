@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from .._validation import Clips
 from ..domains import BaseDomain, DomainBatch, DomainUnion, LogMelSpectrogram
+from ..domains._batch import raise_bad_rows
 from ._training_clips import take_clips
 
 _SIGNAL = ("sample_rate", "duration", "offset", "n_fft", "hop_length", "n_mels", "fmin", "fmax")
@@ -117,21 +118,18 @@ def extract_views(
     if isinstance(X, DomainBatch):
         entries = _entries(X, names, domains)
         views = [
-            X.take_domains({entry: domains[name]}) if name in domains else X[entry]
+            X.take_domains({entry: domains[name]}) if name in domains else X.table(entry)
             for name, entry in entries.items()
         ]
         of_mixer = _with_frames(_clips_of_batch(X, mixer_domain, domains)) if with_clips else None
-        bad = bad_rows(X)
+        bad = X.bad_rows()
         for entry, view in dict(zip(entries.values(), views)).items():  # some share an entry
             kind = "table" if view.ndim == 2 else "entry"
             for row in X.rows_without_numbers(entry):
                 bad.setdefault(row, f"its row {row} in the {kind} {entry!r} holds NaN or infinity")
         bad = dict(sorted(bad.items()))
         if bad and how["on_error"] == "raise":
-            raise ValueError(
-                f"The DomainBatch has clips without features: {bad}. Leave them out: batch[rows] "
-                "with the other rows, and the same rows of y; or set on_error='warn'."
-            )
+            raise_bad_rows(bad)
         return Views(views, of_mixer, bad)
     if not isinstance(X, Clips):
         return Views([X] * len(names), _numbers_for_mixer(X, mixer_domain, with_clips), {})
@@ -146,11 +144,6 @@ def extract_views(
     if with_clips:
         clips = _with_frames(batch.find(domain_of_mixer(mixer_domain, domains)))
     return Views(views, clips, batch.bad_clips)
-
-
-def bad_rows(batch: DomainBatch) -> dict[int, str]:
-    """Return the bad clips of a batch by their rows in it; some batches are parts of more."""
-    return {row - batch.first_row: why for row, why in batch.bad_clips.items()}
 
 
 def _numbers_for_mixer(X: NDArray, mixer_domain: Any, with_clips: bool) -> NDArray | None:
@@ -188,8 +181,11 @@ def _entries(
         elif name in batch:
             entries[name] = name
     others = [name for name in names if name not in entries]
-    if not others or (len(batch.names) == 1 and not domains):
-        return {name: entries.get(name, batch.names[0]) for name in names}
+    only = batch.names[0]
+    # Any network may take the only spectrograms there are; a table is its own expert's.
+    shared = len(batch.names) == 1 and (len(names) == 1 or batch[only].ndim == 3)
+    if not others or (shared and not domains):
+        return {name: entries.get(name, only) for name in names}
     name = others[0]
     raise ValueError(
         f"The expert {name!r} begins with no domain and the DomainBatch has no entry of that "
@@ -205,8 +201,8 @@ def _clips_of_batch(batch: DomainBatch, given: Any, domains: Mapping[str, BaseDo
     if given is not None:
         return batch.find(domain_of_mixer(given, domains))
     original = domain_of_mixer(None, domains).signature
-    for name, domain in batch.domains.items():
-        if domain.signature == original:
+    for name, signature in batch._signatures.items():
+        if signature == original:
             return batch[name]
     if "original" in batch:
         return batch["original"]

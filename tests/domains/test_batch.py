@@ -5,8 +5,10 @@ from pathlib import Path
 
 import cloudpickle
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
+import torch
 from scipy.sparse import csr_array
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import (
@@ -332,9 +334,71 @@ def test_bad_input(arrays, domains, said):
         ({"mel": [np.zeros((4, 3)), np.zeros((4, 5))]}, "'mel' have different shapes"),
         ({"table": np.array([["a", "b"]])}, "'table' holds <U1, expected numbers"),
         ({"table": np.array([[None, 1.0]])}, "'table' holds object, expected numbers"),
+        (
+            {"t": pd.DataFrame({"title": ["x"], "tempo": [1.0]})},
+            r"columns \['title'\] .* no numbers",
+        ),
+        ({"t": np.zeros((3, 0))}, "'t' is a table without columns"),
         ({"words": csr_array(np.eye(3))}, r"'words' is a sparse csr_array.*\.toarray\(\)"),
     ],
 )
 def test_arrays_that_are_none(arrays, found):
     with pytest.raises(ValueError, match=found):
         DomainBatch(arrays)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        torch.tensor([[0.0, 1.0], [2.0, 3.0]], requires_grad=True),
+        torch.tensor([[0.0, 1.0], [2.0, 3.0]]).bfloat16(),
+        [torch.tensor([0.0, 1.0]), torch.tensor([2.0, 3.0], requires_grad=True)],
+        pd.DataFrame([[0, 1], [2, 3]]).astype("Int64"),
+        pd.DataFrame({"a": [0.0, 2.0], "b": [True, True]}).convert_dtypes(),
+        pd.DataFrame([[0, 1], [2, 3]], dtype=object),
+        pd.Series([np.array([0, 1]), np.array([2, 3])]),
+    ],
+    ids=["tensor", "bfloat16", "tensors", "Int64", "nullable", "objects", "column of arrays"],
+)
+def test_tables_of_other_makers(table):
+    made = DomainBatch({"t": table})["t"]
+    np.testing.assert_array_equal(made, [[0, 1], [2, made[1, 1]]])
+    assert made.dtype.kind in "if"
+
+
+def test_missing_values_of_a_frame_are_nan():
+    frame = pd.DataFrame({"a": [1, None, 3]}, dtype="Int64")
+    assert DomainBatch({"t": frame}).rows_without_numbers("t") == [1]
+
+
+def test_columns_keep_their_names():
+    frame = pd.DataFrame({"tempo": [1.0, 2.0, 3.0], "loudness": [4.0, 5.0, 6.0]})
+    batch = DomainBatch({"t": frame})
+    for part in (
+        batch,
+        batch[[2, 0]],
+        batch | {"u": frame.values},
+        pickle.loads(pickle.dumps(batch)),
+    ):
+        assert list(part.table("t")) == ["tempo", "loudness"]
+    assert DomainBatch.concatenate([batch, batch]).table("t").shape == (6, 2)
+    assert isinstance(batch["t"], np.ndarray)
+    with pytest.raises(ValueError, match="hold different domains"):
+        DomainBatch.concatenate([batch, DomainBatch({"t": frame[["loudness", "tempo"]]})])
+    assert isinstance(DomainBatch({"t": frame.values}).table("t"), np.ndarray)
+
+
+def test_only_named_entries_are_put_beside_others(batch, arrays):
+    for other in (arrays["a"], pd.DataFrame(np.zeros((6, 2))), [1]):
+        with pytest.raises(TypeError, match=r"give the array a name, batch \| \{'name': array\}"):
+            batch | other
+    beside = {"t": np.zeros((6, 2))} | batch
+    assert sorted(beside.names) == sorted([*batch.names, "t"])
+
+
+def test_an_entry_of_another_kind_stands_for_no_domain():
+    table = DomainBatch({"u": np.zeros((3, 4))})
+    with pytest.raises(
+        ValueError, match=r"entry 'u' is a table .* LogMelSpectrogram\(\) computes sp"
+    ):
+        LogMelSpectrogram().transform(table)

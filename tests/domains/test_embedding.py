@@ -360,6 +360,53 @@ def test_a_batch_outlives_the_file_of_weights(paths, tmp_path):
     assert embedding.transform(batch).shape[0] == 5
 
 
+def test_a_batch_is_not_of_weights_that_replaced_its_own(paths, tmp_path):
+    weights = write_small_weights(tmp_path / "net.pt")
+    embedding = AudioSetEmbedding(weights, duration=1.0)
+    batch = DomainUnion([("e", embedding)]).transform(paths)
+    pickled = pickle.dumps(batch)
+    write_small_weights(weights, seed=1)
+    for old in (batch, batch[[0, 2]], batch | {"t": np.zeros((5, 1))}, pickle.loads(pickled)):
+        with pytest.raises(ValueError, match="does not hold AudioSetEmbedding"):
+            embedding.transform(old)
+    new = DomainUnion([("e", embedding)]).transform(paths)
+    with pytest.raises(ValueError, match="the batches hold different domains"):
+        np.concatenate([batch, new])
+    assert embedding.transform(new).shape[0] == 5
+
+
+def test_bad_clips_of_a_batch_are_not_passed_on(weights, paths, tmp_path):
+    (tmp_path / "bad.wav").write_bytes(b"no audio")
+    some = [paths[0], tmp_path / "bad.wav", paths[1]]
+    union = DomainUnion([("e", AudioSetEmbedding(weights, duration=1.0))], on_error="warn")
+    with pytest.warns(BadClipWarning):
+        batch = union.fit_transform(some)
+    embedding = AudioSetEmbedding(weights, duration=1.0)
+    with pytest.raises(ValueError, match=r"clips without features: \{1: .*bad\.wav"):
+        embedding.fit_transform(batch)
+    with pytest.raises(ValueError, match=r"clips without features: \{0: .*bad\.wav"):
+        embedding.transform(batch[1:])
+    embedding.set_params(on_error="warn")
+    with pytest.warns(BadClipWarning, match="row 1: .*bad"):
+        features = embedding.fit_transform(batch)
+    assert list(embedding.bad_clips_) == [1]
+    assert np.isnan(features).all(axis=1).tolist() == [False, True, False]
+    assert embedding.set_params(on_error="raise").transform(batch[[0, 2]]).shape[0] == 2
+
+
+def test_weights_in_the_home_folder(weights, paths, monkeypatch):
+    monkeypatch.setenv("HOME", os.path.dirname(weights))
+    here, home = AudioSetEmbedding(weights), AudioSetEmbedding(f"~/{os.path.basename(weights)}")
+    np.testing.assert_array_equal(here.transform(paths[:1]), home.transform(paths[:1]))
+    assert here.signature == home.signature
+
+
+def test_names_as_paths_and_endless_windows(weights, paths):
+    assert AudioSetEmbedding(Path("mn04")).signature == AudioSetEmbedding().signature
+    whole = AudioSetEmbedding(weights, window=1e300).transform(paths[:1])
+    np.testing.assert_array_equal(whole, AudioSetEmbedding(weights, window=30).transform(paths[:1]))
+
+
 def test_as_an_expert(weights, paths):
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

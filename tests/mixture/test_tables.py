@@ -3,10 +3,12 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
@@ -153,10 +155,39 @@ def test_bad_tables(data):
     experts = [("mel", pipe), ("mert", CNNClassifier(**CNN))]
     with pytest.raises(ValueError, match=r"'mert' begins .* Add it, batch \| \{'mert': table\}"):
         MixtureOfExpertsClassifier(experts).fit(DomainBatch({"mel": batch["mel"]}), y)
+    # Spectrograms may serve several networks, but a table serves the expert of its name alone.
+    tables = MixtureOfExpertsClassifier([("mert", linear()), ("handmade", linear())], cv=2)
+    tables.fit(batch, y)
+    for name in ("mert", "other"):
+        with pytest.raises(ValueError, match="has no entry of that name"):
+            tables.predict(DomainBatch({name: batch["mert"]}))
     with pytest.raises(ValueError, match="X holds no clips"):
         mixture().fit(batch[:0], y[:0])
     with pytest.raises(ValueError, match="does not hold MFCC"):
         MixtureOfExpertsClassifier([("mfcc", make_pipeline(MFCC(), CNNClassifier()))]).fit(batch, y)
+
+
+def test_named_columns_reach_the_expert(data):
+    batch, y = data
+    frame = pd.DataFrame(batch["mert"], columns=list("abcde"))
+    by_name = make_pipeline(ColumnTransformer([("some", StandardScaler(), ["a", "c"])]), linear())
+    clf = MixtureOfExpertsClassifier([("mert", linear()), ("by_name", by_name)], cv=2)
+    both = DomainBatch({"mert": frame, "by_name": frame})
+    clf.fit(both, y)
+    assert clf.named_experts_.mert.feature_names_in_.tolist() == list("abcde")
+    mixed_up = DomainBatch({"mert": frame[list("cbade")], "by_name": frame})
+    with pytest.raises(ValueError, match="feature names should match") as error:
+        clf.predict(mixed_up)
+    assert error.value.__notes__ == ["This comes from the expert 'mert'."]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_errors_say_which_expert(data, n_jobs):
+    batch, y = data
+    clf = MixtureOfExpertsClassifier([("mel", linear()), ("mert", linear())], cv=2, n_jobs=n_jobs)
+    with pytest.raises(ValueError, match="dim 3") as error:
+        clf.fit(batch, y)
+    assert "This comes from the expert 'mel'." in error.value.__notes__
 
 
 def test_tables_beside_what_was_extracted(tmp_path):

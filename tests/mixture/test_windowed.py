@@ -182,6 +182,24 @@ def test_a_short_file_is_filled_as_its_domains_say(tracks):
         assert clf.predict_windows(short)[["start", "end"]].values.tolist() == [[0, 0.6]]
 
 
+@pytest.mark.parametrize("n_samples", [1, 100, 2100])
+def test_files_of_an_instant(tracks, tmp_path, n_samples):
+    """Shorter than a hundredth of a window: used or refused like any other file."""
+    paths, y = tracks
+    file = tmp_path / "instant.wav"
+    soundfile.write(file, np.random.default_rng(0).normal(size=n_samples) / 9, RATE)
+    clf = windowed(make_pipeline(LogMelSpectrogram(**SIGNAL), quick_expert()), window=60.0)
+    clf.fit(paths, y)
+    if n_samples > 2000:
+        assert np.isfinite(clf.predict_proba([file])).all()
+        return
+    with pytest.raises(BadClipError, match=f"instant.wav: holds {n_samples} samples"):
+        clf.predict([file])
+    clf.set_params(on_error="warn")
+    with pytest.warns(BadClipWarning, match="instant"):
+        assert np.isnan(clf.predict_proba([paths[0], file])).all(axis=1).tolist() == [False, True]
+
+
 def test_waveforms_have_the_rate_that_the_domains_expect(tracks):
     paths, y = tracks
     beside = mixture()
