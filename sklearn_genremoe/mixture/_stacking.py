@@ -35,7 +35,9 @@ class StackingMixer(BaseMixer):
     so that few clips lead back towards a log pool. The strength :math:`\lambda` of the pull of the
     exponents towards 1/M is not chosen by hand, but by what makes the observed genres most
     probable: much where equal exponents say how sure the experts are together, little where one
-    of them knows more, or all are less or more sure than they are right.
+    of them knows more, or all are less or more sure than they are right. The evidence is counted
+    in clips: sample weights with a mean of 1 leave it as it is, smaller ones say that there is
+    less of it.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from sklearn.model_selection import (
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
+from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_genremoe import (
     HarmonicSpectrogram,
@@ -23,6 +24,8 @@ from sklearn_genremoe import (
     LogPoolMixer,
     MixtureOfExpertsClassifier,
     StackingMixer,
+    default_experts,
+    pretrained_experts,
 )
 from sklearn_genremoe.audio import BadClipError, BadClipWarning
 from sklearn_genremoe.domains import DomainBatch, DomainUnion
@@ -275,3 +278,11 @@ def test_scores_of_nothing(clips):
             score(X, y, sample_weight=weight)
     with pytest.raises(BadClipError, match="none can be used"):
         clf.score_experts(["nowhere.wav"], ["rock"])
+
+
+def test_domains_are_checked_before_they_are_used():
+    for experts in (pretrained_experts("weights.pt"), default_experts("30")):
+        with pytest.raises(
+            InvalidParameterError, match="'duration' parameter of LogMelSpectrogram"
+        ):
+            MixtureOfExpertsClassifier(experts).fit(["a.wav", "b.wav"], ["a", "b"])
