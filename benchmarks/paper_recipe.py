@@ -124,14 +124,12 @@ def main() -> None:
     print(
         f"\n{valid.sum()} clips of valid, trained on {fit.sum()} of train; accuracy %, log-loss\n"
     )
-    print(f"{'':16}" + "".join(f"{rule:>30}" for rule in RULES))
+    print(f"{'network':14}{'taken from':18}{'accuracy':>8}{'log-loss':>10}   seeds")
     for name, seeds in rows.items():
-        line = f"{name:16}"
         for rule in RULES:
             accuracy, loss = np.transpose([judged(seed[rule], y) for seed in seeds])
             each = " ".join(f"{100 * value:.1f}" for value in accuracy)
-            line += f"{f'{100 * accuracy.mean():.1f} ({each}) {loss.mean():.2f}':>30}"
-        print(line)
+            print(f"{name:14}{rule:18}{100 * accuracy.mean():8.1f}{loss.mean():10.2f}   {each}")
 
 
 if __name__ == "__main__":

@@ -38,11 +38,11 @@ def rows_of(texts: list[str], pattern: str) -> list[Row]:
             raise ValueError(f"no line matches {pattern!r}")
         for match in matches:
             groups = match.groupdict()
-            values = [groups[key] for key in sorted(groups) if re.fullmatch(r"value\d*", key)]
+            keys = [key for key in sorted(groups) if re.fullmatch(r"value\d*", key)]
             row = rows.setdefault(" ".join(groups["label"].split()), [])
             row += [
-                (number + shift, value, None if shift else groups.get("error"))
-                for shift, value in enumerate(values)
+                (number + shift, groups[key], groups.get(key.replace("value", "error")))
+                for shift, key in enumerate(keys)
             ]
     return list(rows.items())
 

@@ -51,7 +51,7 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     Parameters
     ----------
     weights : str or Path, default="mn04"
-        The name of a published network, "mn04" (1 million parameters, 384 features, 4 MB), which
+        The name of a published network, "mn04" (1 million parameters, 384 means, 4 MB), which
         is downloaded when it is first needed and checked by its hash; or the path of a file that
         EfficientAT published for a network of any width.
     window : float, default=10.0
@@ -61,9 +61,9 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         Root mean square to which each clip is scaled, in dB of full scale, since the network
         hears a quiet clip as another one than a loud one. None leaves clips as they are.
     pool : {"mean", "mean_std"}, default="mean_std"
-        Mean over the windows, or mean and standard deviation.
+        Mean over the windows, or mean and standard deviation, which doubles the features.
     layers : {"last", "stages"}, default="last"
-        The feature maps that are averaged: the last one (384 features of "mn04"), or behind it
+        The feature maps that are averaged: the last one (384 means of "mn04"), or behind it
         also those at the end of the four stages before, where they are widest, after any
         squeeze-and-excitation (1,160 in all). What comes before the last layer is less bound to
         the 527 kinds of sounds, which helps to tell kinds of music apart, see [2]_.

@@ -217,8 +217,10 @@ class DomainDisplay:
             self.images_.append(image)
             axis.set_title(name, fontsize="medium", loc="left")
             axis.set_xlabel(scale.x_label)
-            axis.set_ylabel(scale.y_label)
-            if scale.y_marks is not None:
+            axis.set_ylabel("" if vector else scale.y_label)
+            if vector:
+                axis.set_yticks([])
+            elif scale.y_marks is not None:
                 axis.set_yticks(list(scale.y_marks.values()), list(scale.y_marks))
             bar = axis.figure.colorbar(image, ax=axis, label=scale.value_label)
             _mark_values(bar, scale, low, high)

@@ -62,11 +62,12 @@ class MixtureOfExpertsClassifier(
 ):
     r"""Several experts, each with its own view of a clip, and a mixer that weighs them.
 
-    .. math:: y_k(x) = \sum_{m=1}^{M} g_m(x)\, h_{mk}(x)
+    .. math:: y(x) = g(h_1(x), \dots, h_M(x), x)
 
     The experts :math:`h_m` are trained on the clips, usually convolutional networks on
-    different feature domains; the mixer :math:`g` decides, clip by clip, how much to trust
-    each of them. Whatever the number of experts, each clip is decoded and analysed once.
+    different feature domains; the mixer :math:`g` decides how much to trust each of them, for all
+    clips alike (stacking, the default), or clip by clip, as the paper's gates do. Whatever the
+    number of experts, each clip is decoded and analysed once.
 
     Parameters
     ----------

@@ -84,8 +84,8 @@ class StackingMixer(BaseMixer):
 
     References
     ----------
-    .. [1] D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992.
-    .. [2] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
+    .. [1] Wolpert, D. H., "Stacked generalization", Neural Networks 5(2), 1992.
+    .. [2] MacKay, D. J. C., "The evidence framework applied to classification networks", Neural
        Computation 4(5), 1992.
 
     Examples
