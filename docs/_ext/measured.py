@@ -8,7 +8,7 @@
       :caption: Milliseconds per clip, less is better.
 
 ``bars`` is a regular expression for the lines that become bars, with the groups ``label`` and
-``value``, perhaps ``value2`` and so on for more bars per label, and ``error`` for an interval of
+``value``, perhaps ``value2`` and so on for more bars per label, and ``error``, ``error2`` ... for intervals of
 ``value`` to either side. Charts are drawn from the text at each build, so that they can't differ
 from it. Without ``bars`` there is only the text, folded.
 

@@ -62,7 +62,7 @@ class MixtureOfExpertsClassifier(
 ):
     r"""Several experts, each with its own view of a clip, and a mixer that weighs them.
 
-    .. math:: y(x) = g(h_1(x), \dots, h_M(x), x)
+    .. math:: y(x) = g(h_1(x), \ldots, h_M(x); x)
 
     The experts :math:`h_m` are trained on the clips, usually convolutional networks on
     different feature domains; the mixer :math:`g` decides how much to trust each of them, for all
