@@ -8,8 +8,8 @@
       :caption: Milliseconds per clip, less is better.
 
 ``bars`` is a regular expression for the lines that become bars, with the groups ``label`` and
-``value``, perhaps ``value2`` and so on for more bars per label, and ``error``, ``error2`` ... for intervals of
-``value`` to either side. Charts are drawn from the text at each build, so that they can't differ
+``value``, perhaps ``value2`` and so on for more bars per label, and ``error``, ``error2`` ... for
+intervals of values to either side. Charts are drawn from the text at each build, so that they can't differ
 from it. Without ``bars`` there is only the text, folded.
 
 Several files give one bar each for a label, so that what different sources say of the same thing

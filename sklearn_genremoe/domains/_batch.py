@@ -482,7 +482,7 @@ def _as_rows(name, array) -> Rows:
             f"domain {name!r} is a sparse {type(array).__name__}, which a batch doesn't hold; make "
             "a table of it by .toarray(), or a narrow one by sklearn.decomposition.TruncatedSVD"
         )
-    if hasattr(array, "select_dtypes"):
+    if _is_pandas(array):
         array = _numbers_of_frame(name, array)
     try:
         array = _as_array(array)
@@ -533,9 +533,13 @@ def _numbers_of_frame(name, frame) -> np.ndarray:
 
 
 def _columns_of(array) -> list[str] | None:
-    """Return the names of the columns of a data frame; None where they are numbers or none."""
-    columns = list(getattr(array, "columns", ()))
+    """Return the names of the columns of a pandas frame; None where they are numbers or none."""
+    columns = list(array.columns) if _is_pandas(array) else []
     return columns if columns and all(isinstance(name, str) for name in columns) else None
+
+
+def _is_pandas(array) -> bool:
+    return hasattr(array, "select_dtypes")
 
 
 def _kind_of(n_dim) -> str:
