@@ -9,8 +9,8 @@
 
 ``bars`` is a regular expression for the lines that become bars, with the groups ``label`` and
 ``value``, perhaps ``value2`` and so on for more bars per label, and ``error``, ``error2`` ... for
-intervals of values to either side. Charts are drawn from the text at each build, so that they can't differ
-from it. Without ``bars`` there is only the text, folded.
+intervals of values to either side. Charts are drawn from the text at each build, so that they
+can't differ from it. Without ``bars`` there is only the text, folded.
 
 Several files give one bar each for a label, so that what different sources say of the same thing
 stands together; their texts are folded one by one.
