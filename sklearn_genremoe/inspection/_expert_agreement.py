@@ -79,7 +79,8 @@ class ExpertAgreementDisplay:
             Not used: experts agree or not, whatever is right. Here so that all displays of a
             mixture are called alike.
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
+            Where to plot; None makes a new figure. In a figure of yours,
+            ``layout="constrained"`` makes room for names and legend.
 
         Returns
         -------
@@ -118,7 +119,8 @@ class ExpertAgreementDisplay:
         expert_names : sequence of str of length n_experts, default=None
             Names of the experts. None numbers them.
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
+            Where to plot; None makes a new figure. In a figure of yours,
+            ``layout="constrained"`` makes room for names and legend.
 
         Returns
         -------
@@ -147,7 +149,8 @@ class ExpertAgreementDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
+            Where to plot; None makes a new figure. In a figure of yours,
+            ``layout="constrained"`` makes room for names and legend.
 
         Returns
         -------

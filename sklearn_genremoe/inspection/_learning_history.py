@@ -62,7 +62,8 @@ class LearningHistoryDisplay:
             ``refit=False``, one of each fold, and the mixer if it is one), or a pipeline that
             ends with one of them.
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
+            Where to plot; None makes a new figure. In a figure of yours,
+            ``layout="constrained"`` makes room for names and legend.
 
         Returns
         -------
@@ -106,7 +107,8 @@ class LearningHistoryDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
+            Where to plot; None makes a new figure. In a figure of yours,
+            ``layout="constrained"`` makes room for names and legend.
 
         Returns
         -------

@@ -101,7 +101,8 @@ class MixtureWeightsDisplay:
         y : array-like of shape (n_clips,)
             Their genres. Clips that the mixture can't use are left out.
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
+            Where to plot; None makes a new figure. In a figure of yours,
+            ``layout="constrained"`` makes room for names and legend.
 
         Returns
         -------
@@ -144,7 +145,8 @@ class MixtureWeightsDisplay:
         expert_names : sequence of str of length n_experts, default=None
             Names of the experts. None numbers them.
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
+            Where to plot; None makes a new figure. In a figure of yours,
+            ``layout="constrained"`` makes room for names and legend.
 
         Returns
         -------
@@ -183,7 +185,8 @@ class MixtureWeightsDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
+            Where to plot; None makes a new figure. In a figure of yours,
+            ``layout="constrained"`` makes room for names and legend.
 
         Returns
         -------
