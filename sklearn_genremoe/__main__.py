@@ -35,7 +35,7 @@ _MIXER_FOLDS = 5
 # What the library calls its arguments, and what they are called here.
 _OPTIONS = {
     r"load_model\(file, weights=.*?\)|weights='/path/to/.*?'": "--weights FILE",
-    r"one of these names, or the path of a file with weights, where .* by": "the file by",
+    r"one of these names or the path of a file with weights \(.*?\)": "the file by --weights FILE",
     r"weights=('.*?')": r"--weights \1",
     r"; manifest=False takes the subfolders instead": "",
     r",? [Oo]r pass manifest=False to take the genres from the subfolders\.?": "",

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -361,6 +361,14 @@ def check_finite(X: np.ndarray, release: Callable[[np.ndarray], None] | None = N
             f"(rows {some_rows(bad)}). Leave these clips out, or load or extract them anew."
         )
     return peak
+
+
+def raise_bad_rows(bad: Mapping[int, str]) -> NoReturn:
+    """Raise for clips of a batch that can't be used, by row."""
+    raise ValueError(
+        f"The DomainBatch has clips without features: {bad}. Leave them out: batch[rows] "
+        "with the other rows, and the same rows of y; or set on_error='warn'."
+    )
 
 
 def some_rows(rows: list[int]) -> str:

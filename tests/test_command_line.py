@@ -79,7 +79,7 @@ def test_interrupted_training_leaves_no_model(tmp_path: Path) -> None:
         assert "48 clips" in process.stdout.readline()  # the folder is read, the work begins
         os.killpg(process.pid, signal.SIGINT)
         try:
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=300)
         finally:
             process.kill()
     assert process.returncode == 130, errors

@@ -8,9 +8,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from .._memmap import Rows
 from .._sklearn_compat import Interval, StrOptions
-from .._validation import Clips, check_clips
+from .._validation import Clips, check_clips, raise_bad_rows
 from ._analysis import zscore
-from ._batch import DomainBatch, raise_bad_rows
+from ._batch import DomainBatch
 from ._extraction import extract, report
 
 #: Parameters that say how to compute, not what.

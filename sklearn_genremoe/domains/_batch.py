@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from typing import NoReturn
 
 import numpy as np
 from scipy.sparse import issparse
@@ -448,14 +447,6 @@ class DomainBatch:
             f"{name}: {' x '.join(map(str, rows.shape[1:]))}" for name, rows in self._rows.items()
         )
         return f"DomainBatch({len(self)} clips; {shapes})"
-
-
-def raise_bad_rows(bad) -> NoReturn:
-    """Raise for clips of a batch that can't be used, by row."""
-    raise ValueError(
-        f"The DomainBatch has clips without features: {bad}. Leave them out: batch[rows] "
-        "with the other rows, and the same rows of y; or set on_error='warn'."
-    )
 
 
 def _resolve_rows(key):

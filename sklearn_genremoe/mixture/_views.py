@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from .._validation import Clips
+from .._validation import Clips, raise_bad_rows
 from ..domains import BaseDomain, DomainBatch, DomainUnion, LogMelSpectrogram
-from ..domains._batch import raise_bad_rows
 from ._training_clips import take_clips
 
 _SIGNAL = ("sample_rate", "duration", "offset", "n_fft", "hop_length", "n_mels", "fmin", "fmax")
