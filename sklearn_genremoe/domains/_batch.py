@@ -518,8 +518,9 @@ def _numbers_of_frame(name, frame) -> np.ndarray:
             f"the columns {others} of the table {name!r} hold no numbers; leave them out, "
             f"frame.drop(columns={others}), or make numbers of them"
         )
-    if all(isinstance(dtype, np.dtype) for dtype in frame.dtypes):
-        return frame.to_numpy()
+    numbers = frame.to_numpy()
+    if numbers.dtype != object:
+        return numbers
     return frame.to_numpy(dtype=np.float64, na_value=np.nan)
 
 

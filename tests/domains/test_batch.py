@@ -354,11 +354,21 @@ def test_arrays_that_are_none(arrays, found):
         torch.tensor([[0.0, 1.0], [2.0, 3.0]]).bfloat16(),
         [torch.tensor([0.0, 1.0]), torch.tensor([2.0, 3.0], requires_grad=True)],
         pd.DataFrame([[0, 1], [2, 3]]).astype("Int64"),
+        pd.DataFrame({"a": [0.0, 2.0], "b": [True, True]}),
         pd.DataFrame({"a": [0.0, 2.0], "b": [True, True]}).convert_dtypes(),
         pd.DataFrame([[0, 1], [2, 3]], dtype=object),
         pd.Series([np.array([0, 1]), np.array([2, 3])]),
     ],
-    ids=["tensor", "bfloat16", "tensors", "Int64", "nullable", "objects", "column of arrays"],
+    ids=[
+        "tensor",
+        "bfloat16",
+        "tensors",
+        "Int64",
+        "booleans",
+        "nullable",
+        "objects",
+        "column of arrays",
+    ],
 )
 def test_tables_of_other_makers(table):
     made = DomainBatch({"t": table})["t"]
