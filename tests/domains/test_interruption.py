@@ -129,7 +129,7 @@ def test_interrupted(paths, memory, n_jobs, monkeypatch):
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)
     try:
-        stopped, errors = process.communicate(timeout=60)
+        stopped, errors = process.communicate(timeout=300)
     finally:
         process.kill()
     assert float(stopped) - sent < 3
