@@ -372,14 +372,16 @@ class DomainBatch:
         'a'
         """
         signature = domain.signature
-        for entry, stored in self._signatures.items():
-            # What has lost its weights can be told by their path, no longer by their content.
-            if signature == (stored if domain._is_complete else self.domains[entry].signature):
+        computed = self._signatures
+        if not domain._is_complete:  # lost weights are told by their path, no longer by content
+            computed = {entry: stored.signature for entry, stored in self.domains.items()}
+        for entry, stored in computed.items():
+            if stored == signature:
                 return entry
         if name is None and len(self.names) == 1:
             name = self.names[0]
         if name in self and name not in self.domains:
-            n_dim = len(self._rows[name].shape) - 1
+            n_dim = self._ndim_of(name) - 1
             if n_dim != domain.output_ndim:
                 raise ValueError(
                     f"the entry {name!r} is {_kind_of(n_dim)}, but {domain} computes "
@@ -393,6 +395,10 @@ class DomainBatch:
             "DomainUnion that includes this domain with the same parameters (for the experts "
             "of a mixture clf: clf.extract(X)), or pass paths or waveforms"
         )
+
+    def _ndim_of(self, name) -> int:
+        """Return the dimensions of an entry, 2 or 3, without gathering its rows."""
+        return len(self._rows[name].shape)
 
     def rows_without_numbers(self, name) -> list[int]:
         """Return the clips for which an entry holds NaN or infinity.

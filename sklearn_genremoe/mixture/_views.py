@@ -182,7 +182,7 @@ def _entries(
     others = [name for name in names if name not in entries]
     only = batch.names[0]
     # Any network may take the only spectrograms there are; a table is its own expert's.
-    shared = len(batch.names) == 1 and (len(names) == 1 or batch[only].ndim == 3)
+    shared = len(batch.names) == 1 and (len(names) == 1 or batch._ndim_of(only) == 3)
     if not others or (shared and not domains):
         return {name: entries.get(name, only) for name in names}
     name = others[0]
