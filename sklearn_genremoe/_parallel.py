@@ -1,15 +1,19 @@
 """Work on clips in parallel."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import lru_cache
 
 from joblib import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
 
-def map_clips(function: Callable, clips: Iterable, n_jobs: int | None) -> Iterator:
+def map_clips(function: Callable, clips: Iterable, n_jobs: int | None) -> Generator:
     """Apply a function to each clip and yield the results in order as they are ready.
+
+    Close the iterator however its use ends (``contextlib.closing``): it waits for the clips under
+    way and starts no more. Left to be closed by the end of the interpreter, where the traceback of
+    an error keeps it until then, it would wait for threads that are no more.
 
     Threads unless a joblib context says otherwise: decoding, transforms and filters release the
     interpreter lock, and threads need neither start-up nor copies. The function and the clips
@@ -34,14 +38,13 @@ def map_clips(function: Callable, clips: Iterable, n_jobs: int | None) -> Iterat
         # "yield from" would close the results, and joblib would warn of those that are in vain.
         for result in results:  # noqa: UP028
             yield result
-    except GeneratorExit:
-        # The caller stops at a bad clip. Start no more, and let those under way come to their
+    finally:
+        # The caller stops early, at a bad clip or interrupted. Let those under way come to their
         # end; should another fail too, the caller's error is the first one.
         stopped = True
         with contextlib.suppress(Exception):
             for _ in results:
                 pass
-        raise
 
 
 def one_torch_thread():

@@ -1,6 +1,7 @@
 """Audio files as a 2-D array for any scikit-learn estimator."""
 
 import warnings
+from contextlib import closing
 from functools import partial
 from numbers import Integral, Real
 
@@ -159,21 +160,21 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             n_samples=self._n_samples,
             fill=self.fill,
         )
-        loaded = map_clips(load, clips.paths, self.n_jobs)
         bad: dict[int, str] = {}
         seconds = []
-        for row, clip in enumerate(
-            tqdm(loaded, total=len(clips), unit="clip", disable=not self.verbose)
-        ):
-            if isinstance(clip, BadClipError):
-                if self.on_error == "raise":
-                    raise clip
-                bad[row] = str(clip)
-                waveforms[row] = np.nan
-                continue
-            waveforms[row], length = clip
-            if length is not None:
-                seconds.append(length)
+        with closing(map_clips(load, clips.paths, self.n_jobs)) as loaded:
+            for row, clip in enumerate(
+                tqdm(loaded, total=len(clips), unit="clip", disable=not self.verbose)
+            ):
+                if isinstance(clip, BadClipError):
+                    if self.on_error == "raise":
+                        raise clip
+                    bad[row] = str(clip)
+                    waveforms[row] = np.nan
+                    continue
+                waveforms[row], length = clip
+                if length is not None:
+                    seconds.append(length)
         if bad or hasattr(self, "bad_clips_"):
             self.bad_clips_ = bad
         if bad:

@@ -1,6 +1,7 @@
 """From clips to a DomainBatch: once per clip, in parallel, and only what is not known yet."""
 
 import warnings
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -81,16 +82,16 @@ def extract(clips, domains, *, on_error, n_jobs, verbose, memory=None, dtype="fl
         if tasks:
             for domain in distinct.values():
                 domain._prepare()
-        results = map_clips(extract_clip, tasks, n_jobs)
-        for result in tqdm(results, total=len(tasks), unit="clip", disable=not verbose):
-            if isinstance(result, BadClipError):
-                if on_error == "raise":
-                    raise result
-                yield result
-                continue
-            if result.seconds is not None:
-                seconds.append(result.seconds)
-            yield result.features
+        with closing(map_clips(extract_clip, tasks, n_jobs)) as results:
+            for result in tqdm(results, total=len(tasks), unit="clip", disable=not verbose):
+                if isinstance(result, BadClipError):
+                    if on_error == "raise":
+                        raise result
+                    yield result
+                    continue
+                if result.seconds is not None:
+                    seconds.append(result.seconds)
+                yield result.features
 
     if memory is None:
         features, bad = _compute_all(clips, distinct, run, dtype)
@@ -191,20 +192,21 @@ def _compute_all(clips, domains, run, dtype):
     """Compute every clip, into memory."""
     arrays: dict[str, np.ndarray] = {}
     bad: dict[int, str] = {}
-    for row, result in enumerate(run([(clips.item(i), domains) for i in range(len(clips))])):
-        if isinstance(result, BadClipError):
-            bad[row] = str(result)
-            continue
-        for name, features in result.items():
-            if name not in arrays:
-                arrays[name] = np.empty((len(clips), *features.shape), dtype)
-            if features.shape != arrays[name].shape[1:]:
-                raise ValueError(
-                    f"{type(domains[name]).__name__}.features returned the shape {features.shape} "
-                    f"for clip {row} and {arrays[name].shape[1:]} for those before; the features "
-                    "of a domain need one shape for all clips"
-                )
-            arrays[name][row] = features
+    with closing(run([(clips.item(i), domains) for i in range(len(clips))])) as results:
+        for row, result in enumerate(results):
+            if isinstance(result, BadClipError):
+                bad[row] = str(result)
+                continue
+            for name, features in result.items():
+                if name not in arrays:
+                    arrays[name] = np.empty((len(clips), *features.shape), dtype)
+                if features.shape != arrays[name].shape[1:]:
+                    raise ValueError(
+                        f"{type(domains[name]).__name__}.features returned the shape "
+                        f"{features.shape} for clip {row} and {arrays[name].shape[1:]} for those "
+                        "before; the features of a domain need one shape for all clips"
+                    )
+                arrays[name][row] = features
     for name in domains.keys() - arrays.keys():  # there are bad clips only
         arrays[name] = np.empty((len(clips), *_shape(clips, domains[name])), dtype)
     for array in arrays.values():
@@ -242,13 +244,13 @@ def _compute_missing(clips, domains, stores, run):
                 )
         unsaved[name] |= dict.fromkeys(where, features)
 
-    results = run([(clips.item(places[key][0]), lacking[key]) for key in todo])
-    for key, result in zip(todo, results, strict=True):
-        if isinstance(result, BadClipError):
-            bad |= dict.fromkeys(places[key], str(result))
-            continue
-        for name, features in result.items():
-            save(name, key, features, places[key])
+    with closing(run([(clips.item(places[key][0]), lacking[key]) for key in todo])) as results:
+        for key, result in zip(todo, results, strict=True):
+            if isinstance(result, BadClipError):
+                bad |= dict.fromkeys(places[key], str(result))
+                continue
+            for name, features in result.items():
+                save(name, key, features, places[key])
     if bad:  # no file has this key, so it is safe to share among all bad clips
         for name, store in stores.items():
             shape = store.shape or _shape(clips, domains[name])

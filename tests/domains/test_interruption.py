@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from sklearn_genremoe import MFCC, DomainUnion, LogMelSpectrogram
-from sklearn_genremoe.audio import BadClipWarning, decode_parts
-from sklearn_genremoe.domains import _extraction
+from sklearn_genremoe import MFCC, AudioLoader, DomainUnion, LogMelSpectrogram
+from sklearn_genremoe.audio import BadClipError, BadClipWarning, _loader, decode_parts
+from sklearn_genremoe.domains import BaseDomain, _extraction
 from sklearn_genremoe.domains._store import FeatureStore
 
 RATE = 22050
@@ -64,6 +64,13 @@ def paths(tmp_path_factory):
         samples[0] = 0.95 if i == 10 else 0
         soundfile.write(folder / f"{i}.wav", samples, RATE)
     return [str(folder / f"{i}.wav") for i in range(N_CLIPS)]
+
+
+@pytest.fixture
+def no_audio(tmp_path):
+    path = tmp_path / "no_audio.wav"
+    path.write_text("no audio")
+    return str(path)
 
 
 @pytest.fixture
@@ -129,13 +136,90 @@ def test_interrupted(paths, memory, n_jobs, monkeypatch):
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)
     try:
-        stopped, errors = process.communicate(timeout=300)
+        stopped, errors = process.communicate(timeout=60)
     finally:
         process.kill()
     assert float(stopped) - sent < 3
     assert process.returncode != 0
     assert "KeyboardInterrupt" in errors
     assert_resumes(paths, memory, monkeypatch)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """List the clips as they are decoded, slowly."""
+    paths = []
+
+    def slow(path, *args, **kwargs):
+        paths.append(path)
+        time.sleep(0.05)
+        return decode_parts(path, *args, **kwargs)
+
+    monkeypatch.setattr(_extraction, "decode_parts", slow)
+    monkeypatch.setattr(_loader, "decode_parts", slow)
+    return paths
+
+
+class Growing(BaseDomain):
+    """Features of another shape for clip 10."""
+
+    duration = 1.0
+
+    def features(self, analysis):
+        amplitude = analysis.amplitude(1024, 512)
+        return amplitude[1:] if analysis.waveform[0] > 0.9 else amplitude
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("bad clip of the loader", BadClipError),
+        ("bad clip", BadClipError),
+        ("bad clip with memory", BadClipError),
+        ("other shape", ValueError),
+        ("other shape with memory", ValueError),
+        ("interrupt with memory", KeyboardInterrupt),
+    ],
+)
+def test_nothing_goes_on_while_the_error_is_looked_at(
+    kind, error, n_jobs, paths, no_audio, memory, decoded, monkeypatch
+):
+    # As long as somebody has the traceback, in a notebook or as the interpreter comes to its end.
+    if "bad" in kind:
+        paths = [*paths[:10], no_audio, *paths[10:]]
+    if "interrupt" in kind:
+        write = FeatureStore.write
+
+        def interrupted(self, key, features):
+            row = write(self, key, features)
+            if row == 9:
+                raise KeyboardInterrupt
+            return row
+
+        monkeypatch.setattr(FeatureStore, "write", interrupted)
+    if "loader" in kind:
+        transformer = AudioLoader(duration=1.0, n_jobs=n_jobs)
+    else:
+        domains = [("growing", Growing())] if "shape" in kind else DOMAINS
+        store = memory if "memory" in kind else None
+        transformer = DomainUnion(domains, memory=store, n_jobs=n_jobs)
+    with pytest.raises(error) as info:
+        transformer.transform(paths)
+    n_decoded = len(decoded)
+    time.sleep(0.3)
+    assert len(decoded) == n_decoded
+    assert 5 < n_decoded < 20
+    assert info.tb is not None
+
+
+@pytest.mark.slow
+def test_a_program_ends_with_its_error(paths, no_audio):
+    # Its threads are stopped before the iterators that its traceback keeps are closed.
+    process = start([*paths[:10], no_audio, *paths[10:]], None, 2, "interrupt")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert f"BadClipError: {no_audio}" in errors
 
 
 @pytest.mark.slow
