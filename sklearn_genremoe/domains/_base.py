@@ -11,6 +11,7 @@ from .._sklearn_compat import Interval, StrOptions
 from .._validation import Clips, check_clips, raise_bad_rows
 from ._analysis import zscore
 from ._batch import DomainBatch
+from ._code import frozen
 from ._extraction import extract, report
 
 #: Parameters that say how to compute, not what.
@@ -196,8 +197,14 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         params = self.get_params(deep=False)
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
-            *((name, params[name]) for name in sorted(params.keys() - _HOW)),
+            *((name, self._frozen(name, params[name])) for name in sorted(params.keys() - _HOW)),
         )
+
+    def _frozen(self, name, value):
+        try:
+            return frozen(value)
+        except ValueError as error:
+            raise ValueError(f"{type(self).__name__}: the parameter {name}={error}") from error
 
     @property
     def file_rate(self) -> int:

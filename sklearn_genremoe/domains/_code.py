@@ -1,15 +1,20 @@
-"""What code a class of the user's consists of, for a cache that has to notice when it changes."""
+"""What tells parameters and code of a user's domain from others: its cache has to notice."""
 
+import copyreg
 import hashlib
+import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import partial
+from numbers import Number
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
+
+from .._validation import without_torch
 
 # What lies here is versioned by its packages, ours included.
 _INSTALLED = tuple(
@@ -42,8 +47,57 @@ def code_of(cls: type) -> str:
     return digest.hexdigest()
 
 
-def _parts(item: Any, seen: dict[int, Any]) -> Iterator[str]:
-    """Yield what an object consists of, in an order that is the same in each process."""
+def frozen(value: Any) -> Hashable:
+    """Return what is equal for values of a parameter with which the same is computed.
+
+    Parameters
+    ----------
+    value : object
+        The value: a number, string, array, function, fitted estimator ...
+
+    Returns
+    -------
+    frozen : hashable
+        Numbers and text as they are, sequences as tuples, paths as text; of all else the type and
+        a hash of the content, which is the same in each process.
+
+    Raises
+    ------
+    ValueError
+        If nobody can tell what the value consists of.
+
+    Examples
+    --------
+    >>> frozen([1, 2.5, None])
+    (1, 2.5, None)
+    >>> frozen(np.ones(3)) == frozen(np.ones(3)) != frozen(np.zeros(3))
+    True
+    """
+    if isinstance(value, np.generic) and value.dtype.kind in "biufcUS":
+        value = value.item()
+    if value is None or isinstance(value, (str, bytes, Number)):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, (list, tuple)):
+        return tuple(map(frozen, value))
+    digest = hashlib.sha256()
+    try:
+        for part in _parts(value, {}, strict=True):
+            digest.update(part.encode() + b"\0")
+    except Exception as error:  # whatever taking it apart raises
+        raise ValueError(
+            f"{value!r} can't be told from others of its kind ({error}): give a number, a string, "
+            "an array, a function, or an object that can be pickled"
+        ) from error
+    return f"{type(value).__module__}.{type(value).__qualname__} {digest.hexdigest()}"
+
+
+def _parts(item: Any, seen: dict[int, Any], strict: bool = False) -> Iterator[str]:
+    """Yield what an object consists of, in an order that is the same in each process.
+
+    What can't be taken apart counts by its name where it is a part of code, and raises if `strict`.
+    """
     if isinstance(item, (str, bytes, int, float, complex, type(None), type(Ellipsis))):
         yield repr(item)
         return
@@ -51,43 +105,65 @@ def _parts(item: Any, seen: dict[int, Any]) -> Iterator[str]:
         yield "seen"
         return
     seen[id(item)] = item  # which also keeps its id from being given to another
+    further: Any = ()
     if isinstance(item, CodeType):
         yield item.co_code.hex()
-        for constant in (item.co_names, item.co_varnames, item.co_consts):
-            yield from _parts(constant, seen)
-    elif isinstance(item, (staticmethod, classmethod, MethodType)):
-        yield from _parts(item.__func__, seen)
+        further = (item.co_names, item.co_varnames, item.co_consts)
+    elif isinstance(item, (staticmethod, classmethod)):
+        further = (item.__func__,)
+    elif isinstance(item, MethodType):
+        further = (item.__func__, *([item.__self__] if strict else []))
     elif isinstance(item, property):
-        yield from _parts((item.fget, item.fset), seen)
+        further = (item.fget, item.fset)
     elif isinstance(item, FunctionType):
-        yield from _parts_of_function(item, seen)
+        yield from _parts_of_function(item, seen, strict)
     elif isinstance(item, type):
         yield f"{item.__module__}.{item.__qualname__}"
         if not _is_installed(item):
-            yield from _parts(item.__bases__, seen)
             own = {name: value for name, value in vars(item).items() if name not in _NOT_CODE}
-            yield from _parts(own, seen)
+            further = (item.__bases__, own)
     elif isinstance(item, ModuleType):
         yield item.__name__
     elif isinstance(item, dict):
         for key in sorted(item, key=repr):
             yield repr(key)
-            yield from _parts(item[key], seen)
+            yield from _parts(item[key], seen, strict)
     elif isinstance(item, (set, frozenset)):
         yield from sorted(map(repr, item))
     elif isinstance(item, (list, tuple)):
         yield str(len(item))
-        for entry in item:
-            yield from _parts(entry, seen)
-    elif isinstance(item, np.ndarray):
+        further = item
+    elif type(item) in (np.ndarray, np.memmap):
         yield f"{item.dtype} {item.shape}"
-        yield item.tobytes().hex() if item.dtype != object else repr(item.tolist())
+        if item.dtype.hasobject:
+            further = item.tolist()
+        else:
+            yield hashlib.sha256(item.tobytes()).hexdigest()
     elif hasattr(item, "__wrapped__"):  # by functools.lru_cache, for example
-        yield from _parts(item.__wrapped__, seen)
+        further = (item.__wrapped__,)
     elif isinstance(item, partial):
-        yield from _parts((item.func, item.args, item.keywords), seen)
+        further = (item.func, item.args, item.keywords)
     else:
-        yield re.sub(r" at 0x[0-9a-fA-F]+", "", repr(item))
+        try:
+            further = _reduced(item)
+        except Exception:
+            if strict:
+                raise
+            yield re.sub(r" at 0x[0-9a-fA-F]+", "", repr(item))
+    for part in further:
+        yield from _parts(part, seen, strict)
+
+
+def _reduced(item: Any) -> tuple[Any, ...]:
+    """Return what pickle would keep of an object; of a tensor its numbers."""
+    array = without_torch(item)
+    if array is not item:
+        return (str(item.dtype), array)
+    registered = copyreg.dispatch_table.get(type(item))
+    reduced = registered(item) if registered else item.__reduce_ex__(4)
+    if isinstance(reduced, str):
+        return (type(item).__name__, getattr(item, "__module__", None), reduced)
+    return tuple(list(part) if isinstance(part, Iterator) else part for part in reduced)
 
 
 # Attributes of a class that say nothing of what it computes.
@@ -97,14 +173,15 @@ _NOT_CODE = {
 }  # fmt: skip
 
 
-def _parts_of_function(function: FunctionType, seen: dict[int, Any]) -> Iterator[str]:
+def _parts_of_function(function: FunctionType, seen: dict[int, Any], strict: bool) -> Iterator[str]:
     yield f"{function.__module__}.{function.__qualname__}"
     if _is_installed(function):
         return
     yield from _parts(function.__code__, seen)
-    yield from _parts((function.__defaults__, function.__kwdefaults__), seen)
+    for given in (function.__defaults__, function.__kwdefaults__):
+        yield from _parts(given, seen, strict)
     for cell in function.__closure__ or ():
-        yield from _parts(cell.cell_contents, seen)
+        yield from _parts(cell.cell_contents, seen, strict)
     names = sorted(_names(function.__code__))
     for name in names:
         value = function.__globals__.get(name)

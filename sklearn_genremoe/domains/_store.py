@@ -202,6 +202,6 @@ def clip_key(clip) -> str:
 
 def _plain(value):
     """Make equal parameters look equal: 30, 30.0 and numpy's numbers."""
-    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
+    if isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
     return value if value is None or isinstance(value, (str, bool)) else repr(value)

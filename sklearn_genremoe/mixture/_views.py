@@ -120,10 +120,14 @@ def extract_views(
             X.take_domains({entry: domains[name]}) if name in domains else X.table(entry)
             for name, entry in entries.items()
         ]
-        of_mixer = _with_frames(_clips_of_batch(X, mixer_domain, domains)) if with_clips else None
+        seen = list(entries.values())
+        of_mixer = None
+        if with_clips:
+            seen.append(_entry_of_mixer(X, mixer_domain, domains))
+            of_mixer = _with_frames(X[seen[-1]])
         bad = X.bad_rows()
-        for entry, view in dict(zip(entries.values(), views)).items():  # some share an entry
-            kind = "table" if view.ndim == 2 else "entry"
+        for entry in dict.fromkeys(seen):  # some share an entry
+            kind = "table" if X._ndim_of(entry) == 2 else "entry"
             for row in X.rows_without_numbers(entry):
                 bad.setdefault(row, f"its row {row} in the {kind} {entry!r} holds NaN or infinity")
         bad = dict(sorted(bad.items()))
@@ -193,17 +197,16 @@ def _entries(
     )
 
 
-def _clips_of_batch(batch: DomainBatch, given: Any, domains: Mapping[str, BaseDomain]) -> NDArray:
-    """Return what the mixer sees of a batch."""
+def _entry_of_mixer(batch: DomainBatch, given: Any, domains: Mapping[str, BaseDomain]) -> str:
+    """Return which entry of a batch the mixer sees."""
     if isinstance(given, str) and given in batch:
-        return batch[given]
+        return given
     if given is not None:
-        return batch.find(domain_of_mixer(given, domains))
+        return batch.name_of(domain_of_mixer(given, domains))
     original = domain_of_mixer(None, domains).signature
     for name, signature in batch._signatures.items():
         if signature == original:
-            return batch[name]
+            return name
     if "original" in batch:
-        return batch["original"]
-    first = next((array for name in batch.names if (array := batch[name]).ndim == 3), None)
-    return batch[batch.names[0]] if first is None else first
+        return "original"
+    return next((name for name in batch.names if batch._ndim_of(name) == 3), batch.names[0])

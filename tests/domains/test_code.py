@@ -1,12 +1,18 @@
-"""The cache notices when the code that an own domain consists of changes, and only then."""
+"""The cache notices when code or parameters of an own domain change, and only then."""
 
+import os
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 
-from sklearn_genremoe import LogMelSpectrogram
-from sklearn_genremoe.domains._code import code_of
+from sklearn_genremoe import DomainUnion, LogMelSpectrogram
+from sklearn_genremoe.domains import BaseDomain
+from sklearn_genremoe.domains._code import code_of, frozen
 
 HELPERS = """
 FACTOR = {factor}
@@ -133,3 +139,101 @@ def test_the_same_in_each_process(code, tmp_path):
 
 def test_classes_of_the_package_count_by_their_name():
     assert code_of(LogMelSpectrogram) == ""
+
+
+def times(factor):
+    return lambda x: x * factor
+
+
+class Weighted:
+    """Looks the same whatever it holds."""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __repr__(self):
+        return "Weighted()"
+
+
+def sparse_tensor(value):
+    import torch
+
+    tensor = torch.zeros(2000)  # whose repr is shortened
+    tensor[1000] = value
+    return tensor
+
+
+PARAMETERS = {
+    "list": lambda value: [1, value],
+    "dict": lambda value: {"a": value},
+    "array": lambda value: np.append(np.zeros(5000), value),
+    "array of objects": lambda value: np.array([None, value], dtype=object),
+    "masked array": lambda value: np.ma.array([1, 2], mask=[value == 1, True]),
+    "closure": times,
+    "partial": lambda value: partial(np.add, value),
+    "method": lambda value: Weighted(value).__repr__,
+    "object": Weighted,
+    "estimator": lambda value: PCA(1).fit([[0.0, 1.0], [value, 3.0]]),
+    "tensor": sparse_tensor,
+    "path": lambda value: Path(str(value)),
+    "type": lambda value: {1: np.float32, 2: np.float64}[value],
+    "generator of numbers": np.random.RandomState,
+}
+
+
+class Parametrised(BaseDomain):
+    duration = 0.2
+    normalize = None
+
+    def __init__(self, how):
+        self.how = how
+
+    def features(self, analysis):
+        return analysis.amplitude(1024, 512)[:4]
+
+
+@pytest.mark.parametrize("kind", PARAMETERS)
+class TestParametersOfEveryKind:
+    def test_are_told_from_others_by_their_content(self, kind):
+        make = PARAMETERS[kind]
+        assert frozen(make(1)) == frozen(make(1)) != frozen(make(2))
+        assert hash(frozen(make(1))) == hash(frozen(make(1)))
+
+    def test_make_a_domain(self, kind, tmp_path):
+        make = PARAMETERS[kind]
+        X = np.random.default_rng(0).normal(size=(2, 4410))
+        domain = Parametrised(make(1))
+        batch = DomainUnion([("a", domain), ("b", Parametrised(make(2)))]).fit_transform(X)
+        assert batch.name_of(Parametrised(make(1))) == "a"
+        assert batch.name_of(Parametrised(make(2))) == "b"
+        for value in (1, 1, 2):
+            DomainUnion([("a", Parametrised(make(value)))], memory=tmp_path).transform(X)
+        assert (
+            len(list(tmp_path.glob("*/Parametrised-*"))) == 2
+        )  # a folder each, whatever they look like
+
+
+def test_parameters_are_the_same_in_each_process():
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from test_code import *\n"
+        "for kind, make in PARAMETERS.items(): print(kind, frozen(make(1)))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program, str(Path(__file__).parent)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(said) == 1
+    assert said.pop().count("\n") == len(PARAMETERS)
+
+
+def test_a_parameter_that_nobody_can_tell_from_others():
+    domain = Parametrised(iter_ := (i for i in range(3)))
+    with pytest.raises(ValueError, match=r"Parametrised: the parameter how=<generator .* pickled"):
+        DomainUnion([("a", domain)]).transform(np.ones((1, 4410)))
+    assert next(iter_) == 0
