@@ -413,6 +413,10 @@ def check_targets(X: Any, y: Any) -> NDArray[Any]:
     y = column_or_1d(y, warn=True)
     check_consistent_length(X, y)
     _require_no_missing(y, "y", "find out their genres")
+    if y.dtype.kind == "S":
+        raise ValueError(
+            "Unknown label type: y holds bytes; expected text or numbers: y.astype(str)."
+        )
     if y.dtype == object:
         kinds = sorted({type(label).__name__ for label in y if not isinstance(label, str)})
         if kinds:

@@ -518,7 +518,8 @@ def _as_array(array) -> np.ndarray:
 def _numbers_of_frame(name, frame) -> np.ndarray:
     """Return the numbers of a pandas frame, NaN where they are missing."""
     frame = frame.infer_objects()
-    others = list(frame.select_dtypes(exclude=["number", "bool", "boolean"]).columns)
+    no_numbers = frame.select_dtypes(exclude=["number", "bool", "boolean"])
+    others = [*no_numbers.columns, *frame.select_dtypes(include="timedelta").columns]
     if others:
         raise ValueError(
             f"the columns {others} of the table {name!r} hold no numbers; leave them out, "

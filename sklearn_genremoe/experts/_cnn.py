@@ -547,7 +547,12 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 f"X has {X.shape[2]} frames, but {name} is expecting {self.input_shape_[1]} "
                 "frames as input."
             )
-        check_finite(X, release_pages)
+        peak = check_finite(X, release_pages)
+        if peak > 1e13:
+            raise ValueError(
+                f"X holds values of up to {peak:.1e}, too large to be squared in single precision; "
+                "give spectrograms in dB or scaled, or leave damaged clips out."
+            )
         return X
 
     def _module(self) -> dict[str, Any]:

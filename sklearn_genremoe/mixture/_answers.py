@@ -29,7 +29,7 @@ def answer(
         return answers
     if np.asarray(missing).dtype.kind != classes.dtype.kind:  # keep the labels what they are
         answers = answers.astype(object)
-    return np.where(good, answers, missing)
+    return np.where(good, answers, np.asarray(missing))  # an array: 1000 has no room in int8
 
 
 def accuracy(

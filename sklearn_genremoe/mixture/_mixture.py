@@ -115,7 +115,8 @@ class MixtureOfExpertsClassifier(
         unless in a :func:`joblib.parallel_config` context, -1 means all cores.
     random_state : int, RandomState instance or None, default=None
         Determines every `random_state` that is None in experts and mixer, and the hold-out.
-        With an int, two fits are equal, whatever `n_jobs`.
+        With an int, two fits are equal, whatever `n_jobs`, unless `cv` is a splitter that shuffles
+        without a seed of its own.
     verbose : int, default=0
         Above zero, show a progress bar for each phase of ``fit``: extraction, experts, mixer.
         Prediction shows one from 100 clips on.
@@ -370,7 +371,7 @@ class MixtureOfExpertsClassifier(
         batch = self._union(experts, with_mixer, self.verbose).transform(X)
         if not isinstance(X, DomainBatch):
             return batch
-        others = {name: X[name] for name, _ in experts if name in X and name not in batch}
+        others = {name: X.table(name) for name, _ in experts if name in X and name not in batch}
         return batch | others if others else batch
 
     # Prediction.
@@ -718,9 +719,8 @@ class MixtureOfExpertsClassifier(
         """Become a fitted mixture of these parts."""
         named = dict(zip(names, fitted))
         self.experts_ = fitted
-        self.named_experts_ = Bunch(
-            **{name: named.get(name, "drop") for name, _ in self._experts()}
-        )
+        self.named_experts_ = Bunch()
+        self.named_experts_.update({name: named.get(name, "drop") for name, _ in self._experts()})
         self.classes_ = classes
         self.mixer_ = mixer
         return self
@@ -810,18 +810,17 @@ class MixtureOfExpertsClassifier(
         params: dict[str, Any],
     ) -> dict[str, dict[str, Any]]:
         """Return the metadata for each expert's fit, by name, and for the splitter, as "cv"."""
+        prefit = isinstance(self.cv, str) and self.cv == "prefit"
         if _routing_enabled():
             routed = process_routing(self, "fit", sample_weight=weight, groups=groups, **params)
-            return {
-                **{name: routed[name]["fit"] for name, _ in experts},
-                "cv": routed["cv"]["split"],
-            }
+            of_experts = {} if prefit else {name: routed[name]["fit"] for name, _ in experts}
+            return {**of_experts, "cv": routed["cv"]["split"]}
         if params:
             raise TypeError(
                 f"fit got the unexpected arguments {sorted(params)}; other metadata than "
                 "sample_weight and groups needs sklearn.set_config(enable_metadata_routing=True)."
             )
-        if isinstance(self.cv, str) and self.cv == "prefit":
+        if prefit:
             weight = None
         of_experts = {
             name: {**weight_params(name, expert, weight), **group_params(expert, groups)}
@@ -835,12 +834,13 @@ class MixtureOfExpertsClassifier(
         Returns
         -------
         routing : MetadataRouter
-            To the ``fit`` of each expert and the ``split`` of `cv`. The mixture itself takes
-            ``sample_weight``, for the mixer, and ``groups``.
+            To the ``fit`` of each expert, unless ``cv="prefit"``, and the ``split`` of `cv`. The
+            mixture itself takes ``sample_weight``, for the mixer, and ``groups``.
         """
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         to_fit = MethodMapping().add(caller="fit", callee="fit")
-        for name, expert in self._experts():
+        prefit = isinstance(self.cv, str) and self.cv == "prefit"
+        for name, expert in [] if prefit else self._experts():
             if not isinstance(expert, str):
                 router.add(**{name: expert}, method_mapping=to_fit)
         return router.add(

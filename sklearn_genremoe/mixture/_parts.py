@@ -34,6 +34,10 @@ def make_mixer(mixer: Any) -> BaseMixer:
     )
 
 
+# Of what scikit-learn keeps the experts in by their names.
+_ARGUMENTS = ("self", "method_mapping")
+
+
 def check_experts(experts: Any, reserved: Collection[str] = ()) -> list[tuple[str, Any]]:
     """Return the experts that aren't dropped, or raise if the list makes no sense."""
     expected = "a list of (name, classifier) such as paper_experts() gives"
@@ -48,11 +52,11 @@ def check_experts(experts: Any, reserved: Collection[str] = ()) -> list[tuple[st
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"The expert names {twice} stand for several experts; names are unique.")
-    odd = sorted(name for name in names if "__" in name or name in reserved)
+    odd = sorted(name for name in names if "__" in name or name in {*reserved, *_ARGUMENTS})
     if odd:
         raise ValueError(
             f"The expert names {odd} stand for something else in set_params: names must not "
-            "contain '__' nor be one of the mixture's own parameters."
+            "contain '__' nor be 'self', 'method_mapping' or one of the mixture's own parameters."
         )
     for name, expert in experts:
         if isinstance(expert, str) and expert == "drop":

@@ -30,7 +30,8 @@ class BalancedMixer(BaseMixer):
     Attributes
     ----------
     temperatures_ : ndarray of shape (n_experts,)
-        The fitted temperatures, ones without `fit_temperatures`.
+        The fitted temperatures, ones without `fit_temperatures`. A mixture doesn't fit a mixer
+        that has nothing to learn, which then has none.
 
     See Also
     --------
@@ -94,7 +95,7 @@ class LogPoolMixer(BalancedMixer):
     Attributes
     ----------
     temperatures_ : ndarray of shape (n_experts,)
-        The temperatures.
+        The temperatures, as those of a :class:`BalancedMixer`.
 
     See Also
     --------

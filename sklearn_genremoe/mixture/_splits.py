@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import (
+    PredefinedSplit,
     StratifiedGroupKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
@@ -95,7 +96,16 @@ def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list
     elif hasattr(cv, "split"):
         params = {key: value for key, value in clips.params["cv"].items() if key != "groups"}
         X = clips.X.given if isinstance(clips.X, Clips) else clips.X
+        if isinstance(cv, PredefinedSplit) and len(cv.test_fold) == clips.n_given:
+            cv = PredefinedSplit(cv.test_fold[clips.origin])  # it doesn't look at X
         splits = list(cv.split(X, y, groups=groups, **params))
+        last = max((rows.max() for pair in splits for rows in pair if len(rows)), default=0)
+        if last >= len(y):
+            raise ValueError(
+                f"cv={cv!r} yields row {last}, but there are {len(y)} clips of the "
+                f"{clips.n_given} given: bad ones and those with a weight of zero are left out. "
+                "Give the rows of all as a list, list(splitter.split(...))."
+            )
     else:
         pairs = list(cv)
         for pair in pairs:
@@ -164,6 +174,10 @@ def _hold_out(share: float, y: NDArray, groups: NDArray | None, random_state: An
 
 def _rows(rows: Any, origin: NDArray[np.intp], n_clips: int) -> NDArray[np.intp]:
     rows = np.asarray(rows)
+    if rows.dtype == bool and len(rows) != n_clips:
+        raise ValueError(f"cv yields a mask of {len(rows)} entries, but there are {n_clips} clips.")
+    if len(rows) and rows.dtype.kind not in "biu":
+        raise ValueError(f"cv yields rows of type {rows.dtype}; expected {_ACCEPTED}.")
     rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
     if len(rows) and not -n_clips <= rows.min() <= rows.max() < n_clips:
         raise ValueError(

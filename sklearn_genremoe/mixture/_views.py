@@ -35,7 +35,8 @@ def leading_domain(expert: Any) -> BaseDomain | None:
     """Return the feature domain that an expert begins with, if it does.
 
     Looked for in nested pipelines and behind every wrapper that keeps its estimator as
-    ``estimator`` (calibrated, frozen, grid-searched ...) or its models as ``models``.
+    ``estimator`` (calibrated, frozen, grid-searched ...; what a search found, if it has) or its
+    models as ``models``.
 
     Examples
     --------
@@ -47,6 +48,8 @@ def leading_domain(expert: Any) -> BaseDomain | None:
     while not isinstance(expert, BaseDomain):
         if isinstance(expert, Pipeline):
             expert = expert.steps[0][1]
+        elif hasattr(expert, "best_estimator_"):
+            expert = expert.best_estimator_
         elif hasattr(expert, "estimator"):
             expert = expert.estimator
         elif getattr(expert, "models", None):

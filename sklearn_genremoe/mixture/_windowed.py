@@ -22,7 +22,7 @@ from sklearn.utils.metadata_routing import (
     get_routing_for_object,
     process_routing,
 )
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from tqdm.auto import tqdm
 
 from .._diagram import DiagramMixin
@@ -31,6 +31,7 @@ from .._validation import (
     Clips,
     check_classes,
     check_clips,
+    forget_fit,
     kind_of_clips,
     only_clip,
     unchanged_on_error,
@@ -245,23 +246,24 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             tracks = tracks.present()
             if not _is_frozen(self.estimator):  # refuse what it can't take before files are read
                 self._metadata(tracks, np.arange(len(tracks.y)), params)
-        with unfitted_on_error(self):
             if _is_frozen(self.estimator):
                 check_is_fitted(self.estimator)
+                forget_fit(self)
                 self.estimator_ = self.estimator
                 return self
             bad: dict[int, str] = {}
             memory = getattr(_inner(self.estimator), "memory", None)
             view, of_track = self._all_windows(tracks.X, memory, bad)
             bad = dict(sorted(bad.items()))
-            self._report(
-                {int(tracks.origin[row]): why for row, why in bad.items()},
-                f"left out of the fit on {len(tracks.y) - len(bad)} others",
-            )
+            bad_clips = {int(tracks.origin[row]): why for row, why in bad.items()}
+            self._report(bad_clips, f"left out of the fit on {len(tracks.y) - len(bad)} others")
             if not len(of_track):
                 raise none_usable(bad, "tracks")
             check_classes(tracks.y[of_track])
             metadata = self._metadata(tracks, of_track, params)
+        with unfitted_on_error(self):
+            if bad_clips:
+                self.bad_clips_ = bad_clips
             self.estimator_ = clone(self.estimator).fit(view, tracks.y[of_track], **metadata)
         return self
 
@@ -820,6 +822,10 @@ def _takes_weight(estimator: Any) -> bool:
             weight_params(name, part, np.ones(1))
     except ValueError:
         return False
+    while hasattr(estimator, "estimator"):  # a wrapper hands them on by this name only
+        estimator = estimator.estimator
+        if not has_fit_parameter(estimator, "sample_weight"):
+            return False
     return True
 
 

@@ -338,6 +338,10 @@ def test_bad_input(arrays, domains, said):
             {"t": pd.DataFrame({"title": ["x"], "tempo": [1.0]})},
             r"columns \['title'\] .* no numbers",
         ),
+        (
+            {"t": pd.DataFrame({"length": pd.to_timedelta([1.0], unit="s"), "tempo": [1.0]})},
+            r"columns \['length'\] .* no numbers",
+        ),
         ({"t": np.zeros((3, 0))}, "'t' is a table without columns"),
         ({"words": csr_array(np.eye(3))}, r"'words' is a sparse csr_array.*\.toarray\(\)"),
     ],

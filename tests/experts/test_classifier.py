@@ -234,6 +234,16 @@ def test_numbers_that_are_none_name_the_clips(
         fitted.predict(bad)
 
 
+@pytest.mark.parametrize(("dtype", "value"), [(np.float32, 1e25), (np.float64, -1e39)])
+def test_numbers_that_are_too_large(
+    data: Data, fitted: CNNClassifier, dtype: type, value: float
+) -> None:
+    bad = data[0].astype(dtype)
+    bad[4, 3, 2] = value
+    with pytest.raises(ValueError, match=r"values of up to 1\.0e\+.*, too large"):
+        fitted.predict(bad)
+
+
 def test_one_class_only(data: Data) -> None:
     X, _ = data
     with pytest.raises(ValueError, match=r"All clips are of one class, folk; .* two classes"):

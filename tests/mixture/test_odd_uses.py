@@ -1,8 +1,14 @@
 """What a mixture is given beside paths and folds: splitters, searches, parts of collections."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
+import sklearn
 import soundfile
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -10,12 +16,14 @@ from sklearn.model_selection import (
     GroupKFold,
     KFold,
     LeaveOneGroupOut,
+    PredefinedSplit,
     StratifiedGroupKFold,
     StratifiedKFold,
     cross_validate,
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_genremoe import (
@@ -24,11 +32,12 @@ from sklearn_genremoe import (
     LogPoolMixer,
     MixtureOfExpertsClassifier,
     StackingMixer,
+    WindowedClassifier,
     default_experts,
     pretrained_experts,
 )
 from sklearn_genremoe.audio import BadClipError, BadClipWarning
-from sklearn_genremoe.domains import DomainBatch, DomainUnion
+from sklearn_genremoe.domains import DomainBatch, DomainUnion, time_statistics
 from tests.mixture._clips import quick_expert
 
 RATE = 8000
@@ -286,3 +295,146 @@ def test_domains_are_checked_before_they_are_used():
             InvalidParameterError, match="'duration' parameter of LogMelSpectrogram"
         ):
             MixtureOfExpertsClassifier(experts).fit(["a.wav", "b.wav"], ["a", "b"])
+
+
+class FixedRows(KFold):
+    """Yields rows of sixteen clips, whatever it is given."""
+
+    def split(self, X, y=None, groups=None):
+        return super().split(np.zeros(16))
+
+
+class TestSplittersWithRowsOfTheirOwn:
+    fold = np.arange(16) // 2 % 2
+
+    @pytest.fixture
+    def with_a_bad_clip(self, clips, tmp_path):
+        paths = list(clips[0])
+        paths[3] = str(tmp_path / "bad.wav")
+        Path(paths[3]).write_text("no audio")
+        return paths
+
+    def test_predefined_split_and_a_bad_clip(self, with_a_bad_clip):
+        rows = np.arange(16)
+        pairs = [(rows[self.fold != fold], rows[self.fold == fold]) for fold in (0, 1)]
+        probas = []
+        for cv in (PredefinedSplit(self.fold), pairs):
+            with pytest.warns(BadClipWarning):
+                clf = mixture(cv=cv, on_error="warn").fit(with_a_bad_clip, Y)
+            probas.append(clf.predict_proba(with_a_bad_clip[:3]))
+        np.testing.assert_array_equal(*probas)
+
+    def test_predefined_split_and_weights_of_zero(self, clips):
+        weight = np.ones(16)
+        weight[[2, 3]] = 0
+        clf = mixture(cv=PredefinedSplit(self.fold)).fit(clips[1], Y, sample_weight=weight)
+        assert np.isfinite(clf.predict_proba(clips[1])).all()
+
+    def test_others_are_told_what_to_give(self, with_a_bad_clip):
+        clf = mixture(cv=FixedRows(2), on_error="warn")
+        said = r"yields row 15, but there are 15 clips of the 16 given: .* list\(splitter.split"
+        with pytest.warns(BadClipWarning), pytest.raises(ValueError, match=said):
+            clf.fit(with_a_bad_clip, Y)
+
+    @pytest.mark.parametrize(
+        ("train", "said"),
+        [
+            (np.ones(15, dtype=bool), "a mask of 15 entries, but there are 16 clips"),
+            (np.ones(17, dtype=bool), "a mask of 17 entries, but there are 16 clips"),
+            (np.arange(8) + 0.7, "rows of type float64"),
+            (["a", "b"], "rows of type <U1"),
+        ],
+    )
+    def test_rows_that_are_none(self, clips, train, said):
+        with pytest.raises(ValueError, match=said):
+            mixture(cv=[(train, np.arange(8))]).fit(clips[1], Y)
+
+
+def linear(**params):
+    of_domain = LogMelSpectrogram(**SIGNAL | params)
+    return make_pipeline(
+        of_domain, FunctionTransformer(time_statistics), StandardScaler(), LogisticRegression()
+    )
+
+
+def test_a_fitted_search_among_prefit_experts(clips):
+    search = GridSearchCV(linear(), {"logmelspectrogram__n_mels": [8]}, cv=2).fit(clips[1], Y)
+    clf = MixtureOfExpertsClassifier([("s", search)], "balanced", cv="prefit").fit(clips[1], Y)
+    np.testing.assert_allclose(clf.predict_proba(clips[1]), search.predict_proba(clips[1]))
+
+
+def test_prefit_experts_ask_for_no_metadata(clips):
+    experts = [("a", linear().fit(clips[1], Y)), ("b", linear(n_mels=8).fit(clips[1], Y))]
+    weight = np.arange(16.0)
+    clf = MixtureOfExpertsClassifier(experts, cv="prefit", random_state=0)
+    expected = clf.fit(clips[1], Y, sample_weight=weight).predict_proba(clips[1])
+    with sklearn.config_context(enable_metadata_routing=True):
+        proba = clf.fit(clips[1], Y, sample_weight=weight).predict_proba(clips[1])
+    np.testing.assert_array_equal(proba, expected)
+
+
+def test_what_is_extracted_keeps_the_names_of_columns(clips):
+    by_name = ColumnTransformer([("tempo", StandardScaler(), ["tempo"])])
+    experts = [("mel", linear()), ("hand", make_pipeline(by_name, LogisticRegression()))]
+    clf = MixtureOfExpertsClassifier(experts, cv=2, random_state=0)
+    frame = pd.DataFrame({"loud": np.arange(16.0), "tempo": np.arange(16.0)[::-1]})
+    batch = clf.extract(clips[1]) | {"hand": frame}
+    expected = clf.fit(batch, Y).predict_proba(batch)
+    again = clf.extract(batch)
+    np.testing.assert_array_equal(clf.fit(again, Y).predict_proba(again), expected)
+
+
+@pytest.mark.parametrize("name", ["self", "method_mapping"])
+def test_names_that_scikit_learn_keeps_for_itself(clips, name):
+    with pytest.raises(ValueError, match="names must not"):
+        MixtureOfExpertsClassifier([(name, linear())], cv=2).fit(clips[1], Y)
+
+
+@pytest.mark.parametrize(
+    ("labels", "missing", "expected"),
+    [
+        (np.array([1, 2], dtype=np.int8), 1000, [1000, 2]),
+        (np.array([1, 2], dtype=np.uint8), -1, [-1, 2]),
+        (np.array(["a", "b"]), "unknown", ["unknown", "b"]),
+        (np.array([False, True]), "unknown", ["unknown", True]),
+    ],
+)
+def test_a_label_for_clips_without_any(labels, missing, expected):
+    X = np.arange(40.0).reshape(20, 2)
+    y = labels[(np.arange(20) > 9).astype(int)]
+    clf = MixtureOfExpertsClassifier([("t", linear()[1:][1:])], "balanced", on_error="warn")
+    batch = DomainBatch({"t": X}, bad_clips={})
+    clf.fit(batch, y)
+    X[0] = np.nan
+    with pytest.warns(BadClipWarning):
+        answers = clf.predict(DomainBatch({"t": X})[[0, 19]], missing=missing)
+    assert answers.tolist() == expected
+
+
+def test_labels_of_bytes_are_refused(clips):
+    with pytest.raises(ValueError, match=r"y holds bytes; .* y.astype\(str\)"):
+        mixture().fit(clips[1], Y.astype("S"))
+
+
+def test_a_bad_track_leaves_the_windowed_model_of_before(clips, tmp_path):
+    paths, _ = clips
+    bad = tmp_path / "bad.wav"
+    bad.write_text("no audio")
+    clf = WindowedClassifier(linear(duration=0.15), 0.15, 0.15).fit(paths, Y)
+    expected = clf.predict_proba(paths)
+    with pytest.raises(BadClipError, match=r"bad\.wav"):
+        clf.fit([*paths, bad], [*Y, "rock"])
+    np.testing.assert_array_equal(clf.predict_proba(paths), expected)
+    clf.set_params(on_error="warn")
+    with pytest.warns(BadClipWarning):
+        assert list(clf.fit([*paths, bad], [*Y, "rock"]).bad_clips_) == [16]
+
+
+@pytest.mark.filterwarnings("error")
+def test_windows_of_a_calibrated_pipeline_count_alike(clips, tmp_path):
+    paths, waveforms = clips
+    longer = tmp_path / "longer.wav"
+    soundfile.write(longer, np.tile(waveforms[0], 2), RATE)
+    calibrated = CalibratedClassifierCV(linear(duration=0.15), cv=2)
+    clf = WindowedClassifier(calibrated, 0.15, 0.15).fit([longer, *paths[1:]], Y)
+    assert np.isfinite(clf.predict_proba(paths)).all()

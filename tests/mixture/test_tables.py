@@ -19,8 +19,10 @@ from sklearn_genremoe import (
     MFCC,
     AudioSetEmbedding,
     CNNClassifier,
+    CNNMixer,
     LogMelSpectrogram,
     MixtureOfExpertsClassifier,
+    RNNMixer,
 )
 from sklearn_genremoe.audio import BadClipWarning
 from sklearn_genremoe.domains import DomainBatch, time_statistics
@@ -255,3 +257,28 @@ def test_clips_without_numbers_are_named_by_their_place(data):
     spectrograms[100, 3, 4] = np.nan
     with pytest.raises(ValueError, match=r"\{100: .*row 100 in the entry 'mel'"):
         clf.predict_proba(some | {"mel": spectrograms})
+
+
+@pytest.mark.parametrize("gate", [CNNMixer, RNNMixer])
+def test_what_only_the_gate_sees_is_looked_at_too(gate):
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b"], 20)
+    table = rng.normal(size=(40, 4)) + (y == "b")[:, None]
+    spectrograms = rng.normal(size=(40, 16, 20)).astype(np.float32)
+    experts = [("t", LogisticRegression()), ("u", LogisticRegression(C=0.1))]
+    clf = MixtureOfExpertsClassifier(experts, gate(max_epochs=1), random_state=0)
+    batch = DomainBatch({"t": table, "u": table, "original": spectrograms})
+    broken = spectrograms.copy()
+    broken[3, 2, 1] = np.nan
+    bad = DomainBatch({"t": table, "u": table, "original": broken})
+    expected = clf.fit(batch, y).predict_proba(batch)
+    for refused in (clf.predict_proba, clf.mixture_weights, lambda batch: clf.fit(batch, y)):
+        with pytest.raises(ValueError, match="its row 3 in the entry 'original' holds NaN"):
+            refused(bad)
+    np.testing.assert_array_equal(clf.predict_proba(batch), expected)  # still the model it was
+    clf.set_params(on_error="warn")
+    with pytest.warns(BadClipWarning, match="row 3"):
+        proba = clf.predict_proba(bad)
+    assert np.flatnonzero(np.isnan(proba[:, 0])).tolist() == [3]
+    with pytest.warns(BadClipWarning, match="row 3"):
+        assert list(clf.fit(bad, y).bad_clips_) == [3]
