@@ -57,7 +57,7 @@ class Rows:
         return np.asarray(self.base[self.index])
 
     def without_numbers(self, *, throughout: bool = False) -> list[int]:
-        """Return the rows with NaN or infinity; `throughout` if these hold nothing else."""
+        """Return the rows with NaN or infinity; told by one number if they are so `throughout`."""
         if self.base.dtype.kind != "f" or 0 in self.shape:
             return []
         first = [0] * (self.base.ndim - 1) if throughout else []

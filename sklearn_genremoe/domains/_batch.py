@@ -411,8 +411,8 @@ class DomainBatch:
         Returns
         -------
         rows : list of int
-            The clips. Where it is known which domain computed the entry, those that have nothing
-            else: bad clips.
+            The clips. Where it is known which domain computed the entry, bad clips only, which hold
+            nothing else, so that their first number tells.
 
         Examples
         --------
