@@ -30,6 +30,9 @@ from .datasets import decodable_extensions, load_audio_folder
 
 # Files that are classified between two steps of the progress bar, and per job.
 _CHUNK = 8
+
+# How each line of the table of predictions begins.
+_TABLE = ("path", "genre")
 # Folds in which the mixer gets to see what experts predict, where there are clips enough.
 _MIXER_FOLDS = 5
 # What the library calls its arguments, and what they are called here.
@@ -152,6 +155,11 @@ def _predict(options) -> int:
     from tqdm import tqdm
 
     _check_out(options.out)
+    if options.out is not None and options.out.is_file() and not _is_table(options.out):
+        raise ValueError(
+            f"--out {options.out} is there already, and no table of an earlier prediction: give "
+            "the name of a new file, then the files to classify."
+        )
     model = load_model(options.model, trusted=options.trusted, weights=options.weights)
     params = {"on_error": "warn", "n_jobs": options.n_jobs}
     known = model.get_params(deep=False)
@@ -176,7 +184,7 @@ def _predict(options) -> int:
             bar.update(len(some))
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["path", "genre", *model.classes_, "error"])
+    writer.writerow([*_TABLE, *model.classes_, "error"])
     writer.writerows(rows)
     if options.out is None:
         print(text.getvalue(), end="")
@@ -366,6 +374,13 @@ def _check_out(path) -> None:
         raise ValueError(f"--out {path}: there is no folder {path.parent}; make it first.")
     if not os.access(path.absolute().parent, os.W_OK):
         raise ValueError(f"--out {path}: the folder {path.parent} can't be written to.")
+
+
+def _is_table(path) -> bool:
+    """Tell whether a file is empty or what `predict` has written, which may be replaced."""
+    head = _TABLE[0] + "," + _TABLE[1] + ","
+    with open(path, "rb") as file:
+        return file.read(len(head)) in (b"", head.encode())
 
 
 def _report(bad) -> int:

@@ -1,8 +1,12 @@
 """Work on clips in parallel."""
 
 import contextlib
+import os
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import lru_cache
+from typing import Any
+from weakref import WeakValueDictionary
 
 from joblib import Parallel, delayed
 from threadpoolctl import ThreadpoolController
@@ -21,13 +25,13 @@ def map_clips(function: Callable, clips: Iterable, n_jobs: int | None) -> Genera
     """
     # Not scikit-learn's Parallel: its workers exchange the warnings filters, which all threads
     # share.
-    stopped = False
+    call = _Call(function)
 
     def tasks() -> Iterator:
         for clip in clips:
-            if stopped:
+            if call.stopped:
                 return
-            yield delayed(function)(clip)
+            yield delayed(call.task)(clip)
 
     try:
         parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
@@ -41,10 +45,57 @@ def map_clips(function: Callable, clips: Iterable, n_jobs: int | None) -> Genera
     finally:
         # The caller stops early, at a bad clip or interrupted. Let those under way come to their
         # end; should another fail too, the caller's error is the first one.
-        stopped = True
+        call.stopped = True
         with contextlib.suppress(Exception):
             for _ in results:
                 pass
+        call.wait()  # joblib doesn't, if it was interrupted itself
+
+
+class _Call:
+    """One call of :func:`map_clips`: what its threads in this process are at.
+
+    The interpreter must not end while one of them is in native code: the process would abort.
+    """
+
+    def __init__(self, function: Callable) -> None:
+        self.stopped = False
+        self.task = _Task(function, id(self))
+        self._n_running = 0
+        self._changed = threading.Condition()
+        _calls[id(self)] = self
+
+    def run(self, function: Callable, clip: Any) -> Any:
+        with self._changed:
+            if self.stopped:
+                return None  # nobody waits for it
+            self._n_running += 1
+        try:
+            return function(clip)
+        finally:
+            with self._changed:
+                self._n_running -= 1
+                self._changed.notify_all()
+
+    def wait(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._n_running == 0)
+
+
+class _Task:
+    """The function, which finds its call again where that is in the same process."""
+
+    def __init__(self, function: Callable, call: int) -> None:
+        self.function = function
+        self.call = call
+        self.process = os.getpid()
+
+    def __call__(self, clip: Any) -> Any:
+        call = _calls.get(self.call) if os.getpid() == self.process else None
+        return self.function(clip) if call is None else call.run(self.function, clip)
+
+
+_calls: WeakValueDictionary[int, _Call] = WeakValueDictionary()
 
 
 def one_torch_thread():

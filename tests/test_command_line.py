@@ -63,6 +63,16 @@ def test_train_and_predict(tmp_path: Path) -> None:
     genres = {Path(row["path"]).name: row["genre"] for row in rows}
     assert genres.pop("broken.wav") == ""
     assert set(genres.values()) <= {"folk", "rock"}
+    again = genremoe("predict", model, tmp_path / "clips", f"--out={table}")
+    assert again.returncode == 1, again.stderr  # its own table it may write anew
+    song = tmp_path / "clips" / "rock" / "song.wav"
+    soundfile.write(song, RNG.uniform(-0.5, 0.5, 44100), 22050)
+    for taken in (model, song):
+        before = taken.read_bytes()
+        refused = genremoe("predict", model, "--out", taken, tmp_path / "clips")
+        assert refused.returncode == 2
+        assert f"--out {taken} is there already, and no table" in refused.stderr
+        assert taken.read_bytes() == before
 
 
 def test_interrupted_training_leaves_no_model(tmp_path: Path) -> None:

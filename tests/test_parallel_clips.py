@@ -1,5 +1,7 @@
 """Work on clips in parallel, to the end or not."""
 
+import signal
+import threading
 import time
 import warnings
 
@@ -53,3 +55,20 @@ def test_a_later_failure_does_not_hide_why_the_caller_stopped():
 
     with pytest.raises(ValueError, match="clip 0"):
         caller()
+
+
+def test_an_interrupt_waits_for_the_clips_under_way():
+    # joblib doesn't, and the interpreter must not end while they are in native code.
+    running = []
+
+    def slow(number):
+        running.append(number)
+        time.sleep(0.5)
+        running.remove(number)
+
+    threading.Timer(0.2, lambda: signal.raise_signal(signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        list(map_clips(slow, range(20), 2))
+    assert not running
+    time.sleep(0.1)
+    assert not running

@@ -70,6 +70,9 @@ _CHUNKED = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">", b"FORM": ">"}
 # Sizes of sound by which programs that write into a pipe say that they don't know it yet.
 _PLACEHOLDERS = (range(1), range(0x7FFFF000, 0x80000001), range(0xFFFFF000, 2**32))
 
+# More bytes than a page of Ogg has.
+_OGG_PAGE = 2**16
+
 # Seconds that may be missing at the end of a file: programs count some bytes of the header in.
 _SLIGHT = 0.1
 
@@ -137,7 +140,7 @@ def require_file(path) -> None:
         if stat.S_ISREG(status.st_mode):
             os.close(os.open(path, os.O_RDONLY))
     except (OSError, ValueError) as error:
-        raise BadClipError(path, _why_not(error)) from None
+        raise BadClipError(path, _why_not(path, error)) from None
     if not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
         raise BadClipError(
@@ -162,7 +165,7 @@ def seconds_of_file(path) -> float | None:
     return None
 
 
-def _why_not(error: Exception) -> str:
+def _why_not(path, error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number in (errno.EACCES, errno.EPERM):
         return (
@@ -172,6 +175,8 @@ def _why_not(error: Exception) -> str:
     if number == errno.ENAMETOOLONG:
         return "no such file: the name is longer than a file system takes; check the path"
     if number in (errno.ENOENT, errno.ENOTDIR) or isinstance(error, ValueError):
+        if path and os.path.islink(path):
+            return f"no such file: a link to {os.readlink(path)}, which isn't there; mend the link"
         return "no such file; check the path and the working directory"
     reason = getattr(error, "strerror", None) or type(error).__name__
     return f"could not be opened ({reason}); check the path, or leave the clip out"
@@ -224,21 +229,44 @@ def _by_libsndfile(path, start, stop) -> Blocks:
 
 
 def _require_complete(path, seconds: float) -> None:
-    """Raise if a wav or aiff file ends before its header says, since libsndfile doesn't mind."""
+    """Raise if a wav, aiff, au or ogg file is cut off, since libsndfile doesn't mind."""
     promised, there = _bytes_of_sound(path)
     total = seconds * promised / max(1, there)
-    if total - seconds > _SLIGHT:
+    if total - seconds > _SLIGHT or _last_page_is_cut_off(path):
+        of_total = f" of {total:.2f} s" if total > seconds else ", in the middle of a page of Ogg"
         raise BadClipError(
             path,
-            f"is cut off after {seconds:.2f} s of {total:.2f} s; fetch it again, read a part of it "
+            f"is cut off after {seconds:.2f} s{of_total}; fetch it again, read a part of it "
             "before that, or leave it out",
         )
 
 
-def _bytes_of_sound(path) -> tuple[int, int]:
-    """Return how many bytes of sound a wav or aiff file promises, and how many it has."""
+def _last_page_is_cut_off(path) -> bool:
+    """Tell whether an ogg file ends before its last page does."""
     with open(path, "rb") as file:
-        order = _CHUNKED.get(file.read(12)[:4])
+        if file.read(4) != b"OggS":
+            return False
+        size = file.seek(0, os.SEEK_END)
+        tail_start = file.seek(max(0, size - 2 * _OGG_PAGE))
+        tail = file.read()
+    page = tail.rfind(b"OggS")
+    if page < 0:  # nothing but what a program has put behind it
+        return False
+    n_segments = tail[page + 26] if page + 26 < len(tail) else 255
+    segments = tail[page + 27 : page + 27 + n_segments]
+    end = page + 27 + n_segments + sum(segments)
+    return len(segments) < n_segments or tail_start + end > size
+
+
+def _bytes_of_sound(path) -> tuple[int, int]:
+    """Return how many bytes of sound a wav, aiff or au file promises, and how many it has."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+        if head[:4] == b".snd" and len(head) == 12:
+            start, size = struct.unpack(">2I", head[4:])
+            known = not any(size in sizes for sizes in _PLACEHOLDERS)
+            return size if known else 0, os.path.getsize(path) - start
+        order = _CHUNKED.get(head[:4])
         long = 0  # the size in RF64, where 32 bits are not enough
         while order and len(head := file.read(8)) == 8:
             name, size = struct.unpack(f"{order}4sI", head)

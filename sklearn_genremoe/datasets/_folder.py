@@ -150,7 +150,7 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
             instead = ", or pass group_by=None for no groups, or another column"
             require_values(manifest, group_by, metadata[group_by], instead=instead)
         keep = _rows_of_genres(manifest, metadata["genre"], genres)
-        listed = {str(path) for path in metadata["path"]}
+        listed = {os.path.realpath(path) for path in metadata["path"]}
         metadata = {name: column[keep] for name, column in metadata.items()}
         groups = None if group_by is None else metadata[group_by]
         paths, target = metadata.pop("path"), metadata.pop("genre")
@@ -162,7 +162,11 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
         _warn_of_losses(folder, _of_endings(music, undecodable), beside)
     else:
         everything = [path for files in tree.values() for path in files]
-        unlisted = [path for path in everything if path not in listed] if found_manifest else []
+        unlisted = (
+            [path for path in everything if os.path.realpath(path) not in listed]
+            if found_manifest
+            else []
+        )
         _warn_of_losses(
             folder,
             _of_endings([*paths, *unlisted], undecodable),
@@ -203,6 +207,8 @@ def _check_arguments(manifest, extensions, duplicates) -> None:
             f"manifest={manifest!r}; pass the path of a CSV file, None for the folder's own "
             "manifest.csv, or False for none."
         )
+    if extensions is not None and not len(extensions):
+        raise ValueError("extensions is empty; pass e.g. ('.wav',), or None for all.")
     if isinstance(extensions, str):
         raise ValueError(f"extensions={extensions!r} is one string; pass e.g. ({extensions!r},).")
     if duplicates not in ("warn", "raise", "ignore"):

@@ -103,6 +103,8 @@ def group_column(
         return None
     if group_by == "auto":
         return next((name for name in GROUP_COLUMNS if name in columns), None)
+    if not isinstance(group_by, str):
+        raise ValueError(f"group_by={group_by!r}; expected the name of one column, 'auto' or None.")
     if group_by not in columns:
         raise ValueError(
             f"{manifest}: no column {group_by!r} to group by; found {list(columns)}. "

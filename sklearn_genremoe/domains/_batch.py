@@ -73,8 +73,9 @@ class DomainBatch:
 
     def __init__(self, arrays, domains=None, *, bad_clips=None, first_row=0):
         if not isinstance(arrays, Mapping) or not arrays:
+            kind = "empty" if isinstance(arrays, Mapping) else type(arrays).__name__
             raise ValueError(
-                f"arrays is {type(arrays).__name__}; expected a mapping with at least one entry, "
+                f"arrays is {kind}; expected a mapping with at least one entry, "
                 "from names to arrays of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)"
             )
         self._columns = {

@@ -3,17 +3,14 @@
 import hashlib
 import json
 import os
-import signal
-import threading
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 
+from .._interrupts import interrupts_wait
 from ..audio import Excerpt
 from ._code import code_of
 
@@ -21,31 +18,6 @@ from ._code import code_of
 FORMAT = 3
 
 _MISSING = -1
-
-
-@contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of a block; a second one doesn't."""
-    # In the middle of what a lock keeps in order about itself, it would leave other threads waiting
-    # for good, and the process with them.
-    previous = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(previous):
-        yield
-        return
-    received = []
-
-    def keep(*event):
-        received.append(event)
-        if len(received) > 1:
-            previous(*event)
-
-    signal.signal(signal.SIGINT, keep)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-        if len(received) == 1:
-            previous(*received[0])
 
 
 class FeatureStore:
@@ -96,7 +68,7 @@ class FeatureStore:
         """Store the features of a clip and return their row."""
         data = np.ascontiguousarray(spectrogram, dtype=self.dtype).tobytes()
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _interrupts_wait(), FileLock(self.folder / "lock"):
+        with interrupts_wait(), FileLock(self.folder / "lock"):
             self._refresh()
             if self.shape is None:
                 self._describe(spectrogram.shape)

@@ -433,7 +433,7 @@ class MixtureOfExpertsClassifier(
         """
         proba, bad = self._answer(X, "predict_proba")
         answers = answer(proba, bad, self.classes_, missing)
-        self._report(bad)
+        self._report(bad, f"answered by {missing!r}")
         return answers
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

@@ -324,7 +324,7 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         """
         proba, bad = self._track_proba(X)
         answers = answer(proba, bad, self.classes_, missing)
-        self._report(bad)
+        self._report(bad, f"answered by {missing!r}")
         return answers
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -433,6 +433,12 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             raise ValueError(
                 f"X is a {X!r}, whose clips can't be divided into windows any more: pass paths or "
                 "waveforms, or give the batch to the estimator itself."
+            )
+        if self.hop > self.window:
+            warnings.warn(
+                f"hop={self.hop:g} leaves {self.hop - self.window:g} s unheard between windows of "
+                f"window={self.window:g} s; set hop={self.window / 2:g} for windows that overlap",
+                stacklevel=4,
             )
         X = without_torch(X)
         kind = kind_of_clips(X)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,6 +13,7 @@ import torch
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PassthroughScoring
 
+from .._interrupts import interrupts_wait
 from ._callbacks import DivergenceGuard
 from ._layers import Dropout
 
@@ -177,6 +179,8 @@ class GenreNet(NeuralNetClassifier):
     def initialize(self) -> GenreNet:
         """Create the network and all that goes with it, from this net's own seed."""
         self.device = str(resolve_device(self.device))
+        with interrupts_wait():  # what optimisers load when the first one is made, in seconds
+            importlib.import_module("torch._dynamo")
         with local_seed(self.seed):
             return super().initialize()
 

@@ -136,7 +136,7 @@ def test_header_from_a_pipe_without_the_number_of_samples(tmp_path, name):
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "ULAW"])
-@pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64", "AIFF"])
+@pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64", "AIFF", "AU"])
 def test_cut_off_before_its_header_says(tmp_path, form, subtype):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (10 * RATE, 2))
     path = tmp_path / "a.wav"
@@ -153,6 +153,25 @@ def test_cut_off_before_its_header_says(tmp_path, form, subtype):
             decode_audio(path, **part)
     with pytest.raises(BadClipError, match=said):
         list(read_excerpts(str(path), 4.0, 2.0))
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_that_is_cut_off(tmp_path, subtype):
+    rate = 48000
+    path = tmp_path / "a.ogg"
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 10 * rate)
+    soundfile.write(path, samples, rate, format="OGG", subtype=subtype)
+    data = path.read_bytes()
+    whole = decode_audio(path)
+    path.write_bytes(data + b"TAG" + bytes(125))  # what other programs put behind it
+    np.testing.assert_array_equal(decode_audio(path), whole)
+    for share in (3, 5, 8):
+        path.write_bytes(data[: len(data) * share // 10])
+        assert len(decode_audio(path, duration=1.0)) == RATE
+        with pytest.raises(
+            BadClipError, match=r"cut off after \d\.\d\d s, in the middle of a page"
+        ):
+            decode_audio(path)
 
 
 def test_cut_off_wav_without_a_size_that_is_known(tmp_path):
@@ -545,3 +564,11 @@ class TestLongFiles:
             AudioLoader(sample_rate=8000).transform(clips)
             AudioLoader(sample_rate=8000, duration=5.0).transform(paths[2:3])
             AudioLoader(sample_rate=8000, offset=500.0, duration=99.0).transform(paths[-2:-1])
+
+
+def test_a_link_to_nothing(tmp_path):
+    (tmp_path / "a.wav").symlink_to(tmp_path / "gone.wav")
+    with pytest.raises(
+        BadClipError, match=r"a\.wav: no such file: a link to .*gone\.wav, which isn't there"
+    ):
+        decode_audio(tmp_path / "a.wav")

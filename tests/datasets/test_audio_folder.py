@@ -773,3 +773,26 @@ def test_both_layouts_of_the_real_music_agree():
     assert len(set(listed.groups)) == 158
     assert sorted(zip(listed.data, listed.target)) == sorted(zip(walked.data, walked.target))
     assert names_of(walked.ignored, folder) == ["LICENSES.md", "manifest.csv"]
+
+
+def test_a_manifest_with_paths_in_other_words(folder, tmp_path):
+    here = tmp_path.parent / f"{tmp_path.name}-link"
+    here.symlink_to(tmp_path)
+    rows = [
+        f"{path.resolve()},{path.relative_to(folder).parts[0]}" for path in folder.glob("*/*.*")
+    ]
+    write_manifest(folder, "path,genre", *rows, f"../{folder.name}/folk/live/y.flac,folk")
+    for given in (folder, here):
+        assert len(load_audio_folder(given).data) == 5  # nothing is said to be missing
+    here.unlink()
+
+
+def test_a_list_to_group_by(folder):
+    write_manifest(folder, *MANIFEST)
+    with pytest.raises(ValueError, match=r"group_by=\['genre'\]; expected the name of one column"):
+        load_audio_folder(folder, group_by=["genre"])
+
+
+def test_no_endings(folder):
+    with pytest.raises(ValueError, match="extensions is empty"):
+        load_audio_folder(folder, extensions=[])

@@ -406,7 +406,7 @@ def test_a_label_for_clips_without_any(labels, missing, expected):
     batch = DomainBatch({"t": X}, bad_clips={})
     clf.fit(batch, y)
     X[0] = np.nan
-    with pytest.warns(BadClipWarning):
+    with pytest.warns(BadClipWarning, match=f"answered by {missing!r}"):
         answers = clf.predict(DomainBatch({"t": X})[[0, 19]], missing=missing)
     assert answers.tolist() == expected
 
@@ -438,3 +438,11 @@ def test_windows_of_a_calibrated_pipeline_count_alike(clips, tmp_path):
     calibrated = CalibratedClassifierCV(linear(duration=0.15), cv=2)
     clf = WindowedClassifier(calibrated, 0.15, 0.15).fit([longer, *paths[1:]], Y)
     assert np.isfinite(clf.predict_proba(paths)).all()
+
+
+def test_windows_that_leave_gaps_are_announced(clips):
+    clf = WindowedClassifier(linear(), 0.1, 0.15)
+    with pytest.warns(UserWarning, match=r"leaves 0\.05 s unheard .* set hop=0\.05"):
+        clf.fit(clips[0], Y)
+    with pytest.warns(UserWarning, match="unheard"):
+        clf.predict(clips[0])
