@@ -279,6 +279,13 @@ def paper_experts(
 
 
 def _expert(name: str, domain: BaseDomain, cnn_params: dict[str, Any]) -> tuple[str, Pipeline]:
+    accepted = CNNClassifier().get_params()
+    unknown = sorted(cnn_params.keys() - accepted)
+    if unknown:
+        raise TypeError(
+            f"got the unexpected arguments {unknown}; beside its own, a function that makes "
+            f"experts takes the parameters of CNNClassifier: {sorted(accepted)}."
+        )
     cnn = CNNClassifier(**cnn_params)
     if _routing_enabled():
         cnn.set_fit_request(sample_weight=True)

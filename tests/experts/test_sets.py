@@ -74,3 +74,10 @@ def test_pretrained_experts_as_a_mixture(tmp_path, routing):
     n_features = clf.named_experts_.embedding[-1].coef_.shape[1]
     assert n_features == 2 * N_FEATURES_OF_STAGES
     assert clf.predict_proba(X).shape == (12, len(clf.classes_))
+
+
+@pytest.mark.parametrize("function", [default_experts, paper_experts, pretrained_experts])
+@pytest.mark.parametrize("name", ["durations", "C"])
+def test_arguments_that_nobody_takes(function: Any, name: str) -> None:
+    with pytest.raises(TypeError, match=rf"unexpected arguments \['{name}'\].*'max_epochs'"):
+        function(**{name: 3})
