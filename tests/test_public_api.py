@@ -16,6 +16,7 @@ PACKAGE = Path(sklearn_genremoe.__file__).parent
 ROOMS = {
     "_sklearn_compat": 0,
     "_compiled": 0,
+    "_interrupts": 0,
     "_memmap": 0,
     "_diagram": 0,
     "_parallel": 0,

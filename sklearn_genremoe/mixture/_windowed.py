@@ -95,8 +95,9 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         Length of a window in seconds. It takes the place of the `duration` of feature domains; for
         a fitted estimator it has to be what that was.
     hop : float, default=15.0
-        Seconds from the beginning of one window to the beginning of the next. A last window
-        ends where the track ends, unless less than a hundredth of a window is left.
+        Seconds from the beginning of one window to the beginning of the next, whatever `window`
+        is: what lies between windows that are shorter isn't heard. A last window ends where the
+        track ends, unless less than a hundredth of a window is left.
     aggregate : {"mean", "geometric_mean", "vote"}, default="mean"
         How windows become a track: mean of the probabilities; geometric mean, scaled to sum one;
         or share of the windows in which a genre is the most probable one.
@@ -433,12 +434,6 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             raise ValueError(
                 f"X is a {X!r}, whose clips can't be divided into windows any more: pass paths or "
                 "waveforms, or give the batch to the estimator itself."
-            )
-        if self.hop > self.window:
-            warnings.warn(
-                f"hop={self.hop:g} leaves {self.hop - self.window:g} s unheard between windows of "
-                f"window={self.window:g} s; set hop={self.window / 2:g} for windows that overlap",
-                stacklevel=4,
             )
         X = without_torch(X)
         kind = kind_of_clips(X)

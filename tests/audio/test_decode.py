@@ -192,8 +192,8 @@ class TestBadFiles:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         self.refuse(tmp_path / "a.flac", "could not be decoded")
         self.refuse(tmp_path / "a.wav", "cut off after 2.00 s of 4.00 s")
-        # Ogg doesn't say how long it is, and is read as far as it goes.
-        assert RATE < len(decode_audio(tmp_path / "a.ogg")) < 3 * RATE
+        # Ogg doesn't say how long it is, but where a page ends.
+        self.refuse(tmp_path / "a.ogg", "in the middle of a page of Ogg")
 
     def test_error_survives_pickling(self):
         error = pickle.loads(pickle.dumps(BadClipError("a.wav", "is bad")))

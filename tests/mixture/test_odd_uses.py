@@ -438,11 +438,3 @@ def test_windows_of_a_calibrated_pipeline_count_alike(clips, tmp_path):
     calibrated = CalibratedClassifierCV(linear(duration=0.15), cv=2)
     clf = WindowedClassifier(calibrated, 0.15, 0.15).fit([longer, *paths[1:]], Y)
     assert np.isfinite(clf.predict_proba(paths)).all()
-
-
-def test_windows_that_leave_gaps_are_announced(clips):
-    clf = WindowedClassifier(linear(), 0.1, 0.15)
-    with pytest.warns(UserWarning, match=r"leaves 0\.05 s unheard .* set hop=0\.05"):
-        clf.fit(clips[0], Y)
-    with pytest.warns(UserWarning, match="unheard"):
-        clf.predict(clips[0])
