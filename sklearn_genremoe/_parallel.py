@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from joblib import Parallel, delayed
@@ -88,14 +89,19 @@ class _Task:
     def __init__(self, function: Callable, call: int) -> None:
         self.function = function
         self.call = call
-        self.process = os.getpid()
+        self.process = os.getpid(), _MACHINE
 
     def __call__(self, clip: Any) -> Any:
-        call = _calls.get(self.call) if os.getpid() == self.process else None
-        return self.function(clip) if call is None else call.run(self.function, clip)
+        if self.process != (os.getpid(), _MACHINE):
+            return self.function(clip)
+        call = _calls.get(self.call)
+        return None if call is None else call.run(self.function, clip)
 
 
 _calls: WeakValueDictionary[int, _Call] = WeakValueDictionary()
+
+# Processes of other machines may have the same number.
+_MACHINE = uuid4().hex
 
 
 def one_torch_thread():
