@@ -33,6 +33,7 @@ _CHUNK = 8
 
 # How each line of the table of predictions begins.
 _TABLE = ("path", "genre")
+
 # Folds in which the mixer gets to see what experts predict, where there are clips enough.
 _MIXER_FOLDS = 5
 # What the library calls its arguments, and what they are called here.

@@ -272,7 +272,7 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
     if waveforms.dtype not in (np.float32, np.float64):
         waveforms = waveforms.astype(np.float32 if waveforms.itemsize < 4 else np.float64)
     peak = check_finite(waveforms)
-    if peak > 1e13:
+    if peak > LARGEST:
         raise ValueError(
             f"Input X contains values of up to {peak:.1e}, too large for spectra in single "
             "precision; waveforms are floats between -1 and 1: leave damaged clips out, or divide "
@@ -322,6 +322,10 @@ def without_torch(X: Any) -> Any:
         return X
     X = X.detach().cpu()
     return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+
+
+#: What is larger can't be squared and summed up in single precision.
+LARGEST = 1e13
 
 
 def check_finite(X: np.ndarray, release: Callable[[np.ndarray], None] | None = None) -> float:

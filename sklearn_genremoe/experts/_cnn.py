@@ -19,6 +19,7 @@ from skorch.callbacks import Callback
 from .._memmap import release_pages
 from .._sklearn_compat import Interval, StrOptions
 from .._validation import (
+    LARGEST,
     check_classes,
     check_finite,
     check_groups,
@@ -548,7 +549,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 "frames as input."
             )
         peak = check_finite(X, release_pages)
-        if peak > 1e13:
+        if peak > LARGEST:
             raise ValueError(
                 f"X holds values of up to {peak:.1e}, too large to be squared in single precision; "
                 "give spectrograms in dB or scaled, or leave damaged clips out."

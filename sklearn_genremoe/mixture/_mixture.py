@@ -260,7 +260,7 @@ class MixtureOfExpertsClassifier(
         TypeError
             If an expert isn't a classifier with ``predict_proba``.
         """
-        prefit = isinstance(self.cv, str) and self.cv == "prefit"
+        prefit = self._is_prefit
         with unchanged_on_error(self):
             self._validate_params()
             check_cv_value(self.cv)
@@ -786,6 +786,11 @@ class MixtureOfExpertsClassifier(
         self._set_params("experts", **params)
         return self
 
+    @property
+    def _is_prefit(self) -> bool:
+        """Whether the experts come fitted."""
+        return isinstance(self.cv, str) and self.cv == "prefit"
+
     def _experts(self) -> Any:
         return default_experts() if self.experts is None else self.experts
 
@@ -810,17 +815,18 @@ class MixtureOfExpertsClassifier(
         params: dict[str, Any],
     ) -> dict[str, dict[str, Any]]:
         """Return the metadata for each expert's fit, by name, and for the splitter, as "cv"."""
-        prefit = isinstance(self.cv, str) and self.cv == "prefit"
         if _routing_enabled():
             routed = process_routing(self, "fit", sample_weight=weight, groups=groups, **params)
-            of_experts = {} if prefit else {name: routed[name]["fit"] for name, _ in experts}
+            of_experts = (
+                {} if self._is_prefit else {name: routed[name]["fit"] for name, _ in experts}
+            )
             return {**of_experts, "cv": routed["cv"]["split"]}
         if params:
             raise TypeError(
                 f"fit got the unexpected arguments {sorted(params)}; other metadata than "
                 "sample_weight and groups needs sklearn.set_config(enable_metadata_routing=True)."
             )
-        if prefit:
+        if self._is_prefit:
             weight = None
         of_experts = {
             name: {**weight_params(name, expert, weight), **group_params(expert, groups)}
@@ -839,8 +845,7 @@ class MixtureOfExpertsClassifier(
         """
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         to_fit = MethodMapping().add(caller="fit", callee="fit")
-        prefit = isinstance(self.cv, str) and self.cv == "prefit"
-        for name, expert in [] if prefit else self._experts():
+        for name, expert in [] if self._is_prefit else self._experts():
             if not isinstance(expert, str):
                 router.add(**{name: expert}, method_mapping=to_fit)
         return router.add(

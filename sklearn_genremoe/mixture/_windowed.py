@@ -242,16 +242,15 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
                 )
             clips = self._check_X(X, reset=True)
             tracks = TrainingClips.check(clips, y, sample_weight, groups)
-            if not _is_frozen(self.estimator):
-                check_classes(tracks.y)
-            tracks = tracks.present()
-            if not _is_frozen(self.estimator):  # refuse what it can't take before files are read
-                self._metadata(tracks, np.arange(len(tracks.y)), params)
             if _is_frozen(self.estimator):
                 check_is_fitted(self.estimator)
                 forget_fit(self)
                 self.estimator_ = self.estimator
                 return self
+            check_classes(tracks.y)
+            tracks = tracks.present()
+            # Refuse what the estimator can't take before files are read.
+            self._metadata(tracks, np.arange(len(tracks.y)), params)
             bad: dict[int, str] = {}
             memory = getattr(_inner(self.estimator), "memory", None)
             view, of_track = self._all_windows(tracks.X, memory, bad)
@@ -835,6 +834,6 @@ def _weighted(estimator: Any) -> list[tuple[str, Any]]:
     parts = [(type(estimator).__name__, estimator)]
     last = _inner(_last_step(estimator)[1])
     is_mixture = isinstance(last, MixtureOfExpertsClassifier)
-    if is_mixture and not (isinstance(last.cv, str) and last.cv == "prefit"):
+    if is_mixture and not last._is_prefit:
         parts += _experts(last)
     return parts

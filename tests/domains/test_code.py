@@ -208,9 +208,8 @@ class TestParametersOfEveryKind:
         assert batch.name_of(Parametrised(make(2))) == "b"
         for value in (1, 1, 2):
             DomainUnion([("a", Parametrised(make(value)))], memory=tmp_path).transform(X)
-        assert (
-            len(list(tmp_path.glob("*/Parametrised-*"))) == 2
-        )  # a folder each, whatever they look like
+        folders = list(tmp_path.glob("*/Parametrised-*"))
+        assert len(folders) == 2  # one each, whatever they look like
 
 
 def test_parameters_are_the_same_in_each_process():
