@@ -24,7 +24,7 @@ from . import (
     save_model,
     show_versions,
 )
-from ._archive import write_atomically
+from ._files import write_atomically
 from .audio import BadClipError, BadClipWarning
 from .datasets import decodable_extensions, load_audio_folder
 

@@ -1,9 +1,11 @@
-"""Work on clips in parallel."""
+"""Work on clips in parallel, and when Ctrl-C has to wait."""
 
 import contextlib
 import os
+import signal
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
@@ -118,3 +120,28 @@ def one_torch_thread():
 @lru_cache(maxsize=1)
 def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of a block; a second one doesn't."""
+    # In the middle of what a lock keeps in order about itself, it would leave other threads waiting
+    # for good, and the process with them; in the middle of an import, half a module.
+    previous = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(previous):
+        yield
+        return
+    received = []
+
+    def keep(*event):
+        received.append(event)
+        if len(received) > 1:
+            previous(*event)
+
+    signal.signal(signal.SIGINT, keep)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        if len(received) == 1:
+            previous(*received[0])

@@ -60,7 +60,7 @@ def show_versions():
     from joblib import cpu_count
     from threadpoolctl import threadpool_info
 
-    from ._download import data_folder
+    from ._files import data_folder
 
     of_packages = versions(optional=True)
     of_packages["libsndfile"] = soundfile.__libsndfile_version__

@@ -24,7 +24,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_scalar
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from ._archive import pack, unpack, write_atomically
+from ._files import pack, unpack, write_atomically
 from ._versions import versions
 from .domains import (
     AudioSetEmbedding,

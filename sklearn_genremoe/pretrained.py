@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pooch
 
-from ._download import data_folder, fetch_file
+from ._files import data_folder, fetch_file
 from .experts import CNNClassifier, paper_experts
 from .mixture import BalancedMixer, MixtureOfExpertsClassifier
 

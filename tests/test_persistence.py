@@ -828,12 +828,12 @@ DANGEROUS = [
     "sklearn_genremoe_evil.Planted",
     "sklearn_genremoe.evil.Planted",
     "sklearn_genremoe.persistence.os.system",
-    "sklearn_genremoe._archive.os.system",
-    "sklearn_genremoe._archive.os",
-    "sklearn_genremoe._archive.Path",
-    "sklearn_genremoe._archive.write_atomically",
-    "sklearn_genremoe._download.fetch_file",
-    "sklearn_genremoe._memmap.Rows",
+    "sklearn_genremoe._files.os.system",
+    "sklearn_genremoe._files.os",
+    "sklearn_genremoe._files.Path",
+    "sklearn_genremoe._files.write_atomically",
+    "sklearn_genremoe._files.fetch_file",
+    "sklearn_genremoe._rows.Rows",
     "sklearn_genremoe.experts._cnn.K2C2",
     "sklearn_genremoe.networks._net.GenreNet",
     "sklearn_genremoe.load_model",
@@ -902,7 +902,7 @@ PLANTED = [
     (name, place)
     for name in DANGEROUS
     for place in PLACES
-    if name in ("os.system", "sklearn_genremoe._archive.write_atomically")
+    if name in ("os.system", "sklearn_genremoe._files.write_atomically")
     or place in ("function", "constructor", "keys")
 ]
 

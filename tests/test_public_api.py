@@ -14,15 +14,13 @@ PACKAGE = Path(sklearn_genremoe.__file__).parent
 
 # Data flows in this order; a module may import from its own room and from earlier ones.
 ROOMS = {
-    "_sklearn_compat": 0,
-    "_compiled": 0,
-    "_interrupts": 0,
-    "_memmap": 0,
+    "_checks": 0,
+    "_clips": 0,
+    "_compat": 0,
     "_diagram": 0,
+    "_files": 0,
     "_parallel": 0,
-    "_validation": 0,
-    "_download": 0,
-    "_archive": 0,
+    "_rows": 0,
     "_versions": 0,
     "audio": 1,
     "domains": 2,
@@ -205,8 +203,8 @@ def test_private_names_of_others_stay_in_one_place(path: Path) -> None:
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module != "__future__":
             names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
             private += [f"{node.module}: {name}" for name in names if name.startswith("_")]
-    allowed = path.name == "_sklearn_compat.py"
-    assert allowed or not private, "import these in _sklearn_compat.py, and from there"
+    allowed = path.name == "_compat.py"
+    assert allowed or not private, "import these in _compat.py, and from there"
 
 
 def private_names_from_other_rooms(path: Path) -> list[str]:

@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from tqdm.auto import tqdm
 
+from .._clips import check_clips
+from .._compat import Interval, StrOptions
 from .._parallel import map_clips
-from .._sklearn_compat import Interval, StrOptions
-from .._validation import check_clips
 from ._decode import Part, decode_parts, fix_length
 from ._errors import BadClipError, BadClipWarning, warn_of_long_files
 from ._read import seconds_of_file

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._download import data_folder, fetch_file
+from .._files import data_folder, fetch_file
 from ._archive import unpack
 from ._bunch import ClipBunch
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._download import data_folder
+from .._files import data_folder
 from ..audio import BadClipError, decode_audio
 from ._bunch import ClipBunch
 

@@ -6,9 +6,9 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from .._memmap import Rows
-from .._sklearn_compat import Interval, StrOptions
-from .._validation import Clips, check_clips, raise_bad_rows
+from .._clips import Clips, check_clips, raise_bad_rows
+from .._compat import Interval, StrOptions
+from .._rows import Rows
 from ._analysis import zscore
 from ._batch import DomainBatch
 from ._code import frozen

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.sparse import issparse
 
-from .._memmap import Rows, join_rows
-from .._sklearn_compat import get_namespace
-from .._validation import without_torch
+from .._clips import without_torch
+from .._compat import get_namespace
+from .._rows import Rows, join_rows
 
 # They would lose what a batch is without a word.
 _OTHER_JOINTS = (np.append, np.stack, np.vstack, np.dstack, np.column_stack, np.block)

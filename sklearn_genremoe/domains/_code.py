@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import without_torch
+from .._clips import without_torch
 
 # What lies here is versioned by its packages, ours included.
 _INSTALLED = tuple(

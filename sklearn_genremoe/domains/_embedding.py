@@ -11,8 +11,8 @@ import numpy as np
 import soxr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
+from .._compat import Interval, StrOptions
 from .._parallel import one_torch_thread
-from .._sklearn_compat import Interval, StrOptions
 from ._base import BaseDomain
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ def _identity(path) -> tuple[str, int, int]:
 
 @lru_cache(maxsize=2)
 def _published_embedder(name) -> "Embedder":
-    from .._download import fetch_file  # slow to import, like torch, so not before it is needed
+    from .._files import fetch_file  # slow to import, like torch, so not before it is needed
     from ._mobilenet import read_embedder
 
     published = _WEIGHTS[name]

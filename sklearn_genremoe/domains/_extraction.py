@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
-from .._memmap import Rows
 from .._parallel import map_clips
+from .._rows import Rows
 from ..audio import (
     BadClipError,
     BadClipWarning,

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._compiled import compiled
+from .._compat import compiled
 
 # Columns per pass. More of them spread the cost of reading an instruction over more work; 60 lines
 # of so many still fit into the second-level cache.

@@ -2,7 +2,7 @@
 
 from numbers import Integral, Real
 
-from .._sklearn_compat import Interval
+from .._compat import Interval
 from ._analysis import ClipAnalysis, mel_filterbank, power_to_db
 from ._base import BaseDomain
 

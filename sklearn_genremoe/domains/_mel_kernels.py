@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._compiled import compiled
+from .._compat import compiled
 
 _TINY = np.float32(np.finfo(np.float32).tiny)
 

@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 import scipy.fft
 
-from .._sklearn_compat import Interval
+from .._compat import Interval
 from ._mel_domain import MelDomain
 
 _DELTA_WIDTH = 9  # frames that a slope is fitted to

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.fft
 
-from .._sklearn_compat import StrOptions
+from .._compat import StrOptions
 from ._analysis import power_to_db, zscore
 from ._mel_domain import MelDomain
 

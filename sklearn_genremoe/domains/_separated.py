@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from .._sklearn_compat import Interval
+from .._compat import Interval
 from ._analysis import Separation
 from ._mel_domain import MelDomain
 

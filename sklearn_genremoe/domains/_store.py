@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from .._interrupts import interrupts_wait
+from .._parallel import interrupts_wait
 from ..audio import Excerpt
 from ._code import code_of
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import joblib
 
-from .._sklearn_compat import StrOptions, _BaseComposition
-from .._validation import Clips, check_clips, kind_of_clips
+from .._clips import Clips, check_clips, kind_of_clips
+from .._compat import StrOptions, _BaseComposition
 from ._base import BaseDomain, SpectrogramMixin
 from ._batch import DomainBatch
 from ._extraction import extract, report

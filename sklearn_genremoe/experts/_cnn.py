@@ -16,18 +16,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
 
-from .._memmap import release_pages
-from .._sklearn_compat import Interval, StrOptions
-from .._validation import (
-    LARGEST,
-    check_classes,
-    check_finite,
-    check_groups,
-    check_labels,
-    kind_of_clips,
-    unchanged_on_error,
-    without_torch,
-)
+from .._checks import check_classes, check_groups, check_labels, unchanged_on_error
+from .._clips import LARGEST, check_finite, kind_of_clips, without_torch
+from .._compat import Interval, StrOptions
+from .._rows import release_pages
 from ..domains import DomainBatch
 from ..networks import (
     ADAM_EPS,

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from .._sklearn_compat import _routing_enabled
+from .._compat import _routing_enabled
 from ..domains import (
     MFCC,
     AudioSetEmbedding,

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils.validation import check_array
 
-from .._validation import only_clip
+from .._clips import only_clip
 from ..domains import (
     MFCC,
     BaseDomain,

@@ -17,7 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from tqdm.auto import tqdm
 
-from .._sklearn_compat import BaseSearchCV, _check_method_params
+from .._compat import BaseSearchCV, _check_method_params
 from ..domains import DomainBatch
 from ..experts import CNNClassifier
 from ..networks import resolve_device

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import get_tags
 
-from .._validation import some_rows
+from .._clips import some_rows
 
 
 class FoldAverage(ClassifierMixin, BaseEstimator):

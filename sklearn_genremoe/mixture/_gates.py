@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import nn
 
-from .._memmap import release_pages
-from .._sklearn_compat import Interval, StrOptions
+from .._compat import Interval, StrOptions
+from .._rows import release_pages
 from ..networks import (
     ADAM_EPS,
     K2C2,

@@ -15,24 +15,17 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._diagram import DiagramMixin
-from .._memmap import Rows, release_pages
-from .._sklearn_compat import (
+from .._checks import check_classes, unchanged_on_error, unfitted_on_error
+from .._clips import check_clips, check_finite, kind_of_clips, without_torch
+from .._compat import (
     StrOptions,
     _BaseComposition,
     _check_feature_names_in,
     _routing_enabled,
     _VisualBlock,
 )
-from .._validation import (
-    check_classes,
-    check_clips,
-    check_finite,
-    kind_of_clips,
-    unchanged_on_error,
-    unfitted_on_error,
-    without_torch,
-)
+from .._diagram import DiagramMixin
+from .._rows import Rows, release_pages
 from ..audio import BadClipWarning
 from ..domains import BaseDomain, DomainBatch, DomainUnion
 from ..experts import default_experts

@@ -16,7 +16,7 @@ from sklearn.model_selection import (
 )
 from sklearn.utils import check_random_state
 
-from .._validation import Clips
+from .._clips import Clips
 from ..networks import split_groups
 from ._training_clips import TrainingClips
 

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 
-from .._sklearn_compat import Interval
+from .._compat import Interval
 from ._base import BaseMixer, centred_logs, merge_equal
 
 # Pulls among which the evidence decides; at the largest the experts count alike.

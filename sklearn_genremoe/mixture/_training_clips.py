@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._memmap import Rows
-from .._sklearn_compat import _check_method_params, _safe_indexing
-from .._validation import Clips, check_groups, check_targets, check_weight
+from .._checks import check_groups, check_targets, check_weight
+from .._clips import Clips
+from .._compat import _check_method_params, _safe_indexing
+from .._rows import Rows
 
 
 @dataclass

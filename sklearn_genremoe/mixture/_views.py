@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from .._validation import Clips, raise_bad_rows
+from .._clips import Clips, raise_bad_rows
 from ..domains import BaseDomain, DomainBatch, DomainUnion, LogMelSpectrogram
 from ._training_clips import take_clips
 

@@ -25,19 +25,10 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from tqdm.auto import tqdm
 
+from .._checks import check_classes, forget_fit, unchanged_on_error, unfitted_on_error
+from .._clips import Clips, check_clips, kind_of_clips, only_clip, without_torch
+from .._compat import Interval, StrOptions, _check_method_params, _routing_enabled
 from .._diagram import DiagramMixin
-from .._sklearn_compat import Interval, StrOptions, _check_method_params, _routing_enabled
-from .._validation import (
-    Clips,
-    check_classes,
-    check_clips,
-    forget_fit,
-    kind_of_clips,
-    only_clip,
-    unchanged_on_error,
-    unfitted_on_error,
-    without_torch,
-)
 from ..audio import (
     ONE_FRAME,
     REST,

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from .._compiled import compiled
+from .._compat import compiled
 
 # Below this number of floating-point cells, waking a thread costs more than it brings.
 _CELLS_WORTH_A_THREAD = 1 << 16

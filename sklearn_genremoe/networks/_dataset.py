@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 from sklearn.utils import check_random_state
 
-from .._memmap import release_pages
+from .._rows import release_pages
 
 # Clips go to another device in pieces of about this many bytes.
 _CHUNK_BYTES = 1 << 24

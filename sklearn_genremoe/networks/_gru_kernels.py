@@ -23,7 +23,7 @@ from functools import partial
 
 import numpy as np
 
-from .._compiled import compiled
+from .._compat import compiled
 
 # A multiplication and an addition may become one instruction; sums keep their order, so that
 # results are reproducible.

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .._memmap import release_pages
 from .._parallel import one_torch_thread
+from .._rows import release_pages
 
 # Prediction takes this many clips at a time: in one batch on a GPU, by as many threads on the CPU,
 # unless clips are so small that waking threads would cost more than it brings.

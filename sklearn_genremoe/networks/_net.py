@@ -13,7 +13,7 @@ import torch
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PassthroughScoring
 
-from .._interrupts import interrupts_wait
+from .._parallel import interrupts_wait
 from ._callbacks import DivergenceGuard
 from ._layers import Dropout
 

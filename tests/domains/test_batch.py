@@ -23,7 +23,7 @@ from sklearn.utils import _safe_indexing, resample, shuffle
 from sklearn.utils.validation import _num_samples, indexable
 
 from sklearn_genremoe import MFCC, LogMelSpectrogram
-from sklearn_genremoe import _memmap as _rows
+from sklearn_genremoe import _rows as _rows
 from sklearn_genremoe.domains import DomainBatch
 
 STATUS = Path("/proc/self/status")

@@ -22,9 +22,9 @@ from sklearn_genremoe import (
     LogMelSpectrogram,
     ModulationSpectrogram,
     PercussiveSpectrogram,
-    _validation,
+    _clips,
 )
-from sklearn_genremoe._memmap import Rows
+from sklearn_genremoe._rows import Rows
 from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio
 from sklearn_genremoe.domains import BaseDomain, ClipAnalysis, DomainUnion
 
@@ -300,15 +300,15 @@ def test_fit_on_a_batch_copies_nothing(cls, waveforms, monkeypatch):
 def test_checked_once(waveforms, paths, monkeypatch):
     asked = []
     for name in ("kind_of_clips", "check_finite"):
-        function = getattr(_validation, name)
+        function = getattr(_clips, name)
         counted = lambda *a, f=function, n=name: asked.append(n) or f(*a)  # noqa: E731
-        monkeypatch.setattr(_validation, name, counted)
+        monkeypatch.setattr(_clips, name, counted)
     domain = LogMelSpectrogram(duration=1.0)
     for method in (domain.fit, domain.transform, domain.fit_transform):
         asked.clear()
         method(waveforms)
         assert asked == ["kind_of_clips", "check_finite"]
-    checked = _validation.check_clips(domain, waveforms, path_samples=RATE, reset=True)
+    checked = _clips.check_clips(domain, waveforms, path_samples=RATE, reset=True)
     asked.clear()
     DomainUnion([("domain", domain)]).fit_transform(checked)
     domain.transform(checked)

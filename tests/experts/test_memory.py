@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sklearn_genremoe import CNNClassifier
-from sklearn_genremoe._memmap import SPILL_BYTES
+from sklearn_genremoe._rows import SPILL_BYTES
 
 SHAPE = (96, 258)
 

@@ -20,7 +20,7 @@ from sklearn_genremoe import (
     LogMelSpectrogram,
     MixtureOfExpertsClassifier,
     StackingMixer,
-    _validation,
+    _clips,
 )
 from sklearn_genremoe.domains import BaseDomain
 from tests.mixture._clips import CNN, quick_expert
@@ -54,7 +54,7 @@ def questions(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
     """What is asked about X, and which arrays are searched for NaN, through every name."""
     asked: dict[str, list[Any]] = {"kind_of_clips": [], "check_finite": []}
     for name, calls in asked.items():
-        original = getattr(_validation, name)
+        original = getattr(_clips, name)
 
         def counting(X: Any, *args: Any, original=original, calls=calls, **kwargs: Any) -> Any:
             calls.append(X)

@@ -3,20 +3,16 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from ._memmap import CHUNK_BYTES
-from ._sklearn_compat import _check_sample_weight
+from ._rows import CHUNK_BYTES
 
 # Waveforms as short as this are no clips, but tables of some other numbers.
 _FEW_SAMPLES = 32
@@ -378,114 +374,3 @@ def raise_bad_rows(bad: Mapping[int, str]) -> NoReturn:
 def some_rows(rows: list[int]) -> str:
     """Return row numbers for a message, not too many of them."""
     return ", ".join(str(row) for row in rows[:10]) + (", ..." if len(rows) > 10 else "")
-
-
-@contextmanager
-def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """Put the attributes of an estimator back if a fit is refused: the model of before stays."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
-
-
-@contextmanager
-def unfitted_on_error(estimator: Any) -> Iterator[None]:
-    """Take back all that fitting has set if it fails or is interrupted on its way."""
-    forget_fit(estimator)
-    try:
-        yield
-    except BaseException:
-        forget_fit(estimator)
-        raise
-
-
-def forget_fit(estimator: Any) -> None:
-    """Delete all that fitting sets, but for what validation has found out about `X`."""
-    kept = ("n_features_in_", "feature_names_in_")
-    for name in [name for name in vars(estimator) if name.endswith("_") and name not in kept]:
-        delattr(estimator, name)
-
-
-def check_targets(X: Any, y: Any) -> NDArray[Any]:
-    """Return labels, one for each clip, as a 1-D array; raise if some are missing or no labels."""
-    if y is None:
-        raise ValueError("fit requires y to be passed, but the target y is None.")
-    y = column_or_1d(y, warn=True)
-    check_consistent_length(X, y)
-    _require_no_missing(y, "y", "find out their genres")
-    if y.dtype.kind == "S":
-        raise ValueError(
-            "Unknown label type: y holds bytes; expected text or numbers: y.astype(str)."
-        )
-    if y.dtype == object:
-        kinds = sorted({type(label).__name__ for label in y if not isinstance(label, str)})
-        if kinds:
-            raise ValueError(
-                f"Unknown label type: y is an array of objects of the types {', '.join(kinds)}"
-                f"{' beside str' if any(isinstance(label, str) for label in y) else ''}; expected "
-                "labels of one type: for example y.astype(str), or y.astype(int)."
-            )
-    assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
-    return y
-
-
-def check_classes(y: NDArray[Any]) -> NDArray[Any]:
-    """Return the distinct labels, sorted; raise if there is only one."""
-    classes = np.unique(y)
-    if not len(classes):
-        raise ValueError("X holds no clips; a classifier needs clips of at least two classes.")
-    if len(classes) < 2:
-        raise ValueError(
-            f"All clips are of one class, {classes[0]!s}; a classifier needs clips of at least two "
-            "classes."
-        )
-    return classes
-
-
-def check_weight(X: Any, sample_weight: Any) -> NDArray[np.float64]:
-    """Return one weight per clip, not negative and not all zero; None stands for ones."""
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if not weight.any():
-        raise ValueError("All entries of sample_weight are zero: no clip is left to fit.")
-    return weight
-
-
-def check_labels(X: Any, y: Any, sample_weight: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return labels and weights, one for each clip."""
-    y = check_targets(X, y)
-    return y, check_weight(X, sample_weight)
-
-
-def check_groups(groups: Any, n_clips: int) -> NDArray[Any]:
-    """Return groups as a 1-D array; raise unless there is one for each clip."""
-    groups = column_or_1d(groups)
-    if len(groups) != n_clips:
-        raise ValueError(
-            f"groups has {len(groups)} entries for {n_clips} clips; expected one for each clip, "
-            "for example its track, album or artist."
-        )
-    _require_no_missing(groups, "groups", "give each a group of its own")
-    if groups.dtype == object and len({type(group) for group in groups}) > 1:
-        groups = groups.astype(str)  # numbers beside names have no order
-    return groups
-
-
-def _require_no_missing(values: NDArray[Any], name: str, otherwise: str) -> None:
-    missing = [row for row, value in enumerate(values) if _is_missing(value)]
-    if missing:
-        raise ValueError(
-            f"Input {name} contains None or NaN for {len(missing)} of {len(values)} clips (rows "
-            f"{some_rows(missing)}). Leave these clips out, or {otherwise}."
-        )
-
-
-def _is_missing(value: Any) -> bool:
-    try:
-        return value is None or bool(value != value)
-    except TypeError:  # pandas.NA
-        return True

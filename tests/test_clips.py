@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sklearn_genremoe import AudioLoader, LogMelSpectrogram
-from sklearn_genremoe._validation import kind_of_clips
+from sklearn_genremoe._clips import kind_of_clips
 
 PATHS = ["a.wav", "b.wav"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sklearn_genremoe._download import data_folder, fetch_file
+from sklearn_genremoe._files import data_folder, fetch_file
 from tests._server import file_server
 
 CONTENT = bytes(range(256)) * 4000
@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_made(server, place):
 def test_no_room(server, tmp_path):
     """A limit on the size of files stands in for a full disk: it stops a write in the middle."""
     code = (
-        "import resource; from sklearn_genremoe._download import fetch_file\n"
+        "import resource; from sklearn_genremoe._files import fetch_file\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         f"fetch_file({server.url('/x.bin')!r}, 'x.bin', {SHA256!r}, {str(tmp_path)!r})"
     )
