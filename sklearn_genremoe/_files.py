@@ -15,6 +15,37 @@ _CHUNK = 2**20
 _FLAT_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
+def user_path(path) -> Path:
+    """Return a path that a user gave, with ``~`` and ``~name`` replaced by homes.
+
+    Parameters
+    ----------
+    path : str, bytes or Path
+        The path. ``~name`` stays where there is such a file or folder, or no such user.
+
+    Returns
+    -------
+    path : Path
+        The path, relative if it was.
+
+    Raises
+    ------
+    ValueError
+        This is no path, or there is no home for ``~``.
+    """
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise ValueError(f"expected a path (str or Path), found {path!r:.80}")
+    text = os.fsdecode(path)
+    if text[:1] != "~":
+        return Path(text)
+    is_own_home = text == "~" or text[1] in {os.sep, os.altsep}
+    if is_own_home or not os.path.lexists(text):
+        text = os.path.expanduser(text)
+        if is_own_home and text[0] == "~":
+            raise ValueError(f"{text}: no home folder is known for ~; give the path in full")
+    return Path(text)
+
+
 def pack(entries: dict[str, bytes], level: int = 0) -> bytes:
     """Return a zip that :func:`unpack` takes.
 
@@ -142,7 +173,7 @@ DATA_VARIABLE = "SKLEARN_GENREMOE_DATA"
 def data_folder(folder=None) -> Path:
     """Return the folder for downloads: as given, from the environment, or the user's cache."""
     folder = folder or os.environ.get(DATA_VARIABLE) or pooch.os_cache("sklearn-genremoe")
-    return Path(folder).expanduser().absolute()
+    return user_path(folder).absolute()
 
 
 def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=True) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sklearn_genremoe._files import data_folder, fetch_file
+from sklearn_genremoe._files import data_folder, fetch_file, user_path
 from tests._server import file_server
 
 CONTENT = bytes(range(256)) * 4000
@@ -122,3 +122,34 @@ def test_which_folder(monkeypatch, tmp_path):
     assert data_folder("~/x") == Path.home() / "x"
     monkeypatch.delenv("SKLEARN_GENREMOE_DATA")
     assert data_folder().name == "sklearn-genremoe"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("a/~b", "a/~b"),
+        ("~", "HOME"),
+        ("~/a.wav", "HOME/a.wav"),
+        (Path("~/a"), "HOME/a"),
+        (b"~/a", "HOME/a"),
+        ("~old", "~old"),
+        ("~old/a", "~old/a"),
+        ("~root", os.path.expanduser("~root")),
+        ("~no-such-user/a", "~no-such-user/a"),
+    ],
+)
+def test_user_path_expands_homes_only(given, expected, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in ("~old", "~"):  # what is named ~ is reached by ./~
+        (tmp_path / name).mkdir()
+    (tmp_path / "~old" / "a").touch()
+    assert user_path(given) == Path(expected.replace("HOME", str(tmp_path)))
+
+
+def test_user_path_without_a_home_or_a_path(monkeypatch) -> None:
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.raises(ValueError, match=r"~/a: no home folder .* give the path in full"):
+        user_path("~/a")
+    with pytest.raises(ValueError, match=r"expected a path \(str or Path\), found 3"):
+        user_path(3)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._files import user_path
 from ..audio import BadClipError
 from ._bunch import ClipBunch, counted, printable
 from ._duplicates import find_duplicates, report_duplicates
@@ -193,6 +194,35 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
     )
 
 
+def find_audio_files(folder) -> tuple[list[str], dict[str, str]]:
+    """Return the audio files below a folder, in order, and what music is left out, with reasons.
+
+    Walks as :func:`load_audio_folder` does: links to folders are followed, hidden files passed
+    over. Left out are files of a format without a decoder and folders that can't be listed.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder.
+
+    Returns
+    -------
+    paths : list of str
+        The files that can be decoded, by their endings.
+    left_out : dict of str to str
+        Paths of the others and of folders, and why: "no decoder for .ape is installed; ...".
+    """
+    folder = _existing_folder(folder)
+    tree, unreadable = _scan(folder)
+    paths, left_out = [], {path: _unreadable_folder(path).reason for path in unreadable}
+    for path in (path for files in tree.values() for path in files):
+        if path.lower().endswith(decodable_extensions()):
+            paths.append(path)
+        elif path.lower().endswith(undecodable_extensions()):
+            left_out[path] = _cannot_decode(folder, [path])
+    return paths, left_out
+
+
 def _genre_names(genres) -> list[str] | None:
     if isinstance(genres, Iterable) and not isinstance(genres, str):
         genres = list(genres)
@@ -216,7 +246,7 @@ def _check_arguments(manifest, extensions, duplicates) -> None:
 
 
 def _existing_folder(folder) -> Path:
-    path = Path(folder).expanduser().absolute()
+    path = user_path(folder).absolute()
     # Not Path.exists, which raises an OSError for names that are too long or may not be looked at.
     if not os.path.exists(path):
         raise FileNotFoundError(
@@ -231,7 +261,7 @@ def _existing_folder(folder) -> Path:
 def _existing_manifest(manifest, folder: Path) -> Path | None:
     if manifest is None or manifest is False:
         return None
-    candidates = [folder / manifest, Path(manifest).expanduser().absolute()]
+    candidates = [folder / manifest, user_path(manifest).absolute()]
     for path in candidates:
         if os.path.isfile(path):
             return path

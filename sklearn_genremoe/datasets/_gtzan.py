@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._files import data_folder
+from .._files import data_folder, user_path
 from ..audio import BadClipError, decode_audio
 from ._bunch import ClipBunch
 
@@ -226,10 +226,10 @@ def _read_split(folder: Path, split_files) -> dict[str, str]:
 
 def _split_paths(folder: Path, split_files) -> dict[str, Path]:
     if split_files is None or isinstance(split_files, str | os.PathLike):
-        place = folder if split_files is None else Path(split_files).expanduser()
+        place = folder if split_files is None else user_path(split_files)
         paths = [place / f"{part}_filtered.txt" for part in _PARTS]
     else:
-        paths = [Path(path).expanduser() for path in split_files]
+        paths = [user_path(path) for path in split_files]
     by_part = {
         part: path for path in paths for part in _PARTS if path.name.lower().startswith(part)
     }
