@@ -202,10 +202,10 @@ class RandomCrop:
         return self.n_frames
 
     def __call__(self, clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        """Return clips (n_clips, n_bins, n_frames) of that length."""
-        starts = rng.integers(0, clips.shape[2] - self.n_frames + 1, len(clips))
+        """Return clips (n_clips, [n_channels,] n_bins, n_frames) of that length."""
+        starts = rng.integers(0, clips.shape[-1] - self.n_frames + 1, len(clips))
         return torch.stack(
-            [clip[:, start : start + self.n_frames] for clip, start in zip(clips, starts)]
+            [clip[..., start : start + self.n_frames] for clip, start in zip(clips, starts)]
         )
 
 

@@ -73,15 +73,20 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         Pooling over bins and frames in each block. "auto" gives the paper's pools for the
         paper's three shapes (96 x 1292, 96 x 646, 60 x 1292) and a reduction of any other shape
         to one value per filter. For statistics over time, "auto" halves the frames in each
-        block, and no block pools over frames that would leave a single one.
-    architecture : {"k2c2", "statistics_pooling"}, default="k2c2"
-        The paper's network, or one for few clips: bins are shifted and scaled to mean 0 and
-        deviation 1 over the training clips; convolutions are padded; blocks pool before they
-        normalise, so that what ELU sees has mean zero, with running statistics that settle ten
-        times faster; the dense layer sees mean, maximum and deviation over time of each filter.
+        block, and no block pools over frames that would leave a single one. For mixed channels,
+        "auto" is (1, 1), (2, 2), and then (4, 1).
+    architecture : {"k2c2", "statistics_pooling", "channel_mixing"}, default="k2c2"
+        The paper's network, or one for few clips: each bin of each channel is shifted and scaled
+        to mean 0 and deviation 1 over the training clips; convolutions are padded; blocks pool
+        before they normalise, so that what ELU sees has mean zero, with running statistics that
+        settle ten times faster. With "statistics_pooling" the dense layer sees mean, maximum and
+        deviation over time of each filter. "channel_mixing" is for clips with channels, such as
+        those of a filter bank: the convolution of the first block is 1 x 1, and the dense layer
+        sees mean and deviation over time of each filter in each of the bins that are left.
     center_bins : bool, default=False
         Whether to take the mean over time off each bin of a clip (spectral mean subtraction),
-        and with it the colour of the recording.
+        and with it the colour of the recording. Of a clip of a single frame nothing would be
+        left: it stays as it is.
     crop_frames : int or None, default=None
         Train on random stretches of that many frames, drawn anew in every epoch, and average the
         probabilities of windows of that length, overlapping by half, in prediction. None, or
@@ -110,8 +115,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         :class:`~sklearn_genremoe.experts.TimeMask`,
         :class:`~sklearn_genremoe.experts.FrequencyMask`,
         :class:`~sklearn_genremoe.experts.Mixup`, or a function of your own,
-        ``augment(clips, rng)``, which takes a float32 tensor of shape (n_clips, n_bins,
-        n_frames) and a :class:`numpy.random.Generator` and returns a tensor of the same shape.
+        ``augment(clips, rng)``, which takes a float32 tensor of clips and a
+        :class:`numpy.random.Generator` and returns a tensor of the same shape.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss. "balanced" gives every class the same total weight.
     validation_fraction : float or None, default=None
@@ -142,11 +147,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     n_features_in_ : int
-        Number of bins.
+        Number of bins, or of channels where clips have some.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `X` was 2-D with names.
-    input_shape_ : tuple of (int, int)
-        Bins and frames.
+    input_shape_ : tuple of int
+        Bins and frames, or channels, bins and frames.
     net_ : skorch.NeuralNetClassifier
         The fitted net; ``net_.module_`` is the torch module, which returns logits.
     history_ : skorch.history.History
@@ -183,7 +188,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     """
 
     classes_: NDArray[Any]
-    input_shape_: tuple[int, int]
+    input_shape_: tuple[int, ...]
     net_: GenreNet
 
     # groups come without a request, as for scikit-learn's own group splitters.
@@ -192,7 +197,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     _parameter_constraints = {
         "channels": ["array-like"],
         "pool_sizes": [StrOptions({"auto"}), "array-like"],
-        "architecture": [StrOptions({"k2c2", "statistics_pooling"})],
+        "architecture": [StrOptions({"k2c2", "statistics_pooling", "channel_mixing"})],
         "center_bins": ["boolean"],
         "crop_frames": [Interval(Integral, 1, None, closed="left"), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -283,9 +288,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
-            Spectrograms; two dimensions are taken as spectrograms of one frame. A memory-mapped
-            array is read batch by batch. Also a DomainBatch of one domain.
+        X : array-like of shape (n_clips, n_bins, n_frames), (n_clips, n_channels, n_bins, \
+                n_frames) or (n_clips, n_features)
+            Spectrograms, maybe of several channels; two dimensions are taken as spectrograms of
+            one frame. A memory-mapped array is read batch by batch. Also a DomainBatch of one
+            domain.
         y : array-like of shape (n_clips,)
             Labels, of any kind.
         sample_weight : array-like of shape (n_clips,) or None, default=None
@@ -343,7 +350,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
+        X : array-like of shape (n_clips, ...)
             Spectrograms, as for `fit`.
         y : array-like of shape (n_clips,)
             Labels.
@@ -394,7 +401,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
+        X : array-like of shape (n_clips, ...)
             Spectrograms, as for `fit`.
 
         Returns
@@ -409,7 +416,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
+        X : array-like of shape (n_clips, ...)
             Spectrograms, as for `fit`.
 
         Returns
@@ -424,7 +431,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
+        X : array-like of shape (n_clips, ...)
             Spectrograms, as for `fit`.
 
         Returns
@@ -502,7 +509,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         return [] if self.augment is None else [self.augment]
 
     def _check_clips(self, X: Any, reset: bool) -> NDArray[Any]:
-        """Return finite spectrograms (n_clips, n_bins, n_frames), not copied if they are some."""
+        """Return finite spectrograms (n_clips, [n_channels,] n_bins, n_frames), best not copied."""
         name = type(self).__name__
         if isinstance(X, DomainBatch):
             if len(X.names) != 1:
@@ -518,7 +525,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 f"X holds paths, but {name} starts from spectrograms: put a domain before it, for "
                 f"example make_pipeline(LogMelSpectrogram(), {name}())."
             )
-        if not reset and self.input_shape_[1] > 1 and np.shape(X) == self.input_shape_:
+        if not reset and self.input_shape_[-1] > 1 and np.shape(X) == self.input_shape_:
             raise ValueError(
                 f"X has the shape {self.input_shape_} of a single clip, but {name} is expecting "
                 "several: give X[np.newaxis]."
@@ -526,19 +533,20 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite=False)
         if X.ndim == 2:
             X = X[:, :, np.newaxis]
-        if X.ndim != 3:
+        if X.ndim not in (3, 4):
             raise ValueError(
                 f"X has {X.ndim} dimensions, {X.shape}, but {name} is expecting spectrograms of "
-                "shape (n_clips, n_bins, n_frames), or (n_clips, n_features)."
+                "shape (n_clips, n_bins, n_frames) or (n_clips, n_channels, n_bins, n_frames), or "
+                "a table (n_clips, n_features)."
             )
         if 0 in X.shape:
             raise ValueError(
                 f"X has the shape {X.shape}, but {name} needs at least one bin and frame."
             )
-        if not reset and X.shape[2] != self.input_shape_[1]:
+        if not reset and X.shape[1:] != self.input_shape_:
             raise ValueError(
-                f"X has {X.shape[2]} frames, but {name} is expecting {self.input_shape_[1]} "
-                "frames as input."
+                f"X has clips of shape {X.shape[1:]}, but {name} is expecting clips of shape "
+                f"{self.input_shape_} as in fit: ([channels,] bins, frames)."
             )
         peak = check_finite(X, release_pages)
         if peak > LARGEST:
@@ -550,8 +558,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def _module(self) -> dict[str, Any]:
         """Return the arguments of the network, whose pools are resolved."""
-        n_bins, n_frames = self.input_shape_
-        shape = (n_bins, min(n_frames, self.crop_frames or n_frames))
+        *before, n_frames = self.input_shape_
+        shape = (*before, min(n_frames, self.crop_frames or n_frames))
         channels = tuple(int(count) for count in self.channels)
         return {
             "n_classes": len(self.classes_),
@@ -567,8 +575,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def _net(self, module: dict[str, Any], seed: int = 0) -> GenreNet:
         """Return a net, not initialized, that trains as the parameters say."""
-        length = module["input_shape"][1]
-        crop = [RandomCrop(length)] if length < self.input_shape_[1] else []
+        length = module["input_shape"][-1]
+        crop = [RandomCrop(length)] if length < self.input_shape_[-1] else []
         callbacks: list[Any] = [
             OneCycle(self.lr)
             if self.schedule == "one_cycle"

@@ -175,7 +175,7 @@ class ClipDataset(torch.utils.data.Dataset):
 
     Parameters
     ----------
-    X : ndarray or tensor of shape (n_clips, n_bins, n_frames)
+    X : ndarray or tensor of shape (n_clips, [n_channels,] n_bins, n_frames)
         Spectrograms: an array, possibly memory-mapped, or a tensor on the network's device.
     y : ndarray of int, shape (n_distinct,)
         Labels of the clips in ``rows``.
@@ -209,16 +209,16 @@ class ClipDataset(torch.utils.data.Dataset):
         return {"X": clips, "sample_weight": weights}, torch.from_numpy(self.y[batch])
 
     def bin_statistics(self) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """Return mean and deviation of each bin over all clips, weighted, and their weight.
+        """Return mean and deviation of each bin (and channel) over all clips, and their weight.
 
         The deviation of a bin is zero where it is within rounding of that.
         """
-        n_bins, n_frames = self.X.shape[1:]
-        total, square = np.zeros(n_bins), np.zeros(n_bins)
+        *shape, n_frames = self.X.shape[1:]
+        total, square = np.zeros(shape), np.zeros(shape)
         for batch in self._pieces():
             clips = self[batch][0]["X"].numpy().astype(np.float64)
-            total += np.einsum("n,nbt->b", self.weights[batch], clips)
-            square += np.einsum("n,nbt,nbt->b", self.weights[batch], clips, clips)
+            total += np.einsum("n,n...t->...", self.weights[batch], clips)
+            square += np.einsum("n,n...t,n...t->...", self.weights[batch], clips, clips)
         n_cells = self.weights.sum(dtype=np.float64) * n_frames
         mean, power = total / n_cells, square / n_cells
         variance = power - mean**2

@@ -31,8 +31,8 @@ def predict_logits(
     Parameters
     ----------
     module : torch.nn.Module
-        Maps (n, n_bins, n_frames) to (n, n_outputs).
-    X : ndarray of shape (n_clips, n_bins, n_frames)
+        Maps (n, [n_channels,] n_bins, n_frames) to (n, n_outputs).
+    X : ndarray of shape (n_clips, [n_channels,] n_bins, n_frames)
         Spectrograms.
     device : torch.device
         Where the module is.

@@ -36,7 +36,7 @@ def check_channels(channels: Sequence[int]) -> None:
 
 
 def resolve_pool_sizes(
-    input_shape: tuple[int, int],
+    input_shape: tuple[int, ...],
     n_blocks: int = 5,
     pool_sizes: str | Sequence[tuple[int, int]] = "auto",
     architecture: str = "k2c2",
@@ -45,8 +45,8 @@ def resolve_pool_sizes(
 
     Parameters
     ----------
-    input_shape : tuple of (int, int)
-        Bins and frames of the spectrograms.
+    input_shape : tuple of int
+        Bins and frames of the spectrograms, maybe after channels.
     n_blocks : int, default=5
         Number of convolutional blocks.
     pool_sizes : "auto" or sequence of (int, int), default="auto"
@@ -54,8 +54,9 @@ def resolve_pool_sizes(
         any other axis to a single value evenly over the blocks: with ``k`` blocks left to go, a
         block divides the size ``s`` by the ``k``-th root of ``s``. For statistics over time,
         each block halves the frames. These pools, and given ones, then end where they would
-        leave a single frame.
-    architecture : {"k2c2", "statistics_pooling"}, default="k2c2"
+        leave a single frame. For mixed channels, the second block halves bins and frames, and
+        later ones take a quarter of the bins.
+    architecture : {"k2c2", "statistics_pooling", "channel_mixing"}, default="k2c2"
         The network.
 
     Returns
@@ -79,12 +80,14 @@ def resolve_pool_sizes(
     """
     pools: tuple[tuple[int, int], ...]
     statistics = architecture == "statistics_pooling"
-    bins, frames = input_shape
+    bins, frames = input_shape[-2:]
     if isinstance(pool_sizes, str) and pool_sizes == "auto":
-        if statistics:
+        if architecture == "channel_mixing":
+            pools = ((1, 1), (2, 2), *[(4, 1)] * n_blocks)[:n_blocks]
+        elif statistics:
             pools = tuple(zip(_spread(bins, n_blocks, True), [2] * n_blocks))
-        elif n_blocks == 5 and input_shape in _PAPER_POOL_SIZES:
-            pools = _PAPER_POOL_SIZES[input_shape]
+        elif n_blocks == 5 and (bins, frames) in _PAPER_POOL_SIZES:
+            pools = _PAPER_POOL_SIZES[bins, frames]
         else:
             pools = tuple(zip(_spread(bins, n_blocks, False), _spread(frames, n_blocks, False)))
     else:
@@ -94,7 +97,7 @@ def resolve_pool_sizes(
                 f"pool_sizes={pool_sizes!r} does not fit: give 'auto' or {n_blocks} pairs of "
                 f"positive integers (bins, frames), one for each entry of channels."
             )
-    return _leave_frames(pools, frames) if statistics else pools
+    return pools if architecture == "k2c2" else _leave_frames(pools, frames)
 
 
 def _pair(item: Any) -> tuple[int, int] | None:
@@ -126,7 +129,7 @@ def _leave_frames(pools: tuple[tuple[int, int], ...], n_frames: int) -> tuple[tu
 
 
 def size_after_conv(size: int, padded: bool = False) -> int:
-    """Return the length of an axis after the convolution."""
+    """Return the length of an axis after the convolution 3 x 3."""
     return size - KERNEL_SIZE + 1 + 2 * conv_padding(size, padded)
 
 
@@ -164,6 +167,8 @@ class ConvBlock(nn.Module):
         Whether the maxima are normalised, in place of what they are taken of, after a padded
         convolution without bias; the weight of the newest batch in the running statistics is
         then 0.1 in place of 0.01.
+    pointwise : bool, default=False
+        Whether the convolution is 1 x 1 (with `pool_first`).
     """
 
     def __init__(
@@ -173,6 +178,7 @@ class ConvBlock(nn.Module):
         input_shape: tuple[int, int],
         pool_size: tuple[int, int],
         pool_first: bool = False,
+        pointwise: bool = False,
     ) -> None:
         super().__init__()
         self.pool_first = pool_first
@@ -184,9 +190,8 @@ class ConvBlock(nn.Module):
         )
         bins, frames = input_shape
         self.zeros = (conv_padding(bins, pool_first), conv_padding(frames, pool_first))
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, KERNEL_SIZE, padding=self.zeros, bias=not pool_first
-        )
+        kernel, zeros = (1, 0) if pointwise else (KERNEL_SIZE, self.zeros)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=zeros, bias=not pool_first)
         self.norm = BatchNorm(out_channels, momentum=0.1 if pool_first else 0.01)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -213,6 +218,7 @@ class ConvBlock(nn.Module):
         """Return whether one input channel comes as data, which need no gradient."""
         return (
             self.conv.in_channels == 1
+            and self.conv.kernel_size == (KERNEL_SIZE, KERNEL_SIZE)
             and x.device.type == "cpu"
             and x.dtype == self.conv.weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
@@ -267,22 +273,24 @@ class K2C2(nn.Module):
     ----------
     n_classes : int
         Number of outputs.
-    input_shape : tuple of (int, int)
-        Bins and frames of the spectrograms. Any size works: an axis that is shorter than the
-        kernel is padded by one zero on each side. Longer spectrograms are looked at in windows
-        of that many frames, see :meth:`forward`.
+    input_shape : tuple of int
+        Bins and frames of the spectrograms, or channels, bins and frames. Any size works: an
+        axis that is shorter than the kernel is padded by one zero on each side. Longer
+        spectrograms are looked at in windows of that many frames, see :meth:`forward`.
     channels : sequence of int, default=(64, 128, 128, 192, 256)
         Filters of each block.
     pool_sizes : "auto" or sequence of (int, int), default="auto"
         Pooling over bins and frames in each block. "auto": see :func:`resolve_pool_sizes`.
     dropout : float, default=0.0
         Share of the features that is set to zero before the dense layer in training.
-    architecture : {"k2c2", "statistics_pooling"}, default="k2c2"
+    architecture : {"k2c2", "statistics_pooling", "channel_mixing"}, default="k2c2"
         The paper's, or padded convolutions in blocks that pool before they normalise, on scaled
-        bins (:class:`BinScaling`); the dense layer then sees mean, maximum and deviation over
-        time of each filter, after the mean over bins.
+        bins (:class:`BinScaling`). The dense layer then sees mean, maximum and deviation over
+        time of each filter, after the mean over bins; or, where a first convolution 1 x 1 mixes
+        the channels, mean and deviation over time of each filter in each bin that pools leave.
     center_bins : bool, default=False
-        Whether the mean over its frames is taken off each bin of each window.
+        Whether the mean over its frames is taken off each bin of each window. A window of one
+        frame stays as it is.
 
     References
     ----------
@@ -303,7 +311,7 @@ class K2C2(nn.Module):
     def __init__(
         self,
         n_classes: int,
-        input_shape: tuple[int, int],
+        input_shape: tuple[int, ...],
         channels: Sequence[int] = (64, 128, 128, 192, 256),
         pool_sizes: str | Sequence[tuple[int, int]] = "auto",
         dropout: float = 0.0,
@@ -311,19 +319,26 @@ class K2C2(nn.Module):
         center_bins: bool = False,
     ) -> None:
         super().__init__()
-        self.input_shape = shape = (int(input_shape[0]), int(input_shape[1]))
-        self.statistics = architecture == "statistics_pooling"
+        self.input_shape = tuple(int(size) for size in input_shape)
+        self.architecture = architecture
         self.center_bins = center_bins
-        self.scaling = BinScaling(shape[0]) if self.statistics else None
-        pools = resolve_pool_sizes(shape, len(channels), pool_sizes, architecture)
-        in_channels = 1
+        small = architecture != "k2c2"
+        self.scaling = BinScaling(self.input_shape[:-1]) if small else None
+        pools = resolve_pool_sizes(self.input_shape, len(channels), pool_sizes, architecture)
+        in_channels = self.input_shape[0] if len(self.input_shape) == 3 else 1
+        shape = self.input_shape[-2], self.input_shape[-1]
         self.blocks = nn.ModuleList()
         for out_channels, pool_size in zip(channels, pools):
-            block = ConvBlock(in_channels, out_channels, shape, pool_size, self.statistics)
+            pointwise = architecture == "channel_mixing" and not self.blocks
+            block = ConvBlock(in_channels, out_channels, shape, pool_size, small, pointwise)
             self.blocks.append(block)
             in_channels, shape = out_channels, block.pooling.output_shape
         self.dropout = Dropout(dropout)
-        n_values = 3 if self.statistics else shape[0] * shape[1]
+        n_values = {
+            "k2c2": shape[0] * shape[1],
+            "statistics_pooling": 3,
+            "channel_mixing": 2 * shape[0],
+        }[architecture]
         self.head = nn.Linear(in_channels * n_values, n_classes)
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
@@ -332,37 +347,38 @@ class K2C2(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
-        """Return logits of shape (n, n_classes) for spectrograms of shape (n, bins, frames).
+        """Return logits (n, n_classes) for spectrograms (n, [channels,] bins, frames).
 
         A spectrogram with more frames than `input_shape` says is looked at in windows that
         overlap by half; its logits are then the logarithms of the mean of their probabilities.
         """
-        length = self.input_shape[1]
-        if X.shape[2] <= length:
+        length = self.input_shape[-1]
+        if X.shape[-1] <= length:
             return self._logits(X)
-        starts = window_starts(X.shape[2], length)
-        windows = torch.stack([X[:, :, start : start + length] for start in starts], dim=1)
+        starts = window_starts(X.shape[-1], length)
+        windows = torch.stack([X[..., start : start + length] for start in starts], dim=1)
         log_proba = self._logits(windows.flatten(0, 1)).float().log_softmax(dim=1)
         return log_proba.unflatten(0, windows.shape[:2]).logsumexp(dim=1) - math.log(len(starts))
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         if self.scaling is not None:
             x = self.scaling(x)
-        if self.center_bins:
-            x = x - x.mean(dim=2, keepdim=True)
-        x = x.unsqueeze(1)
+        if self.center_bins and x.shape[-1] > 1:
+            x = x - x.mean(dim=-1, keepdim=True)
+        x = x if x.ndim == 4 else x.unsqueeze(1)
         for block in self.blocks:
             x = block(x)
         return self.head(self.dropout(self._features(x)))
 
     def _features(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.statistics:
+        if self.architecture == "k2c2":
             return x.flatten(1)
-        x = x.mean(dim=2)
+        by_bin = self.architecture == "channel_mixing"
+        x = x.flatten(1, 2) if by_bin else x.mean(dim=2)
         mean = x.mean(dim=2)
         # The constant keeps the slope of the root finite where nothing varies.
         deviation = ((x - mean.unsqueeze(2)).square().mean(dim=2) + 1e-5).sqrt()
-        return torch.cat([mean, x.amax(dim=2), deviation], dim=1)
+        return torch.cat([mean, deviation] if by_bin else [mean, x.amax(dim=2), deviation], dim=1)
 
 
 def window_starts(n_frames: int, length: int) -> list[int]:

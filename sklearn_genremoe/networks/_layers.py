@@ -64,22 +64,22 @@ class BatchNorm(nn.Module):
 
 
 class BinScaling(nn.Module):
-    """Shift and scale each bin, so that bins of different loudness count alike.
+    """Shift and scale each bin of each channel, so that those of different loudness count alike.
 
     Parameters
     ----------
-    n_bins : int
-        Number of bins.
+    shape : tuple of int
+        Bins, or channels and bins.
     """
 
     mean: torch.Tensor
     deviation: torch.Tensor
     weight: torch.Tensor
 
-    def __init__(self, n_bins: int) -> None:
+    def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(n_bins))
-        self.register_buffer("deviation", torch.ones(n_bins))
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("deviation", torch.ones(shape))
         self.register_buffer("weight", torch.zeros(()))
 
     def observe(self, mean: torch.Tensor, deviation: torch.Tensor, weight: float) -> None:
@@ -93,9 +93,9 @@ class BinScaling(nn.Module):
         self.weight.copy_(total)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``x`` (n, n_bins, n_frames), scaled; a bin that never varied is only shifted."""
+        """Return ``x`` (n, ..., n_frames), scaled; a bin that never varied is only shifted."""
         deviation = torch.where(self.deviation > 0, self.deviation, 1)
-        return (x - self.mean[:, None]) / deviation[:, None]
+        return (x - self.mean[..., None]) / deviation[..., None]
 
 
 class Dropout(nn.Module):

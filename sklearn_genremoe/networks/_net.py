@@ -108,9 +108,9 @@ class Batches:
     def _augmented(self, clips: torch.Tensor, augmentation: Any) -> torch.Tensor:
         """Return the clips as an augmentation gives them back: as many, and as large."""
         changed = augmentation(clips, self.rng)
-        n_frames = getattr(augmentation, "_cropped_frames", clips.shape[2])
+        n_frames = getattr(augmentation, "_cropped_frames", clips.shape[-1])
         shape, dtype = getattr(changed, "shape", ()), getattr(changed, "dtype", type(changed))
-        if tuple(shape) != (*clips.shape[:2], n_frames) or dtype != clips.dtype:
+        if tuple(shape) != (*clips.shape[:-1], n_frames) or dtype != clips.dtype:
             raise ValueError(
                 f"The augmentation {augmentation!r} got a batch of shape {tuple(clips.shape)} and "
                 f"type {clips.dtype} and returned {tuple(shape)}, {dtype}. It has to return a "

@@ -193,9 +193,9 @@ def test_two_dimensions_are_one_frame(data: Data) -> None:
     ("bad", "message"),
     [
         (np.zeros((30, 11, 20)), "X has 11 features, but CNNClassifier is expecting 12 features"),
-        (np.zeros((30, 12, 21)), "X has 21 frames, but CNNClassifier is expecting 20 frames"),
-        (np.zeros((30, 12)), "X has 1 frames, but CNNClassifier is expecting 20 frames"),
-        (np.zeros((30, 12, 20, 1)), r"X has 4 dimensions, \(30, 12, 20, 1\), but CNNClassifier"),
+        (np.zeros((30, 12, 21)), r"clips of shape \(12, 21\)"),
+        (np.zeros((30, 12)), r"clips of shape \(12, 1\)"),
+        (np.zeros((30, 12, 2, 2, 1)), r"X has 5 dimensions, .* but CNNClassifier"),
         (["a.wav"] * 30, r"X holds paths, but .*make_pipeline\(LogMelSpectrogram\(\), CNNClass"),
         (np.zeros(30), "Expected 2D array, got 1D array|Reshape your data"),
         (np.zeros((30, 12, 0)), "at least one bin and frame|minimum of 1"),
@@ -209,7 +209,7 @@ def test_wrong_clips_say_what_is_expected(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         fitted.predict(bad)
-    if "expecting 12" not in message and "expecting 20" not in message:
+    if "expecting 12" not in message and "clips of shape" not in message:
         with pytest.raises(ValueError, match=message):
             make_clf().fit(bad, data[1])
 
@@ -741,7 +741,7 @@ def test_partial_fit_takes_classes_as_they_come(data: Data) -> None:
         clf.partial_fit(X, np.full(30, 5))
     with pytest.raises(ValueError, match=r"classes=\[0, 1\] differ from those of before"):
         clf.partial_fit(X, y, classes=[0, 1])
-    with pytest.raises(ValueError, match="X has 9 frames"):
+    with pytest.raises(ValueError, match=r"X has clips of shape \(12, 9\)"):
         clf.partial_fit(X[:, :, :9], y)
     clf.predict(X)  # what was refused has harmed nothing
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
