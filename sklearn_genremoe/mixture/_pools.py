@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from ._base import BaseMixer, centred_logs, log_probabilities, merge_equal
@@ -23,9 +23,7 @@ class BalancedMixer(BaseMixer):
     fit_temperatures : bool, default=False
         Whether to calibrate each expert first: :math:`h_m` becomes
         :math:`\mathrm{softmax}(\log h_m / T_m)` with the temperature :math:`T_m` under which
-        expert m gives the true genres the largest likelihood. CNNs that fit their training
-        clips perfectly are far too sure of themselves; only predictions for clips that they
-        weren't trained on can tell.
+        expert m gives the true genres the largest likelihood.
 
     Attributes
     ----------
@@ -58,23 +56,26 @@ class BalancedMixer(BaseMixer):
     def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
         self.temperatures_ = np.ones(expert_proba.shape[1])
         if self.fit_temperatures:
-            self.temperatures_ = fit_temperatures(expert_proba, y, sample_weight)
+            self.temperatures_ = self._best_temperatures(
+                *merge_equal(expert_proba, y, sample_weight)
+            )
 
-    def _tempered(self, expert_proba: NDArray) -> NDArray:
-        """Return the log-probabilities of the calibrated experts."""
+    def _best_temperatures(self, expert_proba: NDArray, y: NDArray, weight: NDArray) -> NDArray:
+        experts = range(expert_proba.shape[1])
+        return np.concatenate([pool_temperatures(expert_proba[:, [m]], y, weight) for m in experts])
+
+    def _scaled_logs(self, expert_proba: NDArray) -> NDArray:
         logs = log_probabilities(expert_proba)
-        if self.fit_temperatures:
-            logs = log_softmax(logs / self.temperatures_[:, None], axis=2)
-        return logs
+        return logs / self.temperatures_[:, None] if self.fit_temperatures else logs
 
     def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
         n_clips, n_experts, _ = expert_proba.shape
         return np.full((n_clips, n_experts), 1 / n_experts)
 
     def _predict_proba(self, expert_proba: NDArray, clips: Any) -> NDArray:
-        return (
-            np.exp(self._tempered(expert_proba)) if self.fit_temperatures else expert_proba
-        ).mean(axis=1)
+        if self.fit_temperatures:
+            expert_proba = softmax(self._scaled_logs(expert_proba), axis=2)
+        return expert_proba.mean(axis=1)
 
 
 class LogPoolMixer(BalancedMixer):
@@ -119,10 +120,8 @@ class LogPoolMixer(BalancedMixer):
     array([[0.75, 0.25]])
     """
 
-    def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
-        self.temperatures_ = np.ones(expert_proba.shape[1])
-        if self.fit_temperatures:
-            self.temperatures_ = fit_pool_temperatures(expert_proba, y, sample_weight)
+    def _best_temperatures(self, expert_proba: NDArray, y: NDArray, weight: NDArray) -> NDArray:
+        return pool_temperatures(expert_proba, y, weight)
 
     def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
         weights = super()._weights(expert_proba, clips)
@@ -132,41 +131,15 @@ class LogPoolMixer(BalancedMixer):
         return weights
 
     def _predict_proba(self, expert_proba: NDArray, clips: Any) -> NDArray:
-        logs = log_probabilities(expert_proba)
-        if self.fit_temperatures:
-            logs = logs / self.temperatures_[:, None]
-        return softmax(logs.mean(axis=1), axis=1)
+        return softmax(self._scaled_logs(expert_proba).mean(axis=1), axis=1)
 
 
-def fit_temperatures(expert_proba: NDArray, y: NDArray, sample_weight: NDArray) -> NDArray:
-    """Return for each expert its own temperature of the largest likelihood, in 0.05..20."""
-    expert_proba, y, sample_weight = merge_equal(expert_proba, y, sample_weight)
-    logs = log_probabilities(expert_proba)
-    rows = np.arange(len(y))
-
-    def loss(log_temperature: float, expert: int) -> float:
-        tempered = log_softmax(logs[:, expert] / np.exp(log_temperature), axis=1)
-        return -float(sample_weight @ tempered[rows, y])
-
-    found = [
-        minimize_scalar(
-            loss,
-            bounds=_LOG_TEMPERATURE_RANGE,
-            args=(expert,),
-            method="bounded",
-            options={"xatol": 1e-8},
-        ).x
-        for expert in range(expert_proba.shape[1])
-    ]
-    return np.exp(found)
-
-
-def fit_pool_temperatures(expert_proba: NDArray, y: NDArray, sample_weight: NDArray) -> NDArray:
+def pool_temperatures(expert_proba: NDArray, y: NDArray, sample_weight: NDArray) -> NDArray:
     """Return the temperatures of the largest likelihood of the log pool, in 0.05..20.
 
-    In the exponents 1/(M T) of the experts the problem is convex.
+    In the exponents 1/(M T) of the experts the problem is convex. A pool of one expert is that
+    expert, calibrated.
     """
-    expert_proba, y, sample_weight = merge_equal(expert_proba, y, sample_weight)
     logs = centred_logs(expert_proba)
     true = np.eye(logs.shape[2])[y]
     n_experts = logs.shape[1]

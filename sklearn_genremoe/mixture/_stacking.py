@@ -1,6 +1,7 @@
 """Stacking: logistic regression on the predictions of the experts."""
 
 import warnings
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,9 +14,11 @@ from sklearn.exceptions import ConvergenceWarning
 from .._compat import Interval
 from ._base import BaseMixer, centred_logs, merge_equal
 
-# Pulls among which the evidence decides; at the largest the experts count alike.
-_PULLS = 10.0 ** np.arange(5, -2.25, -0.5)
+# Strengths among which the evidence decides; at the largest the experts count alike.
+_LAMBDAS = 10.0 ** np.arange(5, -2.25, -0.5)
 _SOLVER = {"ftol": 1e-12, "gtol": 1e-8}
+# Prediction computes about so many products of an expert's and a genre's logarithm at a time.
+_BLOCK = 1 << 20
 
 
 class StackingMixer(BaseMixer):
@@ -32,12 +35,11 @@ class StackingMixer(BaseMixer):
     .. math:: -\sum_x \log y_{k(x)}(x) + \frac{\lambda}{2} \sum_m (a_m - 1/M)^2 + \frac{1}{2C}
         \left(\lVert b \rVert^2 + \sum_m \lVert D_m \rVert^2\right),
 
-    so that few clips lead back towards a log pool. The strength :math:`\lambda` of the pull of the
-    exponents towards 1/M is not chosen by hand, but by what makes the observed genres most
-    probable: much where equal exponents say how sure the experts are together, little where one
-    of them knows more, or all are less or more sure than they are right. The evidence is counted
-    in clips: sample weights with a mean of 1 leave it as it is, smaller ones say that there is
-    less of it.
+    so that few clips lead back towards a log pool. The strength :math:`\lambda` of the penalty that
+    keeps the exponents near 1/M is chosen by marginal likelihood: large where equal exponents
+    say how sure the experts are together, small where one of them knows more, or all are less or
+    more sure than they are right. Evidence is counted in clips: sample weights with a mean of 1
+    leave it as it is, smaller ones say that there is less of it.
 
     Parameters
     ----------
@@ -53,8 +55,8 @@ class StackingMixer(BaseMixer):
         The matrices :math:`a_m I + D_m`.
     intercept_ : ndarray of shape (n_classes,)
         The offsets :math:`b`.
-    pull_ : float
-        The pull :math:`\lambda`.
+    lambda_ : float
+        The strength :math:`\lambda`, chosen by marginal likelihood.
 
     See Also
     --------
@@ -70,7 +72,7 @@ class StackingMixer(BaseMixer):
     .. math:: \log p(k \mid \hat a) - \frac{\lambda}{2} \lVert \hat a - 1/M \rVert^2 +
         \frac{M}{2} \log \lambda - \frac{1}{2} \log \det (H + \lambda I),
 
-    where :math:`\hat a` are the exponents fitted with that pull and H is the Hessian of the
+    where :math:`\hat a` are the exponents fitted with that strength and H is the Hessian of the
     negative log-likelihood there. Neither folds nor random numbers are involved.
 
     The penalties count log-probabilities as the experts give them: to experts that are much surer
@@ -115,9 +117,9 @@ class StackingMixer(BaseMixer):
         expert_proba, y, sample_weight = merge_equal(expert_proba, y, sample_weight)
         logs = centred_logs(expert_proba)
         n_experts, n_classes = logs.shape[1:]
-        self.pull_, exponents, known = strongest_evidence(logs, y, sample_weight, self.max_iter)
+        self.lambda_, exponents, known = strongest_evidence(logs, y, sample_weight, self.max_iter)
         exponents, table, converged = fit_stack(
-            logs, y, sample_weight, self.pull_, self.C, exponents, self.max_iter
+            logs, y, sample_weight, self.lambda_, self.C, exponents, self.max_iter
         )
         if not (known and converged):
             warnings.warn(
@@ -130,29 +132,38 @@ class StackingMixer(BaseMixer):
         self.coef_ = exponents[:, None, None] * np.eye(n_classes) + by_expert
         self.intercept_ = table[-1]
 
-    def _logits(self, expert_proba: NDArray) -> NDArray:
-        """Return what each expert adds to the logits, (n_clips, n_experts, n_classes)."""
-        # One product per expert and pair of genres, so that clips don't share a matrix product
-        # whose rounding depends on their number.
-        return (self.coef_ * centred_logs(expert_proba)[:, :, np.newaxis, :]).sum(axis=3)
+    def _logits(self, expert_proba: NDArray) -> Iterator[tuple[slice, NDArray]]:
+        """Yield what each expert adds to the logits, (n_rows, n_experts, n_classes), by blocks."""
+        step = max(1, _BLOCK // self.coef_.size)
+        for start in range(0, len(expert_proba), step):
+            rows = slice(start, start + step)
+            logs = centred_logs(expert_proba[rows])
+            # One product per expert and pair of genres, so that clips don't share a matrix product
+            # whose rounding depends on their number.
+            yield rows, (self.coef_ * logs[:, :, np.newaxis, :]).sum(axis=3)
 
     def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
-        logits = self._logits(expert_proba)
-        logits -= logits.mean(axis=2, keepdims=True)
-        size = np.abs(logits).sum(axis=2)
-        total = size.sum(axis=1, keepdims=True)
         # Where no expert says anything (all predictions flat), all count alike.
-        return np.where(total > 0, size / np.where(total > 0, total, 1), 1 / size.shape[1])
+        weights = np.full(expert_proba.shape[:2], 1 / expert_proba.shape[1])
+        for rows, logits in self._logits(expert_proba):
+            logits -= logits.mean(axis=2, keepdims=True)
+            size = np.abs(logits).sum(axis=2)
+            total = size.sum(axis=1, keepdims=True)
+            np.divide(size, total, out=weights[rows], where=total > 0)
+        return weights
 
     def _predict_proba(self, expert_proba: NDArray, clips: Any) -> NDArray:
-        return softmax(self._logits(expert_proba).sum(axis=1) + self.intercept_, axis=1)
+        proba = np.empty((len(expert_proba), expert_proba.shape[2]))
+        for rows, logits in self._logits(expert_proba):
+            proba[rows] = softmax(logits.sum(axis=1) + self.intercept_, axis=1)
+        return proba
 
 
 def fit_stack(
     logs: NDArray,
     y: NDArray,
     weight: NDArray,
-    pull: float,
+    strength: float,
     C: float,
     start: NDArray,
     max_iter: int,
@@ -173,9 +184,9 @@ def fit_stack(
         log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs) + features @ table, axis=1)
         excess = exponents - 1 / n_experts
         slope = weight[:, np.newaxis] * (np.exp(log_proba) - true)
-        of_exponents = np.einsum("nk,nmk->m", slope, logs) + pull * excess
+        of_exponents = np.einsum("nk,nmk->m", slope, logs) + strength * excess
         of_table = features.T @ slope + (table / C if C else 0)
-        penalty = pull * (excess @ excess) / 2 + ((table**2).sum() / (2 * C) if C else 0)
+        penalty = strength * (excess @ excess) / 2 + ((table**2).sum() / (2 * C) if C else 0)
         return penalty - weight @ (true * log_proba).sum(axis=1), np.concatenate(
             [of_exponents, of_table.ravel()]
         )
@@ -197,13 +208,13 @@ def fit_stack(
 def strongest_evidence(
     logs: NDArray, y: NDArray, weight: NDArray, max_iter: int
 ) -> tuple[float, NDArray, bool]:
-    """Return the most probable pull, the exponents with it, and whether all fits have converged."""
+    """Return the most probable lambda, the exponents with it, and whether all fits converged."""
     n_experts = logs.shape[1]
     exponents = np.full(n_experts, 1 / n_experts)
     best: tuple[float, float, NDArray] | None = None
     all_converged = True
-    for pull in _PULLS:
-        exponents, _, converged = fit_stack(logs, y, weight, pull, 0, exponents, max_iter)
+    for strength in _LAMBDAS:
+        exponents, _, converged = fit_stack(logs, y, weight, strength, 0, exponents, max_iter)
         all_converged &= converged
         log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs), axis=1)
         proba = np.exp(log_proba)
@@ -213,12 +224,12 @@ def strongest_evidence(
         excess = exponents - 1 / n_experts
         evidence = (
             weight @ log_proba[np.arange(len(y)), y]
-            - pull * (excess @ excess) / 2
-            # log det(I + H / pull): the same as above, without the difference of large numbers.
-            - np.linalg.slogdet(np.eye(n_experts) + hessian / pull)[1] / 2
+            - strength * (excess @ excess) / 2
+            # log det(I + H / strength): the same, without the difference of large numbers.
+            - np.linalg.slogdet(np.eye(n_experts) + hessian / strength)[1] / 2
         )
-        # The stronger pull wins where rounding decides.
+        # The larger strength wins where rounding decides.
         if best is None or evidence > best[0] + 1e-9 * max(1, abs(best[0])):
-            best = float(evidence), float(pull), exponents
+            best = float(evidence), float(strength), exponents
     assert best is not None
     return best[1], best[2], all_converged

@@ -1,6 +1,7 @@
 """The mixers that see only predictions, and what all mixers have in common."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -165,7 +166,7 @@ def test_stacking_chooses_how_much_to_believe_its_weights():
     one_knows = alike.copy()
     one_knows[:, 0] = 0.1 + 0.7 * np.eye(3)[y]
     equal, unequal = (StackingMixer(C=0).fit(probas, y) for probas in (alike, one_knows))
-    assert equal.pull_ > 10 * unequal.pull_
+    assert equal.lambda_ > 10 * unequal.lambda_
     np.testing.assert_allclose(equal.weights(alike).mean(axis=0), 1 / 4, atol=0.05)
     assert unequal.weights(one_knows)[:, 0].mean() > 0.7
     assert (unequal.coef_.diagonal(axis1=1, axis2=2) >= 0).all()
@@ -184,6 +185,28 @@ def test_stacking_weights_are_shares_of_the_logits(n_classes):
     np.testing.assert_allclose(mixer.weights(probas)[:, 2], 0, atol=1e-12)
     flat = np.full((1, 3, n_classes), 1 / n_classes)
     np.testing.assert_allclose(mixer.weights(flat), 1 / 3)
+
+
+def test_stacking_predicts_in_blocks():
+    n_clips, n_experts, n_classes = 1000, 3, 61
+    probas, _, _ = some_predictions(n_clips, n_experts, n_classes)
+    rng = np.random.default_rng(0)
+    mixer = StackingMixer()
+    mixer.n_experts_, mixer.n_classes_ = n_experts, n_classes
+    mixer.coef_ = rng.normal(size=(n_experts, n_classes, n_classes))
+    mixer.intercept_ = rng.normal(size=n_classes)
+    logs = np.log(np.maximum(probas, 1e-6))
+    logs -= logs.mean(axis=2, keepdims=True)
+    logits = (mixer.coef_ * logs[:, :, None, :]).sum(axis=3)  # 90 MB at once
+    expected = softmax(logits.sum(axis=1) + mixer.intercept_, axis=1)
+    logits -= logits.mean(axis=2, keepdims=True)
+    size = np.abs(logits).sum(axis=2)
+    tracemalloc.start()
+    np.testing.assert_array_equal(mixer.predict_proba(probas), expected)
+    np.testing.assert_array_equal(mixer.weights(probas), size / size.sum(axis=1, keepdims=True))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 25e6
 
 
 def test_stacking_learns_whom_to_believe():
