@@ -40,9 +40,10 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     :class:`~sklearn_genremoe.DomainUnion`. Of the parameters that all domains know
     (``sample_rate``, ``duration``, ``offset``, ``fill``, ``n_fft``, ``normalize``, ``on_error``,
     ``n_jobs``, ``verbose``) a domain lists those that its users may change; the others keep the
-    values that they have as class attributes. A class that sums up a clip by a row of numbers
-    instead of a spectrogram says so by ``output_ndim = 1``. Features that are kept in a folder
-    (``memory``) are known by the parameters, by the code of the class and of what it calls, and
+    values that they have as class attributes. A class whose features are a row of numbers instead
+    of a spectrogram has ``output_ndim = 1``, one with several channels ``output_ndim = 3``.
+    Features that are kept in a folder (``memory``) are known by the parameters, by the
+    code of the class and of what it calls, and
     by the class attribute ``version``: raise it when the features change for another reason, such
     as a file that they depend on.
 
@@ -105,7 +106,8 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
 
         Returns
         -------
-        spectrogram : ndarray of shape (n_bins, n_frames) or (n_features,)
+        spectrogram : ndarray of shape (n_bins, n_frames), (n_channels, n_bins, n_frames) or \
+                (n_features,)
             The features. Their shape may depend on the parameters and the length of the clip
             only.
         """
@@ -181,11 +183,11 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         """
         x = np.asarray(self.features(analysis), dtype=np.float32)
         if x.ndim != self.output_ndim:
-            expected = "(n_bins, n_frames)" if self.output_ndim == 2 else "(n_features,)"
+            shapes = ("(n_features,)", "(n_bins, n_frames)", "(n_channels, n_bins, n_frames)")
             raise ValueError(
                 f"{type(self).__name__}.features returned the shape {x.shape}; expected "
-                f"{expected}. A domain that sums up a clip by a row of numbers has the class "
-                "attribute output_ndim = 1, one that gives a spectrogram output_ndim = 2."
+                f"{shapes[self.output_ndim - 1]}. The class attribute output_ndim is 1 for a row "
+                "of numbers per clip, 2 for a spectrogram, 3 for one with channels."
             )
         if self.normalize is None:
             return x

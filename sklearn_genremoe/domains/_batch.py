@@ -24,9 +24,10 @@ class DomainBatch:
     Parameters
     ----------
     arrays : mapping of str to array-like
-        For each domain spectrograms of shape (n_clips, n_bins, n_frames), or a table of shape
-        (n_clips, n_features), such as embeddings computed elsewhere. Shapes may differ in all
-        but the number of clips. The names of the columns of a data frame are kept for the experts.
+        For each domain spectrograms of shape (n_clips, n_bins, n_frames) or (n_clips, n_channels,
+        n_bins, n_frames), or a table of shape (n_clips, n_features), such as embeddings computed
+        elsewhere. Shapes may differ in all but the number of clips. The names of the columns of a
+        data frame are kept for the experts.
     domains : mapping of str to BaseDomain, default=None
         The domains that computed the arrays, where known. An expert then finds its array by
         what it computes instead of by name.
@@ -398,7 +399,7 @@ class DomainBatch:
         )
 
     def _ndim_of(self, name) -> int:
-        """Return the dimensions of an entry, 2 or 3, without gathering its rows."""
+        """Return the dimensions of an entry, 2 to 4, without gathering its rows."""
         return len(self._rows[name].shape)
 
     def rows_without_numbers(self, name) -> list[int]:
@@ -494,10 +495,10 @@ def _as_rows(name, array) -> Rows:
             f"domain {name!r} holds {array.dtype}, expected numbers: one row per clip, extracted "
             "by a domain or loaded with numpy.load"
         )
-    if array.ndim not in (2, 3):
+    if array.ndim not in (2, 3, 4):
         raise ValueError(
-            f"domain {name!r} has shape {array.shape}; expected (n_clips, n_bins, n_frames), or "
-            "(n_clips, n_features) for a table"
+            f"domain {name!r} has shape {array.shape}; expected (n_clips, n_bins, n_frames), "
+            "(n_clips, n_channels, n_bins, n_frames), or (n_clips, n_features) for a table"
         )
     if array.ndim == 2 and not array.shape[1]:
         raise ValueError(f"domain {name!r} is a table without columns, of shape {array.shape}")
@@ -543,8 +544,8 @@ def _is_pandas(array) -> bool:
 
 
 def _kind_of(n_dim) -> str:
-    return (
-        "a table (n_clips, n_features)"
-        if n_dim == 1
-        else "spectrograms (n_clips, n_bins, n_frames)"
-    )
+    return {
+        1: "a table (n_clips, n_features)",
+        2: "spectrograms (n_clips, n_bins, n_frames)",
+        3: "spectrograms with channels (n_clips, n_channels, n_bins, n_frames)",
+    }[n_dim]

@@ -614,16 +614,17 @@ class MixtureOfExpertsClassifier(
             return check_clips(self, X, kind=kind, path_samples=n_samples, reset=reset)
         if kind == "spectrograms" and domains:
             raise ValueError(
-                f"X holds spectrograms (3 dimensions), but the experts {list(domains)} begin with "
-                "a domain, which starts from audio: pass paths, waveforms (2 dimensions) or a "
-                "DomainBatch, or leave the domains out of the experts."
+                f"X holds spectrograms ({np.ndim(X)} dimensions), but the experts {list(domains)} "
+                "begin with a domain, which starts from audio: pass paths, waveforms "
+                "or a DomainBatch, or leave the domains out of the experts."
             )
         X = validate_data(self, X, allow_nd=True, reset=reset, ensure_all_finite=False)
-        if X.ndim > 3:
+        if X.ndim > 4:
             raise ValueError(
                 f"X has {X.ndim} dimensions; {type(self).__name__} expects paths (a 1-D "
                 "sequence of str or Path), waveforms of shape (n_clips, n_samples) or "
-                "spectrograms of shape (n_clips, n_bins, n_frames)."
+                "spectrograms of shape (n_clips, n_bins, n_frames) or (n_clips, n_channels, "
+                "n_bins, n_frames)."
             )
         check_finite(X, release_pages)
         return X

@@ -67,6 +67,6 @@ class TrainingClips:
 
 def take_clips(X: Any, rows: NDArray[np.intp]) -> Any:
     """Return some clips, in whatever form; rows of a mapped array go to a file, not to memory."""
-    if isinstance(X, np.ndarray) and X.ndim == 3:
+    if isinstance(X, np.ndarray) and X.ndim >= 3:
         return Rows(X, rows).array()
     return X.take(rows) if isinstance(X, Clips) else _safe_indexing(X, rows)

@@ -154,9 +154,9 @@ def extract_views(
 
 def _numbers_for_mixer(X: NDArray, mixer_domain: Any, with_clips: bool) -> NDArray | None:
     """Return numbers that no expert takes for audio as a mixer sees them."""
-    if mixer_domain is not None and X.ndim == 3:
+    if mixer_domain is not None and X.ndim >= 3:
         raise ValueError(
-            f"X holds spectrograms (3 dimensions), which the mixer sees as they are: "
+            f"X holds spectrograms ({X.ndim} dimensions), which the mixer sees as they are: "
             f"mixer_domain={mixer_domain!r} doesn't apply. Pass paths, waveforms or a "
             "DomainBatch, or leave mixer_domain=None."
         )
@@ -167,7 +167,7 @@ def _numbers_for_mixer(X: NDArray, mixer_domain: Any, with_clips: bool) -> NDArr
 
 def _with_frames(X: NDArray) -> NDArray:
     """Return a table as spectrograms of one frame, as CNNClassifier has it."""
-    return X if X.ndim == 3 else X[:, :, np.newaxis]
+    return X if X.ndim >= 3 else X[:, :, np.newaxis]
 
 
 def _entries(
@@ -189,7 +189,7 @@ def _entries(
     others = [name for name in names if name not in entries]
     only = batch.names[0]
     # Any network may take the only spectrograms there are; a table is its own expert's.
-    shared = len(batch.names) == 1 and (len(names) == 1 or batch._ndim_of(only) == 3)
+    shared = len(batch.names) == 1 and (len(names) == 1 or batch._ndim_of(only) >= 3)
     if not others or (shared and not domains):
         return {name: entries.get(name, only) for name in names}
     name = others[0]

@@ -22,9 +22,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing, resample, shuffle
 from sklearn.utils.validation import _num_samples, indexable
 
-from sklearn_genremoe import MFCC, LogMelSpectrogram
+from sklearn_genremoe import MFCC, DomainUnion, LogMelSpectrogram
 from sklearn_genremoe import _rows as _rows
-from sklearn_genremoe.domains import DomainBatch
+from sklearn_genremoe.domains import BaseDomain, DomainBatch
 
 STATUS = Path("/proc/self/status")
 SHAPES = {"a": (3, 4), "b": (5, 2)}
@@ -416,3 +416,29 @@ def test_an_entry_of_another_kind_stands_for_no_domain():
         ValueError, match=r"entry 'u' is a table .* LogMelSpectrogram\(\) computes sp"
     ):
         LogMelSpectrogram().transform(table)
+
+
+def test_spectrograms_with_channels():
+    spectrograms = np.random.default_rng(0).normal(size=(4, 2, 3, 5))
+    batch = DomainBatch({"a": spectrograms})
+    assert repr(batch) == "DomainBatch(4 clips; a: 2 x 3 x 5)"
+    np.testing.assert_array_equal(batch[[2, 0]]["a"], spectrograms[[2, 0]])
+
+
+class Halves(BaseDomain):
+    """The lower and the upper half of the bins as two channels."""
+
+    output_ndim = 3
+    normalize = "bin"
+
+    def features(self, analysis):
+        return analysis.amplitude(1022, 512).reshape(2, 256, -1)
+
+
+def test_a_domain_with_channels():
+    waveforms = np.random.default_rng(0).normal(size=(2, 5000))
+    X = Halves().transform(waveforms)
+    assert X.shape == (2, 2, 256, 10)
+    np.testing.assert_allclose(X.mean(axis=-1), 0, atol=1e-6)
+    batch = DomainUnion([("halves", Halves())]).transform(waveforms)
+    np.testing.assert_array_equal(batch["halves"], X)
