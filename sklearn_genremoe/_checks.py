@@ -1,6 +1,7 @@
 """Checks of y, weights and groups, and fits that succeed or leave no trace."""
 
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,7 +48,7 @@ def check_targets(X: Any, y: Any) -> NDArray[Any]:
     """Return labels, one for each clip, as a 1-D array; raise if some are missing or no labels."""
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
-    y = column_or_1d(y, warn=True)
+    y = _column(y, "y", "one genre for each clip")
     check_consistent_length(X, y)
     _require_no_missing(y, "y", "find out their genres")
     if y.dtype.kind == "S":
@@ -64,7 +65,39 @@ def check_targets(X: Any, y: Any) -> NDArray[Any]:
             )
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
-    return y
+    composed = to_nfc(y)
+    # Else the labels stay as they came, for scikit-learn compares them with its own copy of y.
+    return composed if len(np.unique(composed)) < len(np.unique(y)) else y
+
+
+def to_nfc(values: NDArray[Any]) -> NDArray[Any]:
+    """Return text in Unicode's composed form, in which what looks the same is the same."""
+    if values.dtype.kind not in "UO":
+        return values
+    composed = [unicodedata.normalize("NFC", v) if isinstance(v, str) else v for v in values]
+    return np.array(composed, dtype=object if values.dtype == object else str)
+
+
+def _column(values: Any, name: str, expected: str) -> NDArray[Any]:
+    """Return a 1-D array of single values, no numpy strings of variable width among them."""
+    try:
+        column = column_or_1d(values, warn=True)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise ValueError(str(error).replace("y should", f"{name} should", 1)) from None
+        column = np.array([*map(tuple, values), None], dtype=object)[:-1]
+    if column.dtype == object:
+        several = [
+            one
+            for one in column
+            if isinstance(one, Collection) and not isinstance(one, (str, bytes))
+        ]
+        if several:
+            raise ValueError(
+                f"{name} holds several values for one clip, such as {several[0]!r}; expected "
+                f"{expected}."
+            )
+    return np.array(column.tolist()) if column.dtype.kind == "T" else column
 
 
 def check_classes(y: NDArray[Any]) -> NDArray[Any]:
@@ -96,7 +129,7 @@ def check_labels(X: Any, y: Any, sample_weight: Any) -> tuple[NDArray[Any], NDAr
 
 def check_groups(groups: Any, n_clips: int) -> NDArray[Any]:
     """Return groups as a 1-D array; raise unless there is one for each clip."""
-    groups = column_or_1d(groups)
+    groups = _column(groups, "groups", "one group for each clip")
     if len(groups) != n_clips:
         raise ValueError(
             f"groups has {len(groups)} entries for {n_clips} clips; expected one for each clip, "
@@ -105,7 +138,7 @@ def check_groups(groups: Any, n_clips: int) -> NDArray[Any]:
     _require_no_missing(groups, "groups", "give each a group of its own")
     if groups.dtype == object and len({type(group) for group in groups}) > 1:
         groups = groups.astype(str)  # numbers beside names have no order
-    return groups
+    return to_nfc(groups)
 
 
 def _require_no_missing(values: NDArray[Any], name: str, otherwise: str) -> None:

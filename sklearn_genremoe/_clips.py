@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,8 +15,11 @@ from sklearn.utils.validation import validate_data
 
 from ._rows import CHUNK_BYTES
 
-# Waveforms as short as this are no clips, but tables of some other numbers.
-_FEW_SAMPLES = 32
+#: What is larger can't be squared and summed up in single precision.
+MAX_AMPLITUDE = 1e13
+
+# Rows as short as this are no sound, but a table of other numbers, or channels side by side.
+_TABLE_WIDTH = 32
 
 
 @dataclass(frozen=True)
@@ -59,31 +63,9 @@ class Clips:
 
 
 def kind_of_clips(X) -> str:
-    """Tell what X holds.
+    """Tell what X holds: "paths", "waveforms" (2-D) or "spectrograms" (3-D and more).
 
-    Parameters
-    ----------
-    X : array-like
-        A 1-D sequence of str or Path, or numbers in 2-D (n_clips, n_samples) or 3-D
-        (n_clips, n_bins, n_frames).
-
-    Returns
-    -------
-    kind : {"paths", "waveforms", "spectrograms"}
-        What X holds; "spectrograms" stands for more than three dimensions too. Anything else
-        counts as "waveforms", so that the validation of waveforms says what is wrong with it.
-
-    Raises
-    ------
-    ValueError
-        X is a single path, no sequence, or holds paths in more than one dimension.
-
-    Examples
-    --------
-    >>> kind_of_clips(["a.ogg", "b.ogg"])
-    'paths'
-    >>> kind_of_clips([[0.0, 0.1], [0.2, 0.0]])
-    'waveforms'
+    Raise a ValueError if it is a single path, no sequence, or a sequence of anything else.
     """
     if isinstance(X, (str, os.PathLike)):
         path = os.fsdecode(X)
@@ -91,88 +73,86 @@ def kind_of_clips(X) -> str:
             f"X is the single path {path!r}; expected a sequence of paths: put it into a list, "
             f"[{path!r}]"
         )
-    if issparse(X):  # some of them look like mappings
-        return "waveforms"
-    is_sequence = hasattr(X, "__array__") or hasattr(X, "__getitem__")
-    if not is_sequence or isinstance(X, (Mapping, bytes, bytearray)):
-        raise ValueError(
-            f"X is of the type {type(X).__name__}; expected a sequence of paths (str or Path) or "
-            "an array: a list, an array or a pandas Series"
-        )
-    ndim = getattr(X, "ndim", None)
-    entries, first = _entries(X), None
-    if entries is not None:
-        if not len(entries):
-            raise ValueError("X holds no clips; expected at least one path or waveform")
-        if any(map(_is_path, entries)):
-            return "paths"
-        for row, entry in enumerate(entries):
-            _require_numbers(entry, row)
-        first = np.asarray(without_torch(entries[0]))
-        ndim = 1 + first.ndim
-    elif ndim == 1 and X.dtype.kind in "UT":
-        return "paths"
-    if ndim is not None and ndim >= 3:
+    shape = (None, None) if issparse(X) else getattr(X, "shape", (None,))
+    if len(shape) > 2:
         return "spectrograms"
-    if ndim == 2 and _holds_paths(np.asarray(X[:1]) if first is None else first):
-        raise ValueError(
-            "X holds paths in 2 dimensions; expected a 1-D sequence of paths: select the column "
-            "with the paths, or flatten X with X.ravel()"
-        )
-    return "waveforms"
+    if len(shape) == 2:
+        is_text = not issparse(X) and getattr(getattr(X, "dtype", None), "kind", "O") in "OUT"
+        if is_text and any(map(_is_path, np.asarray(X[:1]).flat)):
+            raise _paths_in_two_dimensions()
+        return "waveforms"
+    entries = _entries(X)
+    if not len(entries):
+        raise ValueError("X holds no clips; expected at least one path or waveform")
+    if isinstance(entries, np.ndarray) and entries.dtype.kind in "biufc":
+        return "waveforms"
+    if any(map(_is_path, entries)):
+        return "paths"
+    for row, entry in enumerate(entries):
+        if not isinstance(entry, (Number, list, tuple)) and not hasattr(entry, "__array__"):
+            raise _no_clip(row, entry)
+    try:
+        first = np.asarray(without_torch(entries[0]))
+    except ValueError:  # such as a pair of waveform and sample rate
+        raise _no_clip(0, entries[0]) from None
+    if first.dtype.kind not in "biufc":
+        if any(map(_is_path, first.flat)):
+            raise _paths_in_two_dimensions()
+        raise _no_clip(0, entries[0])
+    return "waveforms" if first.ndim <= 1 else "spectrograms"
 
 
-def _entries(X) -> list | tuple | None:
-    """Return the objects that a sequence holds; None for an array of numbers or strings."""
+def _entries(X) -> list | tuple | np.ndarray:
+    """Return what a sequence holds: a list, an array, a lazy column of any library."""
     if isinstance(X, (list, tuple)):
         return X
-    is_objects = getattr(X, "ndim", None) == 1 and getattr(X.dtype, "kind", "O") in "OS"
-    return list(X) if is_objects else None
-
-
-def _require_numbers(entry: Any, row: int) -> None:
-    """Raise unless an entry of X may be a waveform."""
-    if isinstance(entry, (bytes, bytearray)):
-        found = "bytes; expected a path as str or Path (os.fsdecode makes one of bytes)"
-    elif hasattr(entry, "read"):
-        found = f"an open file, {type(entry).__name__}; expected its path"
-    elif isinstance(entry, (list, tuple)) and len(entry) == 2 and any(map(np.ndim, entry)):
-        found = (
-            "a pair, probably of waveform and sample rate; expected the waveform alone, at the "
-            "sample_rate of the estimator"
+    is_sequence = hasattr(X, "__getitem__") and hasattr(X, "__len__")
+    is_scalar = isinstance(X, (Mapping, bytes, bytearray)) or getattr(X, "shape", None) == ()
+    if not is_sequence or is_scalar:
+        raise ValueError(
+            f"X is of the type {_type_name(X)}; expected a sequence of paths (str or Path) or "
+            "an array: a list, an array or a Series"
         )
-    elif entry is None or isinstance(entry, (Mapping, set, frozenset)):
-        found = f"of the type {type(entry).__name__}; expected a path or a waveform"
-    else:
-        return
-    raise ValueError(
-        f"X[{row}] is {found}: decode sounds with sklearn_genremoe.audio.decode_audio or "
-        "soundfile.read, and pass an array of shape (n_clips, n_samples)"
-    )
+    return np.asarray(X) if hasattr(X, "__array__") else list(X)
 
 
 def _is_path(item) -> bool:
     return isinstance(item, (str, os.PathLike))
 
 
-def _holds_paths(row: np.ndarray) -> bool:
-    return row.dtype.kind in "UTO" and any(map(_is_path, row.flat))
+def _type_name(item) -> str:
+    module = type(item).__module__
+    return (
+        type(item).__qualname__ if module == "builtins" else f"{module}.{type(item).__qualname__}"
+    )
+
+
+def _no_clip(row: int, entry: Any) -> ValueError:
+    return ValueError(
+        f"X[{row}] is of the type {_type_name(entry)}; expected paths (str or Path), or waveforms "
+        "as an array of shape (n_clips, n_samples): sklearn_genremoe.audio.decode_audio reads one "
+        "from a file"
+    )
+
+
+def _paths_in_two_dimensions() -> ValueError:
+    return ValueError(
+        "X holds paths in 2 dimensions; expected a 1-D sequence of paths: select the column "
+        "with the paths, or flatten X with X.ravel()"
+    )
 
 
 def only_clip(clip: Any, name: str) -> Any:
     """Return a path or a waveform as the only one of a sequence; raise if it is several."""
-    if isinstance(clip, (str, os.PathLike)):
+    if _is_path(clip):
         return [clip]
-    try:
-        waveform = np.asarray(without_torch(clip))
-    except ValueError:  # waveforms of different lengths
-        waveform = np.empty((0, 0))
-    if waveform.ndim != 1 or waveform.dtype.kind in "OSTU":
+    waveform = without_torch(clip)
+    if np.ndim(waveform) != 1 or np.asarray(waveform).dtype.kind not in "biuf":
         raise ValueError(
-            f"{name} is a {type(clip).__name__}, but neither a path nor a waveform of shape "
+            f"{name} is of the type {_type_name(clip)}, but neither a path nor a waveform of shape "
             f"(n_samples,): give one {name}, for example X[0]."
         )
-    return waveform[np.newaxis]
+    return np.asarray(waveform)[np.newaxis]
 
 
 def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | None = None) -> Clips:
@@ -207,7 +187,7 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
     if kind == "waveforms":
         return Clips(None, _check_waveforms(estimator, X, reset))
     paths = []
-    for row, path in enumerate(X):
+    for row, path in enumerate(_entries(X)):
         if not _is_path(path):
             raise ValueError(
                 f"X[{row}] is {path!r}; expected a path (str or Path) like the other "
@@ -228,22 +208,8 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
 
 def _check_waveforms(estimator, X, reset) -> np.ndarray:
     """Return waveforms as a float32 or float64 array at the scale of -1 to 1."""
-    entries = _entries(X)
-    if entries is not None:
-        X = [without_torch(entry) for entry in entries]
-        lengths = {np.size(entry) for entry in X}
-        if len(lengths) > 1:
-            raise ValueError(
-                f"the waveforms have different lengths, {min(lengths)} to {max(lengths)} samples; "
-                "expected one: cut or fill them up with sklearn_genremoe.audio.fix_length"
-            )
-        X = np.asarray(X)
-    if getattr(X, "ndim", 2) == 1:
-        raise ValueError(
-            f"Expected 2D array, got 1D array instead: X has shape {X.shape}, which may be one "
-            "waveform; expected (n_clips, n_samples). Reshape your data with X.reshape(1, -1) or "
-            "put the waveform into a list, [X]"
-        )
+    if len(getattr(X, "shape", ())) != 2:
+        X = _stack(_entries(X))
     try:
         waveforms = validate_data(
             estimator, X, dtype="numeric", reset=reset, ensure_all_finite=False
@@ -256,25 +222,24 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
             "sklearn_genremoe.audio.fix_length, or pass paths."
         ) from None
     n_clips, n_samples = waveforms.shape
-    if n_samples <= _FEW_SAMPLES and n_clips >= 16 * _FEW_SAMPLES:
+    if n_samples <= _TABLE_WIDTH and n_clips >= 16 * _TABLE_WIDTH:
         raise ValueError(
             f"X has shape {waveforms.shape}, {n_clips} clips of {n_samples} samples each; expected "
-            "(n_clips, n_samples). If it is one clip with its channels side by side, mix it down "
-            "and put it into a list: [X.mean(axis=1)]"
+            "(n_clips, n_samples). If it is one clip with its channels side by side, pass "
+            "[X.mean(axis=1)]"
         )
-    is_sound = n_samples > 8 * _FEW_SAMPLES
     if waveforms.dtype.kind != "f":
-        return _scaled(waveforms, is_sound)
+        return _scaled(waveforms)
     if waveforms.dtype not in (np.float32, np.float64):
         waveforms = waveforms.astype(np.float32 if waveforms.itemsize < 4 else np.float64)
     peak = check_finite(waveforms)
-    if peak > LARGEST:
+    if peak > MAX_AMPLITUDE:
         raise ValueError(
             f"Input X contains values of up to {peak:.1e}, too large for spectra in single "
             "precision; waveforms are floats between -1 and 1: leave damaged clips out, or divide "
             "by the full scale"
         )
-    if peak > 4 and is_sound and (peak > 8 or np.mean(np.abs(waveforms) > 4) > 1e-3):
+    if n_samples > _TABLE_WIDTH and is_beyond_full_scale(waveforms, peak):
         warnings.warn(
             f"X holds samples of up to {peak:.4g}, where full scale is 1. Are they integers of 16 "
             "bits that became floats? Divide them by their full scale, X / 32768 (2147483648 for "
@@ -284,30 +249,57 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
     return waveforms
 
 
-def _scaled(pcm: np.ndarray, is_sound: bool) -> np.ndarray:
+def is_beyond_full_scale(waveforms: np.ndarray, peak: float) -> bool:
+    """Tell whether floats, `peak` the largest, look like integers that nobody has scaled."""
+    return peak > 4 and (peak > 8 or float(np.mean(np.abs(waveforms) > 4)) > 1e-3)
+
+
+def _stack(entries) -> np.ndarray:
+    """Return waveforms of one length and type as rows of an array."""
+    if isinstance(entries, np.ndarray) and entries.dtype.kind != "O":
+        rows = entries
+    else:
+        arrays = [np.asarray(without_torch(entry)) for entry in entries]
+        lengths = {array.size for array in arrays}
+        if len(lengths) > 1:
+            raise ValueError(
+                f"the waveforms have different lengths, {min(lengths)} to {max(lengths)} samples; "
+                "expected one: cut or fill them up with sklearn_genremoe.audio.fix_length"
+            )
+        types = {array.dtype for array in arrays if array.ndim}
+        if len(types) > 1 and any(dtype.kind != "f" for dtype in types):
+            raise ValueError(
+                f"the waveforms have the types {', '.join(sorted(map(str, types)))}, each of which "
+                "has another full scale; expected one: make them floats between -1 and 1"
+            )
+        rows = np.asarray(arrays)
+    if rows.ndim == 1:
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead: X holds {len(rows)} numbers, X[0] is of the "
+            f"type {_type_name(entries[0])}; expected paths or waveforms (n_clips, n_samples). If "
+            "X is one waveform: Reshape your data with X.reshape(1, -1), or put it into a list, [X]"
+        )
+    return rows
+
+
+def _scaled(pcm: np.ndarray) -> np.ndarray:
     """Divide integers by the full scale of their type; unsigned ones are around its middle."""
     if pcm.dtype.kind not in "iu":
         raise ValueError(
             f"X has the dtype {pcm.dtype}; waveforms are floats between -1 and 1 or integers "
             "(int16, int32, uint8): X.astype(float) if these numbers are samples"
         )
-    bits = 8 * pcm.itemsize
-    middle = 2.0 ** (bits - 1) if pcm.dtype.kind == "u" else 0.0
-    peak = max(abs(float(pcm.max()) - middle), abs(float(pcm.min()) - middle))
-    if bits >= 32 and not middle and is_sound and peak <= 2**31:
+    if pcm.itemsize == 8 and pcm.shape[1] > _TABLE_WIDTH:
         # Python's integers and arrays of them are 64 bits wide, whatever the samples were.
-        likely = 16 if peak <= 2**15 else 32
-        if likely < bits:
-            taken = "taken as" if bits == 64 else f"taken as {bits} bits, nearly silent, but may be"
-            warnings.warn(
-                f"X holds {pcm.dtype} with values of up to {peak:.0f}, {taken} samples of {likely} "
-                f"bits. Say which they are by their type: X.astype(np.int{likely}).",
-                stacklevel=6,
-            )
-            bits = likely if bits == 64 else bits
+        raise ValueError(
+            f"X has the dtype {pcm.dtype}, and no sound has samples of 64 bits. Say of how many "
+            "bits they are by their type: X.astype(np.int16), or np.int32"
+        )
+    middle = 2.0 ** (8 * pcm.itemsize - 1)
     waveforms = pcm.astype(np.float32)
-    waveforms -= np.float32(middle)
-    waveforms *= np.float32(2.0 ** (1 - bits))
+    if pcm.dtype.kind == "u":
+        waveforms -= np.float32(middle)
+    waveforms /= np.float32(middle)
     return waveforms
 
 
@@ -318,10 +310,6 @@ def without_torch(X: Any) -> Any:
         return X
     X = X.detach().cpu()
     return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
-
-
-#: What is larger can't be squared and summed up in single precision.
-LARGEST = 1e13
 
 
 def check_finite(X: np.ndarray, release: Callable[[np.ndarray], None] | None = None) -> float:

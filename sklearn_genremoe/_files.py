@@ -1,5 +1,6 @@
 """Files on disk: fetched and checked, written all or not at all, archives without surprises."""
 
+import contextlib
 import io
 import os
 import re
@@ -88,7 +89,7 @@ def unpack(file) -> dict[str, bytes]:
     Raises
     ------
     ValueError
-        If this is no zip, or a damaged or an insidious one. Says what is the matter in the form
+        If this is no zip, or a damaged or an unsafe one. Says what is the matter in the form
         of a predicate, and takes no more memory than 100 times the size of the file and 64 MB.
     """
     size = file.seek(0, os.SEEK_END)
@@ -103,7 +104,7 @@ def unpack(file) -> dict[str, bytes]:
             infos = archive.infolist()
             _require_plain(infos, size)
             return {info.filename: _read(archive, info) for info in infos}
-    except _Insidious as error:
+    except UnsafeArchive as error:
         raise ValueError(str(error)) from None
     except Exception as error:  # many kinds, depending on where the damage is
         raise ValueError(f"is truncated or damaged ({error})") from error
@@ -112,7 +113,7 @@ def unpack(file) -> dict[str, bytes]:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file, which appears under its name when it is complete and on the disk.
 
-    Whatever stops it leaves what was there before. A link stays one.
+    Whatever stops it leaves what was there before. A link stays one, and a file keeps its mode.
     """
     path = Path(os.path.realpath(path))
     temporary = path.parent / f".{uuid4().hex}.tmp"
@@ -121,11 +122,13 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        with contextlib.suppress(OSError):  # there is none yet, or the file system has no modes
+            os.chmod(temporary, path.stat().st_mode)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if os.name == "posix":
+    with contextlib.suppress(OSError):  # some file systems can't sync a folder, others list none
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -133,8 +136,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.close(folder)
 
 
-class _Insidious(Exception):
-    """A zip that nobody writes by accident."""
+class UnsafeArchive(Exception):
+    """A zip that nobody writes by accident: it could harm whoever unpacks it."""
 
 
 def _is_bomb(content_bytes: int, file_bytes: int) -> bool:
@@ -146,15 +149,17 @@ def _require_plain(infos: list[zipfile.ZipInfo], size: int) -> None:
     names = [info.orig_filename for info in infos]
     odd = [name for name in names if not _FLAT_NAME.fullmatch(name)]
     if odd:
-        raise _Insidious(f"has entries outside of itself: {odd[:3]}")
+        raise UnsafeArchive(f"has entries outside of itself: {odd[:3]}")
     if len(set(names)) < len(names):
-        raise _Insidious("has several entries of the same name")
+        raise UnsafeArchive("has several entries of the same name")
     if any(info.flag_bits & 0x1 for info in infos):
-        raise _Insidious("has encrypted entries")
+        raise UnsafeArchive("has encrypted entries")
     if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
-        raise _Insidious("is compressed by another method than deflate")
+        raise UnsafeArchive("is compressed by another method than deflate")
     if _is_bomb(sum(info.file_size for info in infos), size):
-        raise _Insidious(f"is a zip bomb: {size} bytes claim to hold more than {_MAX_RATIO} times")
+        raise UnsafeArchive(
+            f"is a zip bomb: {size} bytes claim to hold more than {_MAX_RATIO} times"
+        )
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -1,4 +1,4 @@
-"""Fetching one file: what arrives is complete and right, or nothing is there."""
+"""Files are complete and right, or nothing is there."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sklearn_genremoe._files import data_folder, fetch_file, user_path
+from sklearn_genremoe._files import data_folder, fetch_file, user_path, write_atomically
 from tests._server import file_server
 
 CONTENT = bytes(range(256)) * 4000
@@ -153,3 +153,34 @@ def test_user_path_without_a_home_or_a_path(monkeypatch) -> None:
         user_path("~/a")
     with pytest.raises(ValueError, match=r"expected a path \(str or Path\), found 3"):
         user_path(3)
+
+
+@pytest.mark.parametrize("refused", ["sync", "list"])
+def test_folders_that_cannot_be_synced_or_listed(tmp_path, monkeypatch, refused):
+    """As on CIFS and some FUSE, and where a folder may be written to only."""
+    sync, opened = os.fsync, os.open
+
+    def fsync(descriptor):
+        if refused == "sync" and os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(22, "Invalid argument")
+        sync(descriptor)
+
+    def open_(path, *arguments, **options):
+        if refused == "list" and os.path.isdir(path):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "open", open_)
+    write_atomically(tmp_path / "a", CONTENT)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o600, 0o444])
+def test_a_file_keeps_its_mode(tmp_path, mode):
+    path = tmp_path / "a"
+    path.touch()
+    path.chmod(mode)
+    write_atomically(path, CONTENT)
+    assert path.stat().st_mode & 0o777 == mode

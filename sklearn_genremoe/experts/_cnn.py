@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
 
 from .._checks import check_classes, check_groups, check_labels, unchanged_on_error
-from .._clips import LARGEST, check_finite, kind_of_clips, without_torch
+from .._clips import MAX_AMPLITUDE, check_finite, kind_of_clips, without_torch
 from .._compat import Interval, StrOptions
 from .._rows import release_pages
 from ..domains import DomainBatch
@@ -549,7 +549,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 f"{self.input_shape_} as in fit: ([channels,] bins, frames)."
             )
         peak = check_finite(X, release_pages)
-        if peak > LARGEST:
+        if peak > MAX_AMPLITUDE:
             raise ValueError(
                 f"X holds values of up to {peak:.1e}, too large to be squared in single precision; "
                 "give spectrograms in dB or scaled, or leave damaged clips out."
