@@ -190,7 +190,7 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
     for row, path in enumerate(_entries(X)):
         if not _is_path(path):
             raise ValueError(
-                f"X[{row}] is {path!r}; expected a path (str or Path) like the other "
+                f"X[{row}] is {path!r:.80}; expected a path (str or Path) like the other "
                 "entries: drop the rows without a file"
             )
         paths.append(os.fsdecode(path))
