@@ -177,6 +177,11 @@ def _why_not(path, error: Exception) -> str:
     if number in (errno.ENOENT, errno.ENOTDIR) or isinstance(error, ValueError):
         if path and os.path.islink(path):
             return f"no such file: a link to {os.readlink(path)}, which isn't there; mend the link"
+        if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):
+            return (
+                "is an address, and only paths on this machine are read; download it and pass the "
+                "path of the file, or of file:// the part behind"
+            )
         return "no such file; check the path and the working directory"
     reason = getattr(error, "strerror", None) or type(error).__name__
     return f"could not be opened ({reason}); check the path, or leave the clip out"

@@ -461,7 +461,8 @@ class TestRefused:
         (tmp_path / "file").write_bytes(b"x")
         self.refuse(tmp_path / "file" / "a.wav", "no such file")
         self.refuse(str(tmp_path / "nul\0.wav"), "no such file")
-        self.refuse("http://example.com/a.mp3", "no such file")
+        for address in ("http://example.com/a.mp3", "s3://bucket/a.mp3", "file:///a.mp3"):
+            self.refuse(address, "is an address")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no symbolic links")
     def test_links(self, tmp_path):
