@@ -10,6 +10,7 @@ from .domains import (
     LogMelSpectrogram,
     ModulationSpectrogram,
     PercussiveSpectrogram,
+    TimeFrequencyScattering,
 )
 from .experts import CNNClassifier, default_experts, paper_experts, pretrained_experts
 from .mixture import (
@@ -40,6 +41,7 @@ __all__ = [
     "PercussiveSpectrogram",
     "RNNMixer",
     "StackingMixer",
+    "TimeFrequencyScattering",
     "WindowedClassifier",
     "audio",
     "datasets",

@@ -50,6 +50,7 @@ TOP_LEVEL = {
     "PercussiveSpectrogram",
     "RNNMixer",
     "StackingMixer",
+    "TimeFrequencyScattering",
     "WindowedClassifier",
     "default_experts",
     "load_model",
@@ -88,7 +89,9 @@ IN_ROOMS = {
         "MFCC",
         "ModulationSpectrogram",
         "PercussiveSpectrogram",
+        "TimeFrequencyScattering",
         "modulation_statistics",
+        "time_frequency_scattering",
         "time_statistics",
     },
     "experts": {

@@ -7,6 +7,7 @@ from ._embedding import AudioSetEmbedding
 from ._log_mel import LogMelSpectrogram
 from ._mfcc import MFCC
 from ._modulation import ModulationSpectrogram
+from ._scattering import TimeFrequencyScattering, time_frequency_scattering
 from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
 from ._statistics import modulation_statistics, time_statistics
 from ._union import DomainUnion
@@ -22,6 +23,8 @@ __all__ = [
     "LogMelSpectrogram",
     "ModulationSpectrogram",
     "PercussiveSpectrogram",
+    "TimeFrequencyScattering",
     "modulation_statistics",
+    "time_frequency_scattering",
     "time_statistics",
 ]

@@ -9,7 +9,7 @@ from ._analysis import Separation
 from ._mel_domain import MelDomain
 
 
-class _SeparatedSpectrogram(MelDomain):
+class SeparatedSpectrogram(MelDomain):
     """Log-mel spectrogram of one part of a harmonic-percussive separation."""
 
     _parameter_constraints: dict = {
@@ -29,13 +29,16 @@ class _SeparatedSpectrogram(MelDomain):
                     "integer, or a tuple of two: frames and frequency bins."
                 )
 
-    def _separated(self, analysis, part):
+    def _part(self, analysis, part):
+        """Return the log-mel spectrogram of the clip or of a part of it."""
+        if part == "original":
+            return self._log_mel(analysis)
         frames, bins = np.broadcast_to(self.kernel_size, 2).tolist()
         separation = Separation((frames, bins), self.power, self.margin)
         return self._log_mel(analysis, part, separation)
 
 
-class HarmonicSpectrogram(_SeparatedSpectrogram):
+class HarmonicSpectrogram(SeparatedSpectrogram):
     """Log-mel spectrogram of the harmonic (sustained) part: the paper's harmonic domain.
 
     Running medians along time of the amplitude spectrogram keep tones, those along
@@ -169,10 +172,10 @@ class HarmonicSpectrogram(_SeparatedSpectrogram):
         spectrogram : ndarray of shape (n_mels, n_frames), dtype float32
             Decibels.
         """
-        return self._separated(analysis, "harmonic")
+        return self._part(analysis, "harmonic")
 
 
-class PercussiveSpectrogram(_SeparatedSpectrogram):
+class PercussiveSpectrogram(SeparatedSpectrogram):
     """Log-mel spectrogram of the percussive (transient) part: the paper's percussive domain.
 
     Running medians along frequency of the amplitude spectrogram keep strokes, those along
@@ -306,4 +309,4 @@ class PercussiveSpectrogram(_SeparatedSpectrogram):
         spectrogram : ndarray of shape (n_mels, n_frames), dtype float32
             Decibels.
         """
-        return self._separated(analysis, "percussive")
+        return self._part(analysis, "percussive")
