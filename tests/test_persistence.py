@@ -50,6 +50,7 @@ from sklearn_genremoe import (
     PercussiveSpectrogram,
     RNNMixer,
     StackingMixer,
+    TimeFrequencyScattering,
     default_experts,
     load_model,
     persistence,
@@ -124,6 +125,7 @@ TRANSFORMERS = [
     PercussiveSpectrogram(),
     ModulationSpectrogram(),
     MFCC(),
+    TimeFrequencyScattering(part="harmonic"),
     AudioLoader(),
     DomainUnion([("mel", LogMelSpectrogram()), ("mfcc", MFCC())]),
 ]
