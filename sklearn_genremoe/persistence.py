@@ -14,30 +14,23 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.utils import check_scalar
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from ._files import pack, unpack, write_atomically
+from . import domains
+from ._files import pack, unpack, user_path, write_atomically
 from ._versions import versions
-from .domains import (
-    AudioSetEmbedding,
-    BaseDomain,
-    DomainBatch,
-    modulation_statistics,
-    time_statistics,
-)
+from .domains import BaseDomain, DomainBatch
 
 __all__ = ["load_model", "save_model"]
 
 _FORMAT = 1
-_ABOUT, _SCHEMA = "sklearn_genremoe.json", "schema.json"
+_METADATA, _SCHEMA = "sklearn_genremoe.json", "schema.json"
 # Older protocols of skops let older, laxer readers in; no file of ours has them.
 _MIN_PROTOCOL = 2
 # Nodes that a file may stand for when references are followed: they can grow exponentially.
@@ -72,9 +65,9 @@ def save_model(model, file, *, compression=6):
         mixer, a pipeline, a grid search. What it holds of other packages or your own, a domain or
         a function, is saved by its name only, and :func:`load_model` asks for it in `trusted`, as
         it does for the trees of scikit-learn.
-    file : str or Path
-        Where to save it, by convention ``*.skops``. It is replaced when the new one is complete;
-        whatever stops that leaves the old one as it is.
+    file : str, Path or binary file object
+        Where to save it, by convention ``*.skops``. A file is replaced when the new one is
+        complete; whatever stops that leaves the old one as it is.
     compression : int, default=6
         From 0, fast, to 9, small.
 
@@ -118,11 +111,12 @@ def save_model(model, file, *, compression=6):
     """
     import skops.io
 
-    check_scalar(compression, "compression", Integral, min_val=0, max_val=9)
-    path = Path(file).expanduser()
-    if path.is_dir():
+    if compression not in range(10):
+        raise ValueError(f"compression={compression!r} is not accepted; expected 0 to 9.")
+    path = None if hasattr(file, "write") else user_path(file)
+    if path is not None and path.is_dir():
         raise ValueError(f"{path} is a folder; give the name of a file, for example model.skops.")
-    if not path.parent.is_dir():
+    if path is not None and not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first.")
     if inspect.isclass(model):
         raise ValueError(f"model is the class {model.__name__}; give an instance of it.")
@@ -145,21 +139,26 @@ def save_model(model, file, *, compression=6):
     asked = skops.io.get_untrusted_types(data=pack(entries))
     for name in asked:
         _require_importable(name)
-    about = {
+    classes = np.asarray(getattr(model, "classes_", []), dtype=object).ravel().tolist()
+    metadata = {
         "format": _FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": type(model).__name__,
         "versions": versions(),
-        "classes": _classes(model),
-        "domains": _signatures(model),
+        "classes": [c if isinstance(c, (str, int, float)) else repr(c) for c in classes] or None,
+        "domains": sorted({_signature(domain) for domain in _domains(model)}),
+        "weights": [_sha256(domain.weights) for domain in _embeddings(model)],
     }
-    about["sha256"] = _digest(about, entries)
-    text = json.dumps(about, indent=1).encode()
-    write_atomically(path, pack({_ABOUT: text, **entries}, compression))
+    metadata["sha256"] = _digest(metadata, entries)
+    data = pack({_METADATA: json.dumps(metadata, indent=1).encode(), **entries}, compression)
+    if path is not None:
+        write_atomically(path, data)
+    else:
+        _write_to(file, data)
     unknown = sorted(name for name in asked if not _is_ours(name))
     if unknown:
         warnings.warn(
-            f"{path} holds types that aren't trusted by themselves: it will take "
+            f"{_name_of(file)} holds types that aren't trusted by themselves: it will take "
             f"load_model(file, trusted={unknown}).{_why_not_ours(unknown)}",
             UserWarning,
             stacklevel=2,
@@ -177,8 +176,8 @@ def load_model(file, *, trusted=(), weights=None):
 
     Parameters
     ----------
-    file : str or Path
-        The file.
+    file : str, Path or binary file object
+        The file; a file object is read from its beginning.
     trusted : list of str or type, default=()
         What else the file may name, for example ``["my_package.MyDomain"]``. These are imported
         and called: trust what you know, not whatever a file asks for.
@@ -219,9 +218,9 @@ def load_model(file, *, trusted=(), weights=None):
     """
     import skops.io
 
-    path = Path(file).expanduser()
+    path = _name_of(file)
     names = _names(trusted)
-    about, entries = _read(path)
+    metadata, entries = _read(path, file)
     data, asked = _audit(path, entries)
     ours = {name for name in asked if _is_ours(name)}
     unknown = sorted(asked - ours - names)
@@ -239,31 +238,50 @@ def load_model(file, *, trusted=(), weights=None):
     except Exception as error:
         raise ValueError(
             f"{path} can't be loaded: {type(error).__name__}: {error}. It is damaged, or it needs "
-            f"a module or a version that isn't here; it was saved with {about['versions']}."
+            f"a module or a version that isn't here; it was saved with {metadata['versions']}."
         ) from error
-    if weights is not None:
-        _point_to(path, about, model, weights)
-    _report_differences(path, about, model)
+    notes = [
+        *_differing_versions(metadata["versions"]),
+        *_find_weights(path, metadata.get("weights", []), model, weights),
+        *_differing_domains(metadata["domains"], model),
+    ]
+    if notes:
+        warnings.warn(
+            f"{path}: {' '.join(notes)} Compare its predictions on clips that you know.",
+            UserWarning,
+            stacklevel=2,
+        )
     return model
 
 
 # What is in the file.
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return what a file says about itself and the rest of it, after all checks but of types."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give the file that save_model wrote.")
+def _name_of(file: Any) -> str:
+    """Return what messages call a file."""
+    if hasattr(file, "read") or hasattr(file, "write"):
+        return f"the file object {getattr(file, 'name', type(file).__name__)}"
+    return str(user_path(file))
+
+
+def _write_to(file: Any, data: bytes) -> None:
     try:
-        with open(path, "rb") as file:
-            entries = unpack(file)
+        file.write(data)
+    except TypeError:
+        raise ValueError("file is open for text; open it for bytes, open(path, 'wb').") from None
+
+
+def _read(path: str, file: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return what a file says about itself and the rest of it, after all checks but of types."""
+    try:
+        entries = _unpack(path, file)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; give one that save_model wrote.") from None
     except OSError as error:
-        raise ValueError(f"{path} can't be read ({error.strerror}).") from error
-    except ValueError as error:
+        raise ValueError(f"{path} can't be read ({error.strerror or error}).") from error
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path} {error}; it is not a model that save_model wrote.") from error
-    if _ABOUT not in entries or _SCHEMA not in entries:
+    if _METADATA not in entries or _SCHEMA not in entries:
         what = (
             "was written by skops itself: load it with skops.io.load, and save it by save_model"
             if _SCHEMA in entries
@@ -271,30 +289,45 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         )
         raise ValueError(f"{path} {what}.")
     try:
-        about = json.loads(entries.pop(_ABOUT))
-        format_, digest = int(about["format"]), about.pop("sha256")
-        by = about["versions"]["sklearn-genremoe"]
-        if not all(isinstance(text, str) for text in [*about["domains"], *about["versions"]]):
-            raise TypeError("domains and versions are texts")
+        metadata = json.loads(entries.pop(_METADATA))
+        format_, digest = int(metadata["format"]), metadata.pop("sha256")
+        by = metadata["versions"]["sklearn-genremoe"]
+        hashes = filter(None, metadata.get("weights", []))
+        texts = [*metadata["domains"], *metadata["versions"], *hashes]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("domains, versions and hashes are texts")
     except Exception as error:
-        raise ValueError(f"{path} was changed since it was saved: {_ABOUT} is damaged.") from error
+        raise ValueError(
+            f"{path} was changed since it was saved: {_METADATA} is damaged."
+        ) from error
     if format_ > _FORMAT:
         raise ValueError(
             f"{path} was written by sklearn-genremoe {by!r} in format {format_}, and this version "
             f"reads formats up to {_FORMAT}: pip install --upgrade sklearn-genremoe."
         )
-    if digest != _digest(about, entries):
+    if digest != _digest(metadata, entries):
         raise ValueError(
             f"{path} was changed since it was saved, or damaged: its SHA-256 is another one. Get "
             "it again from where it came from."
         )
-    return about, entries
+    return metadata, entries
 
 
-def _digest(about: dict[str, Any], entries: dict[str, bytes]) -> str:
+def _unpack(path: str, file: Any) -> dict[str, bytes]:
+    if hasattr(file, "read"):
+        if file.seekable():
+            file.seek(0)
+        return unpack(io.BytesIO(file.read()))
+    if Path(path).is_dir():
+        raise ValueError("is a folder")
+    with open(path, "rb") as opened:
+        return unpack(opened)
+
+
+def _digest(metadata: dict[str, Any], entries: dict[str, bytes]) -> str:
     """Return the SHA-256 of what a file says about itself and of all its other entries."""
     parts = {name: hashlib.sha256(entries[name]).hexdigest() for name in sorted(entries)}
-    return hashlib.sha256(json.dumps([about, parts], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([metadata, parts], sort_keys=True).encode()).hexdigest()
 
 
 def _clean(entries: dict[str, bytes]) -> bytes:
@@ -362,7 +395,7 @@ def _files(state: Any) -> Iterator[str]:
 # Whom to trust.
 
 
-def _audit(path: Path, entries: dict[str, bytes]) -> tuple[bytes, set[str]]:
+def _audit(path: str, entries: dict[str, bytes]) -> tuple[bytes, set[str]]:
     """Return a file of nothing but what was checked, and the names that skops asks about."""
     import skops.io
 
@@ -400,19 +433,18 @@ def _is_ours(name: str) -> bool:
     thing = vars(module).get(attribute)
     if getattr(thing, "__module__", None) != module_name:
         return False  # from elsewhere
+    if package == "sklearn" and inspect.isclass(thing):
+        return issubclass(thing, BaseEstimator) or module_name in _PARTS
+    if package == "sklearn":
+        return inspect.isfunction(thing) and module_name in _METRICS
     if inspect.isclass(thing):
-        if module_name.startswith("sklearn_genremoe.networks."):
-            return False  # a model keeps what networks consist of, not the networks
-        from .experts import FrequencyMask, Mixup, TimeMask  # imports torch
+        from . import experts  # imports torch
 
-        return (
-            issubclass(thing, BaseEstimator)
-            or module_name in _PARTS
-            or thing in (FrequencyMask, Mixup, TimeMask)
-        )
-    if not inspect.isfunction(thing):
-        return False
-    return thing in (modulation_statistics, time_statistics) or module_name in _METRICS
+        is_public = getattr(experts, attribute, None) is thing
+        # A model keeps what networks consist of, not the networks.
+        is_network = module_name.startswith("sklearn_genremoe.networks.")
+        return is_public or (issubclass(thing, BaseEstimator) and not is_network)
+    return inspect.isfunction(thing) and getattr(domains, attribute, None) is thing
 
 
 def _why_not_ours(names: list[str]) -> str:
@@ -475,16 +507,6 @@ def _n_nodes(state: Any, sizes: dict[int, int]) -> int:
 # What the file says about the model.
 
 
-def _classes(model: Any) -> list[Any] | None:
-    classes = np.asarray(getattr(model, "classes_", []), dtype=object).ravel().tolist()
-    return [item if isinstance(item, (str, int, float)) else repr(item) for item in classes] or None
-
-
-def _signatures(model: Any) -> list[str]:
-    """Return what the domains within a model compute, sorted."""
-    return sorted({_signature(domain) for domain in _domains(model)})
-
-
 def _signature(domain: BaseDomain) -> str:
     try:
         return repr(domain.signature)
@@ -516,91 +538,71 @@ def _walk(part: Any, seen: set[int]) -> Iterator[Any]:
         yield from _walk(child, seen)
 
 
-def _report_differences(path: Path, about: dict[str, Any], model: Any) -> None:
-    """Warn once of versions and domains that are not those that a model was saved with."""
-    now, then = versions(), about["versions"]
+def _embeddings(model: Any) -> list[Any]:
+    """Return the domains within a model whose weights may be in a file."""
+    found = _domains(model)
+    return [one for one in found if isinstance(getattr(one, "weights", None), (str, os.PathLike))]
+
+
+def _sha256(weights: Any) -> str | None:
+    """Return the hash of weights; None for the name of a published network, or a missing file."""
+    file = user_path(weights)
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+
+
+def _find_weights(path: str, saved: list[Any], model: Any, weights: Any) -> list[str]:
+    """Make embeddings whose weights are gone take them from a file; return what is still wrong."""
+    embeddings = _embeddings(model)
+    found = None
+    if weights is not None:
+        if not embeddings:
+            raise ValueError(f"{path} holds no embedding; leave weights={str(weights)!r} out.")
+        found = _sha256(weights)
+    notes = []
+    for embedding, known in zip(embeddings, saved):
+        now = _sha256(embedding.weights)
+        is_name = not Path(embedding.weights).suffix  # of a published network
+        if now == known and (now or is_name):
+            continue
+        if weights is not None:
+            if known is not None and found != known:
+                raise ValueError(
+                    f"weights={str(weights)!r} is not the file that {path} was saved with for "
+                    f"{str(embedding.weights)!r}, by its SHA-256, or there is no such file. "
+                    "Another network hears other things in a clip: give the same file."
+                )
+            embedding.weights = weights
+        else:
+            notes.append(
+                f"The weights of its {type(embedding).__name__}, {str(embedding.weights)!r}, are "
+                f"{'not there' if now is None else 'not those that it was saved with'}: put the "
+                "file back, or give its new place, load_model(file, weights='/path/to/file.pt')."
+            )
+    return sorted(set(notes))
+
+
+def _differing_versions(saved: dict[str, Any]) -> list[str]:
+    now = versions()
     differing = [
         f"{name} {version}, here {now.get(name) or 'missing'}"
-        for name, version in then.items()
+        for name, version in saved.items()
         if version is not None and _minor(now.get(name)) != _minor(version)
     ]
-    notes = []
-    if differing:
-        notes.append(f"It was saved with {'; '.join(differing)}.")
-    here = _signatures(model)
-    if here != about["domains"] and " at 0x" not in f"{here}":
-        changed = [one for one in _domains(model) if _signature(one) not in about["domains"]]
-        notes += sorted({_difference(domain, about["domains"]) for domain in changed})
-        notes += [] if changed else ["It holds fewer domains than it was saved with."]
-    if notes:
-        warnings.warn(
-            f"{path}: {' '.join(notes)} Compare its predictions on clips that you know.",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def _difference(domain: BaseDomain, said: list[str]) -> str:
-    """Say in words what a domain computes that no domain did when the model was saved."""
-    name = type(domain).__name__
-    if isinstance(domain, AudioSetEmbedding) and not _has_its_weights(domain, said):
-        there = os.path.isfile(os.path.expanduser(str(domain.weights)))
-        found = "not those that it was saved with" if there else "not there"
-        return (
-            f"The weights of its {name}, {str(domain.weights)!r}, are {found}: put the file back, "
-            "or give its new place, load_model(file, weights='/path/to/file.pt')."
-        )
-    new = [str(part[0]) for part in _parts(domain) if not any(repr(part) in text for text in said)]
-    by = f", by {', '.join(new)}," if new else ""
-    return f"Its {name} computes something else{by} than when it was saved."
-
-
-def _point_to(path: Path, about: dict[str, Any], model: Any, weights: Any) -> None:
-    """Make the embeddings whose weights are gone take them from elsewhere."""
-    if not isinstance(weights, (str, os.PathLike)):
-        raise ValueError(f"weights={weights!r} is not accepted; expected a path, or None.")
-    embeddings = [one for one in _domains(model) if isinstance(one, AudioSetEmbedding)]
-    if not embeddings:
-        raise ValueError(f"{path} holds no AudioSetEmbedding; leave weights={str(weights)!r} out.")
-    for embedding in embeddings:
-        known = _has_its_weights(embedding, about["domains"])
-        # By its path only where the file was gone already when the model was saved.
-        by_path = ("weights", os.fspath(embedding.weights)) in _parts(embedding)
-        if not known or by_path:
-            embedding.weights = weights
-            if not known and not _has_its_weights(embedding, about["domains"]):
-                raise ValueError(
-                    f"weights={str(weights)!r} is not the file that {path} was saved with, by its "
-                    "SHA-256, or there is no such file. Another network hears other things in a "
-                    "clip; give the same file."
-                )
-    _require_all_weights(path, about, model, weights)
-
-
-def _require_all_weights(path: Path, about: dict[str, Any], model: Any, weights: Any) -> None:
-    """Raise if weights that a model was saved with, by their hash, are in none of its domains."""
-    here = _signatures(model)
-    gone = [one for one in about["domains"] if "AudioSetEmbedding" in one and one not in here]
-    if gone and len(here) < len(about["domains"]):
-        raise ValueError(
-            f"{path} holds embeddings with different weights, and weights={str(weights)!r} is one "
-            "file for all that are missing: put the files back where they were when it was saved."
-        )
-
-
-def _has_its_weights(embedding: AudioSetEmbedding, said: list[str]) -> bool:
-    """Tell whether a model was saved with the weights that an embedding would take now."""
-    weights = [repr(part) for part in _parts(embedding) if part[0] == "weights"]
-    return any(part in text for part in weights for text in said)
-
-
-def _parts(domain: BaseDomain) -> list[tuple[Any, ...]]:
-    """Return the parameters and their values in what a domain computes, as far as that is known."""
-    try:
-        return [part for part in domain.signature if isinstance(part, tuple) and part]
-    except (TypeError, ValueError, OSError):  # weights that can't be read
-        return []
+    return [f"It was saved with {'; '.join(differing)}."] if differing else []
 
 
 def _minor(version: str | None) -> list[str]:
     return (version or "").split(".")[:2]
+
+
+def _differing_domains(saved: list[str], model: Any) -> list[str]:
+    """Say which domains compute what no domain did when the model was saved."""
+    # Weights have their own check, and addresses in memory differ between processes.
+    names = {
+        type(domain).__name__
+        for domain in _domains(model)
+        if not hasattr(domain, "weights") and _signature(domain) not in saved
+    }
+    if " at 0x" in f"{saved}":
+        return []
+    return [f"Its {name} computes something else than when it was saved." for name in sorted(names)]

@@ -66,8 +66,9 @@ def restore_net(net: GenreNet, state: dict[str, Any]) -> GenreNet:
         device = torch.device("cpu")
     arguments = {f"module__{name}": value for name, value in state["module"].items()}
     net.set_params(device=str(device), seed=state.get("seed", net.seed), **arguments)
+    with torch.device("meta"):  # where it takes no memory, however large it claims to be
+        _require_shapes(net.module(**net.get_params_for("module")), state["parameters"])
     net.initialize()
-    _require_shapes(net.module_, state["parameters"])
     # A copy: torch would write into the array, which may be read-only.
     tensors = {name: torch.tensor(value) for name, value in state["parameters"].items()}
     net.module_.load_state_dict(tensors)
