@@ -29,7 +29,7 @@ extensions = [
     "links",
     "measured",
 ]
-exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb", "auto_examples/*.md5"]
+exclude_patterns = ["_build", "_extra", "_templates", "auto_examples/*.ipynb", "auto_examples/*.md5"]
 templates_path = ["_templates"]
 
 autosummary_generate = True
@@ -76,6 +76,7 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-genremoe"
 html_static_path = ["_static"]
+html_extra_path = ["_extra"]  # the page for addresses that don't exist
 html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto"}  # the colours that the reader's system has
 html_css_files = ["style.css"]

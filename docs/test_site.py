@@ -65,6 +65,14 @@ for (const element of document.querySelectorAll("article.bd-article *")) {
     faults.push(`cut off at the right: <${element.tagName.toLowerCase()}> ` +
       element.textContent.trim().slice(0, 60));
 }
+// Names in the list beside the text that are cut off.
+for (const element of document.querySelectorAll(".bd-sidebar-secondary a"))
+  if (element.checkVisibility() && element.getBoundingClientRect().right > window.innerWidth)
+    faults.push("cut off beside the text: " + element.textContent.trim());
+// Words that are broken in tables: a name in code on two lines has more than one box.
+for (const element of document.querySelectorAll("article.bd-article table:not(.indextable) code span.pre"))
+  if (element.getClientRects().length > 1 && !/[^\\w"]/.test(element.textContent))
+    faults.push("broken in a table: " + element.textContent);
 const images = [...document.images];
 images.forEach(image => { image.loading = "eager"; });
 const loaded = images.map(image => image.decode().catch(() => null).then(() => {
@@ -95,6 +103,14 @@ def address():
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args):
             pass
+
+        def send_error(self, code, *args):
+            """Show the page for addresses that don't exist, as a host of static sites does."""
+            body = (SITE / "404.html").read_bytes()
+            self.send_response(code)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(body)
 
     handler = functools.partial(Quiet, directory=str(SITE))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -204,6 +220,17 @@ def test_search(browser, address, word) -> None:
         lambda browser: len(browser.find_elements(By.CSS_SELECTOR, results)) >= 5
     )
     assert errors(browser) == []
+
+
+@pytest.mark.parametrize("page", ["nowhere.html", "user_guide/nowhere.html"])
+def test_page_that_does_not_exist(browser, address, page) -> None:
+    open_page(browser, address + page, 390)
+    assert "doesn't exist" in browser.find_element(By.TAG_NAME, "h1").text
+    links = [a.get_attribute("href") for a in browser.find_elements(By.TAG_NAME, "a")]
+    assert links[0] == address + "index.html"
+    for link in links:
+        browser.get(link)
+        assert "not found" not in browser.title
 
 
 def diagrams() -> list[str]:

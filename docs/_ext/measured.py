@@ -77,7 +77,8 @@ def chart(rows: list[Row], names: list[str], caption: str, top: float | None) ->
     lines.append("</div><figcaption>")
     if names:
         keys = (
-            f'<span class="chart-key chart-bar-{number}"></span>{escape(name)}'
+            f'<span class="chart-name"><span class="chart-key chart-bar-{number}"></span>'
+            f"{escape(name)}</span>"
             for number, name in enumerate(names)
         )
         lines.append(f"<div>{' '.join(keys)}</div>")
