@@ -29,7 +29,13 @@ extensions = [
     "links",
     "measured",
 ]
-exclude_patterns = ["_build", "_extra", "_templates", "auto_examples/*.ipynb", "auto_examples/*.md5"]
+exclude_patterns = [
+    "_build",
+    "_extra",
+    "_templates",
+    "auto_examples/*.ipynb",
+    "auto_examples/*.md5",
+]
 templates_path = ["_templates"]
 
 autosummary_generate = True

@@ -70,7 +70,8 @@ for (const element of document.querySelectorAll(".bd-sidebar-secondary a"))
   if (element.checkVisibility() && element.getBoundingClientRect().right > window.innerWidth)
     faults.push("cut off beside the text: " + element.textContent.trim());
 // Words that are broken in tables: a name in code on two lines has more than one box.
-for (const element of document.querySelectorAll("article.bd-article table:not(.indextable) code span.pre"))
+const tables = "article.bd-article table:not(.indextable)";
+for (const element of document.querySelectorAll(tables + " code span.pre"))
   if (element.getClientRects().length > 1 && !/[^\\w"]/.test(element.textContent))
     faults.push("broken in a table: " + element.textContent);
 const images = [...document.images];
