@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 
 class BadClipError(ValueError):
@@ -10,7 +9,7 @@ class BadClipError(ValueError):
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or file object
         The file, or a description such as ``"waveform 3"``.
     reason : str
         What was found, what is accepted, and what to do.
@@ -18,7 +17,7 @@ class BadClipError(ValueError):
     Attributes
     ----------
     path : str
-        The clip as given.
+        The clip as given; of a file object its name or type.
     reason : str
         The reason as given.
 
@@ -30,7 +29,9 @@ class BadClipError(ValueError):
     sklearn_genremoe.audio._errors.BadClipError: a.wav: the file is empty
     """
 
-    def __init__(self, path: str | Path, reason: str):
+    def __init__(self, path, reason: str):
+        if hasattr(path, "read"):
+            path = getattr(path, "name", None) or type(path).__name__
         super().__init__(str(path), reason)  # both, so that the error survives pickling
         self.path = str(path)
         self.reason = reason

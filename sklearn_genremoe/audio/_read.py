@@ -2,17 +2,18 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import stat
-import struct
-import threading
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import soundfile
 
 from ._errors import BadClipError
+from ._mp3_pipe import first_frame, mp3_pipe, skip_tags
 
 #: What is read: sample rate and number of the first frame, then the frames, block by block.
 Blocks = Iterator[tuple[int, int, np.ndarray]]
@@ -23,52 +24,17 @@ _BLOCK = 2**20
 #: Sample rates in Hz that a file may have; others are damage.
 RATES = range(1_000, 1_000_001)
 
-# What the headers of MPEG 1 and 2, layer 3, encode.
-_MP3_RATES = (44_100, 48_000, 32_000, 2**31)
-_KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-
 # More frames than this mean that libsndfile doesn't know how many there are.
 _UNKNOWN = 2**60
 
 # What is no file of its own, such as a play list, must not make FFmpeg open others.
 _NO_OTHER_FILES = {"protocol_whitelist": "none"}
 
-# The first bytes of files that came in place of audio, and that no program makes audio of.
-_NO_AUDIO = {
-    r"\s*<": "a web page or another text with markup (HTML, XML)",
-    r"\{|\[": "JSON or another text",
-    r"\xff\xd8\xff|\x89PNG|GIF8": "a picture",
-    r"%PDF": "a PDF document",
-    r"PK\x03\x04|\x1f\x8b|Rar!|7z": "an archive or a compressed file",
-    r"#EXTM3U|\[playlist\]": "a list of files to play",
-    r"\x00{16}": "zeros, as an interrupted download or a damaged disk leaves them",
-}
-
-# Those of audio that libsndfile doesn't read, or not all of it.
-_OTHER_AUDIO = {
-    r"....ftyp": "MPEG-4 audio or video (m4a, mp4, aac)",
-    r"\x30\x26\xb2\x75": "Windows Media (wma, asf)",
-    r"\x1a\x45\xdf\xa3": "Matroska (webm, mka)",
-    r"wvpk": "WavPack (wv)",
-    r"MAC ": "Monkey's Audio (ape)",
-    r"\x0b\x77": "Dolby Digital (ac3)",
-    r"FLV|RIFF....AVI": "video",
-    r"MThd": "MIDI, notes without sound",
-    r"#!AMR": "AMR speech",
-    r"DSD |FRM8": "DSD audio",
-    r"\xff[\xf0\xf1\xf8\xf9]": "bare AAC (aac)",
-    r"ID3|\xff[\xe2-\xff]": "mp3, but without sound that can be decoded",
-    r"OggS": "Ogg with contents of another kind, or damaged",
-    r"RIFF|RIFX|RF64|fLaC|FORM|\.snd|caff": "audio of a known kind, but damaged or of an unusual "
-    "coding",
-}
-
-# What wav and aiff files begin with, and the order of their bytes.
-_CHUNKED = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">", b"FORM": ">"}
-
-# Sizes of sound by which programs that write into a pipe say that they don't know it yet.
-_PLACEHOLDERS = (range(1), range(0x7FFFF000, 0x80000001), range(0xFFFFF000, 2**32))
+# How libsndfile's log says that a file has less sound than its header promises.
+_SHORTER = re.compile(
+    r"(?:data|SSND|BODY|Data Size|riff) *: (?P<promised>\d+) \(should be (?P<found>\d+)\)"
+    r"|frame count (?P<frames>\d+) does not match value from 'ds64' chunk of (?P<ds64>\d+)"
+)
 
 # More bytes than a page of Ogg has.
 _OGG_PAGE = 2**16
@@ -76,13 +42,22 @@ _OGG_PAGE = 2**16
 # Seconds that may be missing at the end of a file: programs count some bytes of the header in.
 _SLIGHT = 0.1
 
+# FFmpeg's flag of formats without an index, which begin and end anywhere.
+_GENERIC_INDEX = 0x100
 
-def read_blocks(path, start: int, stop: float | None) -> Blocks:
+_INSTALL = "install FFmpeg's libraries, which read nearly all files: pip install av"
+
+
+class _GoesOn(Exception):
+    """A file has more sound than libsndfile reads of it."""
+
+
+def read_blocks(source, start: int, stop: float | None) -> Blocks:
     """Read a file from a second to another, or to its end.
 
     Parameters
     ----------
-    path : str or Path
+    source : str, Path or binary file object
         The file.
     start : int
         Second at which to begin.
@@ -98,56 +73,76 @@ def read_blocks(path, start: int, stop: float | None) -> Blocks:
     channels : ndarray of shape (n_frames, n_channels), dtype float32
         Samples. A file that ends before `start` yields one block without frames, at its end.
     """
-    begun = False
+    rate, done = None, 0
     try:
-        for block in _by_libsndfile(path, start, stop):
-            begun = True
-            yield block
+        for rate, position, channels in _by_libsndfile(source, start, stop):
+            yield rate, position, channels
+            done = position + len(channels)
         return
+    except _GoesOn:
+        reason = f"libsndfile stops after {done / (rate or 1):.2f} s, before the end of the file"
     except soundfile.LibsndfileError:
-        if begun:
+        if rate is not None:
             raise BadClipError(
-                path,
+                source,
                 "could not be decoded: the file is damaged or cut off within the part that is "
                 "read; fetch it again, read another part of it, or leave it out",
             ) from None
-    kind, advice = _looks_like(path)
+        reason = "could not be decoded: " + _beginning(source)
     try:
-        import av  # FFmpeg's libraries, an optional dependency
+        import av
     except ImportError:
-        advice = advice or (
-            "accepted are wav, flac, ogg, opus, mp3, aiff and others that libsndfile reads: "
-            "convert the file, for example with ffmpeg -i FILE clip.flac, or install what reads "
-            "nearly all others, pip install 'sklearn-genremoe[ffmpeg]', or leave it out"
-        )
-        raise BadClipError(path, f"could not be decoded: the file {kind}; {advice}") from None
+        raise BadClipError(
+            source,
+            f"{reason}; {_INSTALL}. Or convert the file, for example with ffmpeg -i FILE "
+            "clip.flac, fetch it again, or leave it out",
+        ) from None
     try:
-        yield from _by_ffmpeg(av, path, start, stop)
+        yield from _by_ffmpeg(av, source, stop, rate, done)
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         if isinstance(error, BadClipError):
             raise
         raise BadClipError(
-            path,
-            f"could not be decoded, neither by libsndfile nor by FFmpeg: the file {kind}; "
-            f"{advice or 'fetch it again, convert it, or leave it out'}",
+            source,
+            f"{reason}, and FFmpeg fails too; fetch it again, convert it (one by one, if it was "
+            "joined of several), or leave it out",
         ) from None
 
 
-def require_file(path) -> None:
-    """Raise unless the path is that of a file with something in it, which may be read."""
-    try:
-        status = os.stat(path)
-        if stat.S_ISREG(status.st_mode):
-            os.close(os.open(path, os.O_RDONLY))
-    except (OSError, ValueError) as error:
-        raise BadClipError(path, _why_not(path, error)) from None
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+def require_file(source) -> None:
+    """Raise unless this is a file with something in it, which may be read."""
+    if hasattr(source, "read"):
+        try:
+            is_binary = isinstance(source.read(0), bytes)
+            with opened(source) as stream:
+                size = stream.seek(0, os.SEEK_END)
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            raise BadClipError(
+                source, f"can't be wound back ({error}); open it, or give io.BytesIO(file.read())"
+            ) from None
+        if not is_binary:
+            raise BadClipError(source, "gives no bytes; open the file in binary mode, with 'rb'")
+    elif not isinstance(source, str | os.PathLike):
         raise BadClipError(
-            path, f"is not a file but {kind}; give the path of one audio file per clip"
+            source,
+            f"is of the type {type(source).__name__}; expected a path or a binary file: put bytes "
+            "into io.BytesIO",
         )
-    if status.st_size == 0:
-        raise BadClipError(path, "the file is empty (0 bytes); fetch it again or leave it out")
+    else:
+        try:
+            status = os.stat(source)
+            if stat.S_ISREG(status.st_mode):
+                os.close(os.open(source, os.O_RDONLY))
+        except (OSError, ValueError) as error:
+            raise BadClipError(source, _why_not(source, error)) from None
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+            raise BadClipError(
+                source, f"is not a file but {kind}; give the path of one audio file per clip"
+            )
+        size = status.st_size
+    if size == 0:
+        raise BadClipError(source, "the file is empty (0 bytes); fetch it again or leave it out")
 
 
 def seconds_of_file(path) -> float | None:
@@ -160,7 +155,7 @@ def seconds_of_file(path) -> float | None:
     with contextlib.suppress(Exception):
         import av
 
-        with _nameless(path) as stream, av.open(stream, options=_NO_OTHER_FILES) as container:
+        with opened(path) as stream, av.open(stream, options=_NO_OTHER_FILES) as container:
             return container.duration / av.time_base
     return None
 
@@ -187,20 +182,28 @@ def _why_not(path, error: Exception) -> str:
     return f"could not be opened ({reason}); check the path, or leave the clip out"
 
 
-def _looks_like(path) -> tuple[str, str]:
-    """Say what is in a file by its first bytes, and what to do about it if there is no audio."""
-    with open(path, "rb") as file:
-        head = file.read(64)
-    advice = "fetch it again, or leave it out"
-    for pattern, kind in (_NO_AUDIO | _OTHER_AUDIO).items():
-        if re.match(pattern.encode("latin-1"), head, re.DOTALL):
-            return f"looks like {kind}", advice if pattern in _NO_AUDIO else ""
-    if all(byte in b"\t\n\r\f" or byte >= 32 for byte in head):
-        return "looks like text", advice
-    return (
-        f"begins with the bytes {head[:8].hex(' ')}, which are those of no known audio format",
-        "",
-    )
+def _beginning(source) -> str:
+    """Say what a file begins with: most formats have their name there."""
+    with opened(source) as stream:
+        head = stream.read(16)
+    text = re.sub(r"[^ -~]+", ".", head.decode("latin-1")).strip()
+    is_text = all(byte in b"\t\n\r\f" or byte >= 32 for byte in head)
+    return f"the file {'looks like text: it ' if is_text else ''}begins with {text!r}"
+
+
+@contextlib.contextmanager
+def opened(source):
+    """Open a file at its beginning; one that is open already is left where it was."""
+    if hasattr(source, "read"):
+        place = source.tell()
+        source.seek(0)
+        yield source
+        source.seek(place)
+        return
+    # By its number, so that FFmpeg judges it by its contents and not by its name.
+    descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    with open(descriptor, "rb") as stream:
+        yield stream
 
 
 class _SoundFile(soundfile.SoundFile):
@@ -215,45 +218,95 @@ class _SoundFile(soundfile.SoundFile):
         return super().seek(frame) if frame > 0 and self.frames < _UNKNOWN else 0
 
 
-def _by_libsndfile(path, start, stop) -> Blocks:
-    with _open(path) as file:
+def _by_libsndfile(source, start, stop) -> Blocks:
+    with _open(source) as (file, rest):
         rate = file.samplerate
-        _require_rate(path, rate)
-        position = 0 if file.format == "MP3" else file.skip_to(start * rate)
+        _require_rate(source, rate)
+        in_order = file.format == "MP3" or (file.format == "OGG" and start and _is_chained(source))
+        position = 0 if in_order else file.skip_to(start * rate)
         end = None if stop is None else stop * rate
         step = max(1, _BLOCK // file.channels)
         yield rate, position, np.empty((0, file.channels), np.float32)
         while end is None or position < end:
             n_frames = step if end is None else min(step, int(end - position) + 1)
-            channels = file.read(n_frames, dtype="float32", always_2d=True)
+            # Not beyond the end: a tag behind it would be an error in a flac.
+            n_frames = min(n_frames, file.frames - position)
+            try:
+                channels = file.read(n_frames, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError:
+                if file.format == "FLAC" and file.frames > _UNKNOWN:  # is it a tag behind it?
+                    raise _GoesOn from None
+                raise
             if not len(channels):
-                _require_complete(path, position / rate)
+                _require_end(source, file, rest, position)
                 break
             yield rate, position, channels
             position += len(channels)
 
 
-def _require_complete(path, seconds: float) -> None:
-    """Raise if a wav, aiff, au or ogg file is cut off, since libsndfile doesn't mind."""
-    promised, there = _bytes_of_sound(path)
-    total = seconds * promised / max(1, there)
-    if total - seconds > _SLIGHT or _last_page_is_cut_off(path):
+def _require_end(source, file: _SoundFile, rest, position: int) -> None:
+    """Raise if a file goes on where libsndfile stops, or should go on."""
+    if position == 0:  # the header of a recording that was never finished, perhaps
+        goes_on = bool(next(rest, b""))
+    elif file.format == "MP3":
+        goes_on = any(first_frame(block) is not None for block in rest)
+    elif file.format == "OGG":
+        goes_on = _is_chained(source)
+    else:
+        goes_on = file.format == "FLAC" and bool(next(rest, b"")) and _is_joined_flac(source)
+    if goes_on:
+        raise _GoesOn
+    seconds = total = position / file.samplerate
+    if file.format == "MP3" and file.frames < _UNKNOWN:
+        total = file.frames / file.samplerate
+    elif shorter := _SHORTER.search(file.extra_info):
+        promised, found = (int(n) for n in shorter.groups() if n)
+        if shorter["ds64"]:
+            promised, found = found, promised
+        # Programs that write into a pipe promise 0 bytes, or nearly 2 or 4 GB.
+        if 0 < promised & 0x7FFFFFFF < 0x7FFFF000:
+            total = seconds * promised / max(1, found)
+    _require_whole(source, seconds, total)
+
+
+def _require_whole(source, seconds: float, total: float) -> None:
+    """Raise if a file has less sound than it promises, or ends within a page of Ogg."""
+    if total - seconds > _SLIGHT or _last_page_is_cut_off(source):
         of_total = f" of {total:.2f} s" if total > seconds else ", in the middle of a page of Ogg"
         raise BadClipError(
-            path,
+            source,
             f"is cut off after {seconds:.2f} s{of_total}; fetch it again, read a part of it "
             "before that, or leave it out",
         )
 
 
-def _last_page_is_cut_off(path) -> bool:
+def _is_chained(source) -> bool:
+    """Tell whether a stream of an ogg file begins behind another, as in a saved radio program."""
+    begins = (bool(page[5] & 2) for page in _find_all(source, rb"OggS\0.", 6))
+    return any(itertools.dropwhile(bool, begins))
+
+
+def _is_joined_flac(source) -> bool:
+    return sum(1 for _ in _find_all(source, rb"fLaC[\0\x80]\0\0\x22", 8)) > 1
+
+
+def _find_all(source, pattern: bytes, length: int) -> Iterator[bytes]:
+    """Yield what a pattern for some number of bytes matches in a file."""
+    with opened(source) as stream:
+        block = b""
+        while more := stream.read(_BLOCK):
+            block = block[1 - length :] + more
+            yield from (match[0] for match in re.finditer(pattern, block, re.DOTALL))
+
+
+def _last_page_is_cut_off(source) -> bool:
     """Tell whether an ogg file ends before its last page does."""
-    with open(path, "rb") as file:
-        if file.read(4) != b"OggS":
+    with opened(source) as stream:
+        if stream.read(4) != b"OggS":
             return False
-        size = file.seek(0, os.SEEK_END)
-        tail_start = file.seek(max(0, size - 2 * _OGG_PAGE))
-        tail = file.read()
+        size = stream.seek(0, os.SEEK_END)
+        tail_start = stream.seek(max(0, size - 2 * _OGG_PAGE))
+        tail = stream.read()
     page = tail.rfind(b"OggS")
     if page < 0:  # nothing but what a program has put behind it
         return False
@@ -263,120 +316,109 @@ def _last_page_is_cut_off(path) -> bool:
     return len(segments) < n_segments or tail_start + end > size
 
 
-def _bytes_of_sound(path) -> tuple[int, int]:
-    """Return how many bytes of sound a wav, aiff or au file promises, and how many it has."""
-    with open(path, "rb") as file:
-        head = file.read(12)
-        if head[:4] == b".snd" and len(head) == 12:
-            start, size = struct.unpack(">2I", head[4:])
-            known = not any(size in sizes for sizes in _PLACEHOLDERS)
-            return size if known else 0, os.path.getsize(path) - start
-        order = _CHUNKED.get(head[:4])
-        long = 0  # the size in RF64, where 32 bits are not enough
-        while order and len(head := file.read(8)) == 8:
-            name, size = struct.unpack(f"{order}4sI", head)
-            start = file.tell()
-            if name == b"ds64":
-                long = int.from_bytes(file.read(16)[8:], "little")
-            if name in (b"data", b"SSND"):
-                unknown = any(size in sizes for sizes in _PLACEHOLDERS)
-                size = long % (2**64 - 1) if unknown else size  # all ones are a placeholder too
-                return size, os.path.getsize(path) - start
-            file.seek(start + size + size % 2)
-    return 0, 0
+@contextlib.contextmanager
+def _open(source):
+    """Open a file by its contents; yield it, and blocks of bytes that libsndfile leaves unread."""
+    with contextlib.ExitStack() as stack:
+        file = None
+        if _first_frame(source, 2**12) != 0:
+            try:
+                file, rest = stack.enter_context(_open_directly(source))
+            except soundfile.LibsndfileError:
+                if _first_frame(source, 2**16) is None:
+                    raise
+        if file is None or (file.format == "MP3" and os.name == "posix"):
+            reader = stack.enter_context(mp3_pipe(partial(opened, source)))
+            file = stack.enter_context(_SoundFile(reader, closefd=False))
+            rest = iter(partial(os.read, reader, _BLOCK), b"")
+        yield file, rest
+
+
+def _first_frame(source, n_bytes: int) -> int | None:
+    """Return where an mp3 begins behind its tags; None if this isn't one, or there are no pipes."""
+    with opened(source) as stream:
+        skip_tags(stream)
+        return first_frame(stream.read(n_bytes)) if os.name == "posix" else None
 
 
 @contextlib.contextmanager
-def _open(path) -> Iterator[_SoundFile]:
-    """Open a file by its contents, whatever its name is and ends with.
-
-    An mp3 comes through a pipe. Where an mp3 doesn't say how many frames it has, libsndfile
-    estimates it and stops there; and where it jumps, libmpg123 complains about what it jumped over.
-    """
-    if os.name == "nt":  # descriptors don't cross the borders of C libraries
-        with open(path, "rb") as stream, _SoundFile(stream) as file:
-            yield file
-        return
-    try:
-        file = _SoundFile(os.open(path, os.O_RDONLY), closefd=True)
-    except soundfile.LibsndfileError:
-        if not os.fspath(path).lower().endswith(".mp3"):
-            raise
-    else:
-        with file:
-            if file.format != "MP3":
-                yield file
-                return
-    reader, writer = os.pipe()
-    threading.Thread(target=_feed, args=(path, writer), daemon=True).start()
-    with _SoundFile(reader, closefd=True) as file:
-        yield file
+def _open_directly(source):
+    if os.name == "posix" and not hasattr(source, "read"):
+        descriptor = os.open(source, os.O_RDONLY)
+        with _SoundFile(descriptor, closefd=True) as file:
+            yield file, iter(partial(os.read, descriptor, _BLOCK), b"")
+    else:  # descriptors don't cross the borders of C libraries on Windows
+        with opened(source) as stream, _SoundFile(stream) as file:
+            yield file, iter(partial(stream.read, _BLOCK), b"")
 
 
-def _feed(path, writer: int) -> None:
-    """Write an mp3 into a pipe, without tags and whatever else precedes its sound."""
-    with contextlib.suppress(OSError), open(path, "rb") as source, open(writer, "wb", 0) as target:
-        head = source.read(10)
-        while head[:3] == b"ID3" and len(head) == 10:
-            size = sum((byte & 127) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0)))
-            source.seek(size, os.SEEK_CUR)
-            head = source.read(10)
-        block = head + source.read(2**16)
-        block = block[_first_frame(block) :]
-        while block:
-            target.write(block)
-            block = source.read(2**16)
-
-
-def _first_frame(block: bytes) -> int:
-    """Return where two frames of an mp3 follow each other; 0 if that is nowhere."""
-    for sync in re.finditer(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]", block, re.DOTALL):
-        start = sync.start()
-        version, coding = block[start + 1], block[start + 2]
-        is_1 = version >= 0xFA
-        kilobits = (_KILOBITS_1 if is_1 else _KILOBITS_2)[coding >> 4]
-        rate = _MP3_RATES[coding >> 2 & 3] >> (not is_1) >> (version < 0xF0)
-        length = (144_000 if is_1 else 72_000) * kilobits // rate + (coding >> 1 & 1)
-        if block[start + length : start + length + 2] == sync[0][:2]:
-            return start
-    return 0
-
-
-def _nameless(path):
-    """Open a file so that FFmpeg judges it by its contents, and not by what its name ends with."""
-    return open(os.open(path, os.O_RDONLY), "rb")
-
-
-def _by_ffmpeg(av, path, start, stop) -> Blocks:
+def _by_ffmpeg(av, source, stop, rate: int | None, done: int) -> Blocks:
+    """Read a file from its beginning, but for `done` frames at a rate that libsndfile has read."""
+    begun, position = rate is not None, 0
     with (
-        _nameless(path) as stream,
+        opened(source) as stream,
         av.open(stream, options=_NO_OTHER_FILES, metadata_errors="ignore") as container,
     ):
-        position, resampler = 0, None
-        for packet in container.demux(container.streams.audio[0]):
-            try:
-                frames = packet.decode()
-            except av.InvalidDataError:
-                continue  # a damaged packet: take the others
-            for frame in frames:
-                if resampler is None:
-                    rate = frame.sample_rate
-                    _require_rate(path, rate)
-                    resampler = av.AudioResampler("flt", frame.layout.name, rate)
-                for converted in resampler.resample(frame):
-                    channels = converted.to_ndarray().reshape(-1, frame.layout.nb_channels)
-                    yield rate, position, channels
-                    position += len(channels)
-            if resampler is not None and stop is not None and position >= stop * rate:
+        is_damaged = False
+        for frame in _ffmpeg_frames(av, container, rate):
+            is_damaged = frame is None
+            if frame is None:
+                continue
+            if rate is None:
+                rate = frame.sample_rate
+                _require_rate(source, rate)
+            channels = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+            yield rate, max(position, done), channels[max(0, done - position) :]
+            position += len(channels)
+            if stop is not None and position >= stop * rate:
                 return
-        if resampler is None:
+        if rate is None:
             raise ValueError("no sound")
+        total = _promised_seconds(container)
+    if begun and is_damaged and container.format.name == "flac":
+        raise ValueError("cut off, since this is no mp3 with a tag behind it")
+    seconds = position / rate
+    _require_whole(source, seconds, total if seconds < 0.98 * total else 0.0)
 
 
-def _require_rate(path, rate: int) -> None:
+def _promised_seconds(container) -> float:
+    """Return the length of the sound by the file's header; 0 where FFmpeg would guess it."""
+    sound = container.streams.audio[0]
+    if container.format.flags & _GENERIC_INDEX:
+        return 0.0
+    if sound.duration is not None:
+        return float(sound.duration * sound.time_base)
+    if len(container.streams) > 1 or container.duration is None:
+        return 0.0
+    return (container.duration - max(0, container.start_time or 0)) / 1e6
+
+
+def _ffmpeg_frames(av, container, rate: int | None):
+    """Yield frames of float32 in the layout of the first and at a rate, None if damaged."""
+    layout = kind = resampler = None
+    for packet in container.demux(container.streams.audio[0]):
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            yield None
+            continue
+        for frame in frames:
+            if layout is None:
+                layout, rate = frame.layout.name, rate or frame.sample_rate
+            this_kind = frame.layout.name, frame.sample_rate, frame.format.name
+            if kind != this_kind:  # pieces of a joined file
+                if resampler is not None:
+                    yield from resampler.resample(None)
+                kind, resampler = this_kind, av.AudioResampler("flt", layout, rate)
+            yield from resampler.resample(frame)
+    if resampler is not None:
+        yield from resampler.resample(None)
+
+
+def _require_rate(source, rate: int) -> None:
     if rate not in RATES:
         raise BadClipError(
-            path,
+            source,
             f"claims a sample rate of {rate} Hz; accepted are {RATES[0]:,} to {RATES[-1]:,} Hz: "
             "the file is damaged, fetch it again or leave it out",
         )
