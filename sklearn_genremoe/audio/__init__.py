@@ -1,17 +1,20 @@
 """From audio files to waveforms."""
 
 from ._decode import ONE_FRAME as ONE_FRAME
+from ._decode import REST as REST
 from ._decode import SILENCE as SILENCE
-from ._decode import Part as Part
+from ._decode import Segment as Segment
+from ._decode import SourceExcerpt as SourceExcerpt
 from ._decode import decode_audio, fix_length
-from ._decode import decode_parts as decode_parts
+from ._decode import decode_segments as decode_segments
+from ._decode import read_excerpts as read_excerpts
 from ._errors import BadClipError, BadClipWarning
 from ._errors import warn_of_long_files as warn_of_long_files
-from ._excerpts import REST as REST
-from ._excerpts import Excerpt as Excerpt
-from ._excerpts import read_excerpts as read_excerpts
 from ._loader import AudioLoader
 from ._read import seconds_of_file as seconds_of_file
+
+# Their names of before
+Excerpt, Part, decode_parts = SourceExcerpt, Segment, decode_segments
 
 __all__ = [
     "AudioLoader",

@@ -1,13 +1,18 @@
-"""From an audio file to a waveform."""
+"""From an audio file to waveforms: segments of it at a sample rate, and overlapping excerpts."""
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import soxr
 
+from .._clips import MAX_AMPLITUDE, is_beyond_full_scale
+from .._files import user_path
 from ._errors import BadClipError
 from ._read import read_blocks, require_file
 
@@ -15,14 +20,14 @@ from ._read import read_blocks, require_file
 #: smallest step of 16-bit audio.
 SILENCE = 1e-5
 
-#: Amplitude beyond which samples are damage, and spectra would exceed single precision.
-LOUDEST = 1e12
-
 #: Samples of one analysis frame (46 ms at 22,050 Hz); a shorter clip is refused.
 ONE_FRAME = 1024
 
-# Seconds decoded before and after a part, so that the resampler's filter sees what is really
-# there, and coders with a memory are in step. Parts begin at a whole second, which is a whole
+#: A rest at the end of a track that is shorter than this share of the window is left out.
+REST = 0.01
+
+# Seconds decoded before and after a segment, so that the resampler's filter sees what is really
+# there, and coders with a memory are in step. Decoding begins at a whole second, which is a whole
 # number of samples at every rate.
 _LEAD = 1
 _TAIL = 0.25
@@ -32,18 +37,8 @@ _TAIL = 0.25
 _CANCELLED = 1e-3
 
 
-class Part(NamedTuple):
-    """A part of a file, and how it is wanted.
-
-    Attributes
-    ----------
-    sample_rate : int
-        Sample rate wanted in Hz.
-    offset : float
-        Where to begin, in seconds.
-    duration : float or None
-        How much to read, in seconds; None reads to the end.
-    """
+class Segment(NamedTuple):
+    """Which part of a file is wanted, in seconds (None: to the end), and at which rate in Hz."""
 
     sample_rate: int
     offset: float = 0.0
@@ -61,7 +56,7 @@ class Part(NamedTuple):
 
 
 def decode_audio(
-    path: str | Path,
+    path: str | Path | BinaryIO,
     *,
     sample_rate: int = 22050,
     offset: float = 0.0,
@@ -76,10 +71,11 @@ def decode_audio(
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or binary file object
         A file that libsndfile reads: wav, flac, ogg, opus, mp3, aiff and others. With PyAV
-        installed (``pip install 'sklearn-genremoe[ffmpeg]'``) also what FFmpeg reads: m4a, aac,
-        wma, webm, wv, ac3 and others.
+        installed (``pip install av``) also what FFmpeg reads: m4a, aac, wma, webm, wv, ac3, the
+        sound of videos, and files that were joined of several. A file object, such as
+        :class:`io.BytesIO` or an upload, is read from its beginning.
     sample_rate : int, default=22050
         Sample rate of the result in Hz.
     offset : float, default=0.0
@@ -99,8 +95,16 @@ def decode_audio(
     Raises
     ------
     BadClipError
-        The file is missing, cannot be decoded, is empty, ends before `offset`, is shorter
-        than `min_samples`, is silent throughout, or holds NaN or infinite samples.
+        The file is missing, cannot be decoded, is empty, is cut off within the part that is read,
+        ends before `offset`, is shorter than `min_samples`, is silent throughout, or holds NaN or
+        infinite samples.
+    ValueError
+        `sample_rate`, `offset` or `duration` is out of range.
+
+    Warns
+    -----
+    UserWarning
+        Samples go far beyond full scale: integers, probably, that became floats.
 
     Examples
     --------
@@ -109,44 +113,40 @@ def decode_audio(
     >>> decode_audio(path, duration=2.0).shape
     (44100,)
     """
-    return decode_parts(path, [Part(sample_rate, offset, duration)], min_samples=min_samples)[0]
+    for name, value, accepted in (
+        ("sample_rate", sample_rate, "a number of Hz above 0"),
+        ("offset", offset, "seconds, 0 or more"),
+        ("duration", duration, "seconds above 0, or None"),
+    ):
+        least = 0 if name == "offset" else math.ulp(0.0)
+        is_number = isinstance(value, Real) and least <= value < math.inf
+        if not (is_number or (name == "duration" and value is None)):
+            raise ValueError(f"{name}={value!r}; expected {accepted}")
+    source = str(user_path(path)) if isinstance(path, str) and path[:1] == "~" else path
+    segment = Segment(sample_rate, offset, duration)
+    return decode_segments(source, [segment], min_samples=min_samples)[0]
 
 
-def decode_parts(
-    path: str | Path, parts: Sequence[Part], *, min_samples: int = ONE_FRAME
+def decode_segments(
+    source, segments: Sequence[Segment], *, min_samples: int = ONE_FRAME
 ) -> list[np.ndarray]:
-    """Decode parts of an audio file, each at its own sample rate, with one decode.
+    """Decode segments of a file, each at its own rate; where they overlap, with one decode.
 
-    Parameters
-    ----------
-    path : str or Path
-        As in :func:`decode_audio`.
-    parts : sequence of Part
-        The parts; where they overlap, the file is decoded once for all of them.
-    min_samples : int, default=1024
-        As in :func:`decode_audio`.
-
-    Returns
-    -------
-    waveforms : list of ndarray of shape (n_samples,), dtype float32
-        What :func:`decode_audio` gives for each part.
+    Returns what :func:`decode_audio` gives for each segment.
     """
-    require_file(path)
-    waveforms: dict[Part, np.ndarray] = {}
-    waiting = sorted(set(parts), key=lambda part: part.start)
+    require_file(source)
+    waveforms: dict[Segment, np.ndarray] = {}
+    waiting = sorted(set(segments), key=lambda segment: segment.start)
     while waiting:
         together = [waiting.pop(0)]
         stop = together[0].stop
         while waiting and waiting[0].start <= stop:
             together.append(waiting.pop(0))
             stop = max(stop, together[-1].stop)
-        start = together[0].start
-        native = _read_mono(path, start, stop)
-        for part in together:
-            waveform = _resampled(path, native, part)
-            _require_usable(waveform, path, part, min_samples, SILENCE / native.n_channels)
-            waveforms[part] = waveform
-    return [waveforms[part] for part in parts]
+        audio = _read_audio(source, together[0].start, None if stop == math.inf else stop)
+        for segment in together:
+            waveforms[segment] = _waveform(source, audio, segment, min_samples)
+    return [waveforms[segment] for segment in segments]
 
 
 def fix_length(waveform: np.ndarray, n_samples: int, fill: str = "zeros") -> np.ndarray:
@@ -183,21 +183,11 @@ def fix_length(waveform: np.ndarray, n_samples: int, fill: str = "zeros") -> np.
     return np.pad(waveform, (0, n_samples - waveform.shape[0]))
 
 
-class _Native(NamedTuple):
-    """Mono samples of a file from a second on, as they were recorded.
+class SourceAudio(NamedTuple):
+    """Mono samples of a file at its own rate, from a whole second on.
 
-    Attributes
-    ----------
-    samples : ndarray of shape (n_frames,), dtype float32
-        The samples.
-    rate : int
-        Their sample rate in Hz.
-    start : int
-        The second at which they begin.
-    end : int
-        The number in the file of the frame behind the last one.
-    n_channels : int
-        How many channels they are the mean of.
+    `end` is the number in the file of the frame behind the last one, `n_channels` the number of
+    channels that the samples are the mean of.
     """
 
     samples: np.ndarray
@@ -207,25 +197,128 @@ class _Native(NamedTuple):
     n_channels: int
 
 
-def _read_mono(path, start: int, stop: float) -> _Native:
+@dataclass(frozen=True)
+class SourceExcerpt:
+    """An excerpt of a file from `offset` to `end`, decoded but not yet resampled.
+
+    It has `seconds`, or less where the file is shorter.
+    """
+
+    path: str
+    offset: float
+    seconds: float
+    end: float
+    audio: SourceAudio
+
+    def waveforms(self, sample_rates: Sequence[int], *, min_samples: int) -> list[np.ndarray]:
+        """Return the excerpt at each of the rates, as :func:`decode_audio` would."""
+        made = {
+            rate: _waveform(
+                self.path, self.audio, Segment(rate, self.offset, self.seconds), min_samples
+            )
+            for rate in set(sample_rates)
+        }
+        return [made[rate] for rate in sample_rates]
+
+
+def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[SourceExcerpt]:
+    """Read a file from one end to the other, excerpt by excerpt, in little memory.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    seconds : float
+        Length of an excerpt.
+    hop : float
+        Seconds from the beginning of one to the beginning of the next.
+
+    Yields
+    ------
+    excerpt : SourceExcerpt
+        The excerpts in order. The last one ends within a millisecond of the end of the file, unless
+        what is left behind the one before is shorter than `REST` of it. A file that is
+        shorter than an excerpt is one excerpt.
+
+    Raises
+    ------
+    BadClipError
+        The file can't be read to its end, is empty, or holds NaN or infinite samples.
+    """
+    require_file(path)
+    start, count = 0, 0  # second at which `kept` begins, and excerpts so far
+    kept, rate = np.empty((0, 1), np.float32), 1
+
+    def excerpt(offset: float, end: float) -> SourceExcerpt:
+        segment = Segment(rate, offset, seconds)
+        needed = slice((segment.start - start) * rate, math.ceil((segment.stop - start) * rate))
+        mono = _mix_down(lambda: [kept[needed]])
+        n_frames = segment.start * rate + len(mono)
+        audio = SourceAudio(mono, rate, segment.start, n_frames, kept.shape[1])
+        return SourceExcerpt(path, offset, seconds, end, audio)
+
+    for rate, position, channels in read_blocks(path, 0, None):
+        if not np.isfinite(channels).all():
+            raise _not_finite(path)
+        n_read = position + len(channels)
+        kept = np.concatenate([kept, channels]) if len(kept) else channels
+        while (count * hop + seconds + _TAIL) * rate <= n_read:
+            yield excerpt(count * hop, count * hop + seconds)
+            count += 1
+        # The last excerpt may begin before the next one in turn.
+        first = Segment(rate, max(0.0, min(count * hop, n_read / rate - seconds - 1))).start
+        kept, start = kept[(first - start) * rate :], first
+    total = n_read / rate
+    if not n_read:
+        raise _no_samples(path)
+    while count * hop + seconds <= total:
+        yield excerpt(count * hop, count * hop + seconds)
+        count += 1
+    covered = (count - 1) * hop + seconds if count else 0.0
+    if not count or total - covered > REST * seconds:
+        yield excerpt(max(0.0, math.floor(1000 * (total - seconds) + 1e-6) / 1000), total)
+
+
+def _read_audio(source, start: int, stop: float | None) -> SourceAudio:
     """Read mono samples from a second to another, or a little further."""
-    limit = None if stop == math.inf else stop
-    blocks: list[np.ndarray] = []
-    power = 0.0
-    for rate, end, channels in _blocks_from(path, start, limit):  # noqa: B007
+    rate = end = n_channels = 0
+
+    def blocks():
+        nonlocal rate, end, n_channels
+        for rate, position, channels in read_blocks(source, start, stop):
+            end, n_channels = position + len(channels), channels.shape[1]
+            yield channels[max(0, start * rate - position) :]
+
+    mono = _mix_down(blocks)
+    return SourceAudio(mono, rate, start, end, n_channels)
+
+
+def _mix_down(read: Callable[[], Iterable[np.ndarray]]) -> np.ndarray:
+    """Return the mean of the channels of blocks, or the loudest channel where they cancel."""
+    monos, power = [], 0.0
+    for channels in read():
         power += float(np.vdot(channels, channels))
-        blocks.append(_mean_of_channels(channels))
-    mono = np.concatenate(blocks)
-    n_channels = channels.shape[1]
-    if n_channels > 1 and _power(mono) * n_channels < _CANCELLED * power / n_channels:
-        mono = _loudest_channel(path, start, limit, mono)
-    return _Native(mono, rate, start, end, n_channels)
+        monos.append(_mean(channels))
+    mono, n_channels = np.concatenate(monos), channels.shape[1]
+    if n_channels == 1 or _power(mono) * n_channels >= _CANCELLED * power / n_channels:
+        return mono
+    powers = np.zeros(n_channels)
+    for block in read():
+        powers += [_power(channel.copy()) for channel in block.T]
+    if _power(mono) * n_channels >= _CANCELLED * powers.mean():  # all had an offset in common
+        return mono
+    loudest = int(np.argmax(powers > 0.99 * powers.max()))  # the first of equal ones
+    return np.concatenate([block[:, loudest] for block in read()])
 
 
-def _blocks_from(path, start, stop):
-    """Yield blocks from second `start` on, each with the frame at which it ends."""
-    for rate, position, channels in read_blocks(path, start, stop):
-        yield rate, position + len(channels), channels[max(0, start * rate - position) :]
+def _mean(channels: np.ndarray) -> np.ndarray:
+    """Mix down; numpy's own mean takes twenty times as long over so short an axis."""
+    mono = channels[:, 0].copy()
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found later
+        for channel in channels.T[1:]:
+            mono += channel
+    mono /= channels.shape[1]
+    return mono
 
 
 def _power(waveform: np.ndarray) -> float:
@@ -236,76 +329,70 @@ def _power(waveform: np.ndarray) -> float:
     return float(np.vdot(waveform, waveform)) - len(waveform) * mean**2
 
 
-def _loudest_channel(path, start, stop, mono: np.ndarray) -> np.ndarray:
-    """Read the channel with the most energy, if the mean of all really lacks what they have."""
-    powers = np.zeros(())
-    for _, _, channels in _blocks_from(path, start, stop):
-        powers = powers + [_power(channel.copy()) for channel in channels.T]
-    if _power(mono) * len(powers) >= _CANCELLED * powers.mean():
-        return mono
-    loudest = int(np.argmax(powers > 0.99 * powers.max()))  # the first of equal ones
-    blocks = _blocks_from(path, start, stop)
-    return np.concatenate([channels[:, loudest] for _, _, channels in blocks])
-
-
-def _mean_of_channels(channels: np.ndarray) -> np.ndarray:
-    """Mix down; numpy's own mean takes twenty times as long over so short an axis."""
-    mono = channels[:, 0].copy()
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found later
-        for channel in channels.T[1:]:
-            mono += channel
-    mono /= channels.shape[1]
-    return mono
-
-
-def _resampled(path, native: _Native, part: Part) -> np.ndarray:
-    """Cut a part out of native samples and resample it."""
-    rate = native.rate
-    if native.end == 0:
-        raise BadClipError(path, "holds no samples; fetch it again or leave it out")
-    if round(part.offset * rate) >= native.end:
+def _waveform(source, audio: SourceAudio, segment: Segment, min_samples: int) -> np.ndarray:
+    """Cut a segment out of a file's samples and resample it; raise if it can't be used."""
+    rate = audio.rate
+    if audio.end == 0:
+        raise _no_samples(source)
+    if round(segment.offset * rate) >= audio.end:
         raise BadClipError(
-            path,
-            f"ends after {native.end / rate:.2f} s, before offset={part.offset} s; "
+            source,
+            f"ends after {audio.end / rate:.2f} s, before offset={segment.offset} s; "
             "take a smaller offset or leave the clip out",
         )
-    last = None if part.duration is None else math.ceil((part.stop - native.start) * rate)
-    samples = native.samples[(part.start - native.start) * rate : last]
-    if rate != part.sample_rate:
-        samples = soxr.resample(samples, rate, part.sample_rate, quality="HQ")
-    waveform = samples[round((part.offset - part.start) * part.sample_rate) :]
-    if part.duration is not None:
-        waveform = waveform[: round(part.duration * part.sample_rate)]
-    return np.ascontiguousarray(waveform)
+    last = None if segment.duration is None else math.ceil((segment.stop - audio.start) * rate)
+    samples = audio.samples[(segment.start - audio.start) * rate : last]
+    if rate != segment.sample_rate:
+        samples = soxr.resample(samples, rate, segment.sample_rate, quality="HQ")
+    waveform = samples[round((segment.offset - segment.start) * segment.sample_rate) :]
+    if segment.duration is not None:
+        n_samples = round(segment.duration * segment.sample_rate)
+        waveform = waveform[:n_samples]
+        min_samples = max(1, min(min_samples, n_samples))
+    waveform = np.ascontiguousarray(waveform)
+    _require_usable(source, waveform, segment.sample_rate, min_samples, SILENCE / audio.n_channels)
+    return waveform
 
 
-def _require_usable(waveform, path, part, min_samples, silence) -> None:
-    """Raise for a waveform that is too short, not finite, or all silence."""
-    if part.duration is not None:
-        min_samples = max(1, min(min_samples, round(part.duration * part.sample_rate)))
-    if waveform.shape[0] < min_samples:
+def _require_usable(source, waveform, rate: int, min_samples: int, silence: float) -> None:
+    """Raise for a waveform that is too short, not finite, damaged or all silence."""
+    if len(waveform) < min_samples:
         raise BadClipError(
-            path,
-            f"holds {waveform.shape[0]} samples at {part.sample_rate} Hz, shorter than one frame "
+            source,
+            f"holds {len(waveform)} samples at {rate} Hz, shorter than one frame "
             f"of {min_samples} samples; give a longer clip or leave it out",
         )
-    peak = np.abs(waveform).max()
-    if not np.isfinite(peak):
+    peak = float(np.abs(waveform).max())
+    if not math.isfinite(peak):
+        raise _not_finite(source)
+    if peak > MAX_AMPLITUDE:
         raise BadClipError(
-            path,
-            "holds NaN or infinite samples; samples must be finite: repair the file or leave it "
-            "out",
-        )
-    if peak > LOUDEST:
-        raise BadClipError(
-            path,
+            source,
             f"holds samples of up to {peak:.1e} times full scale, which no recording has: the file "
             "is damaged, fetch it again or leave it out",
         )
     if peak < silence:
         raise BadClipError(
-            path,
+            source,
             f"is silent throughout (peak {peak:.1e} of full scale in the "
-            f"{waveform.shape[0] / part.sample_rate:.2f} s that were read); take another part of "
+            f"{len(waveform) / rate:.2f} s that were read); take another part of "
             "it by offset, or leave it out",
         )
+    if is_beyond_full_scale(waveform, peak):
+        warnings.warn(
+            f"{source} holds samples of up to {peak:.4g}, where full scale is 1. Are they integers "
+            "of 16 bits that became floats? Divide them by their full scale, 32768 (2147483648 for "
+            "32 bits), before they are saved as floats, or save them as integers.",
+            stacklevel=4,
+        )
+
+
+def _not_finite(source) -> BadClipError:
+    return BadClipError(
+        source,
+        "holds NaN or infinite samples; samples must be finite: repair the file or leave it out",
+    )
+
+
+def _no_samples(source) -> BadClipError:
+    return BadClipError(source, "holds no samples; fetch it again or leave it out")

@@ -1,7 +1,7 @@
 """What the package says about clips it cannot use."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 
 class BadClipError(ValueError):
@@ -80,22 +80,24 @@ class BadClipWarning(UserWarning):
         return "\n".join([f"{len(lines)} bad clip(s), {self.fate}:", *lines])
 
 
-def warn_of_long_files(seconds: Sequence[float], end: float) -> None:
-    """Warn, once, if files are so much longer than what is read of them that it may be a mistake.
+def warn_of_long_files(seconds: Mapping[str, float], end: float) -> None:
+    """Warn, once, of files that are far longer than what is read of them.
 
     Parameters
     ----------
-    seconds : sequence of float
-        Lengths of files.
+    seconds : mapping of str to float
+        Lengths of files by their paths.
     end : float
         Second up to which they are read.
     """
-    long = [length for length in seconds if length > max(2 * end, end + 60)]
+    long = {path: length for path, length in seconds.items() if length > max(2 * end, end + 60)}
     if long:
+        longest = sorted(long, key=long.__getitem__, reverse=True)
+        shown = [f"{path} ({long[path]:.0f} s)" for path in longest[:5]]
         warnings.warn(
-            f"{len(long)} file(s) are much longer than the {end:g} s up to which they are read, "
-            f"the longest {max(long):.0f} s: what follows is not heard. To judge whole tracks, "
-            "classify them by windows (WindowedClassifier); to read another part or more, set "
-            "offset and duration.",
+            f"{len(long)} file(s) are much longer than the {end:g} s up to which they are read: "
+            f"{', '.join(shown)}{', ...' if len(long) > len(shown) else ''}. What follows is not "
+            "heard. To judge whole tracks, classify them by windows (WindowedClassifier); to read "
+            "another part or more, set offset and duration.",
             stacklevel=6,
         )

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from .._clips import check_clips
 from .._compat import Interval, StrOptions
 from .._parallel import map_clips
-from ._decode import Part, decode_parts, fix_length
+from ._decode import Segment, decode_segments, fix_length
 from ._errors import BadClipError, BadClipWarning, warn_of_long_files
 from ._read import seconds_of_file
 
@@ -156,12 +156,12 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         waveforms = np.empty((len(clips), self._n_samples), dtype=np.float32)
         load = partial(
             _load,
-            part=Part(self.sample_rate, self.offset, self.duration),
+            segment=Segment(self.sample_rate, self.offset, self.duration),
             n_samples=self._n_samples,
             fill=self.fill,
         )
         bad: dict[int, str] = {}
-        seconds = []
+        seconds: dict[str, float] = {}
         with closing(map_clips(load, clips.paths, self.n_jobs)) as loaded:
             for row, clip in enumerate(
                 tqdm(loaded, total=len(clips), unit="clip", disable=not self.verbose)
@@ -174,7 +174,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                     continue
                 waveforms[row], length = clip
                 if length is not None:
-                    seconds.append(length)
+                    seconds[clips.paths[row]] = length
         if bad or hasattr(self, "bad_clips_"):
             self.bad_clips_ = bad
         if bad:
@@ -199,13 +199,13 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _load(path, part, n_samples, fill):
+def _load(path, segment, n_samples, fill):
     """Return a waveform and the length of a file that goes on, or the error.
 
     It is not raised, so that the first one in order is reported and not the first in time.
     """
     try:
-        waveform = decode_parts(path, [part])[0]
+        waveform = decode_segments(path, [segment])[0]
     except BadClipError as error:
         return error
     length = seconds_of_file(path) if len(waveform) == n_samples else None

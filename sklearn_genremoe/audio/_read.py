@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -45,7 +46,15 @@ _SLIGHT = 0.1
 # FFmpeg's flag of formats without an index, which begin and end anywhere.
 _GENERIC_INDEX = 0x100
 
-_INSTALL = "install FFmpeg's libraries, which read nearly all files: pip install av"
+# What to do about a file.
+_CONVERT = (
+    "fetch it again, convert it, for example with ffmpeg -i FILE clip.flac (one by one, if it was "
+    "joined of several), or leave it out"
+)
+_INSTALL = (
+    "libsndfile alone reads wav, flac, ogg, opus, mp3, aiff and others. Install what reads nearly "
+    f"all files, pip install av; or {_CONVERT}"
+)
 
 
 class _GoesOn(Exception):
@@ -88,25 +97,18 @@ def read_blocks(source, start: int, stop: float | None) -> Blocks:
                 "could not be decoded: the file is damaged or cut off within the part that is "
                 "read; fetch it again, read another part of it, or leave it out",
             ) from None
-        reason = "could not be decoded: " + _beginning(source)
+        reason = "could not be decoded"
     try:
         import av
     except ImportError:
-        raise BadClipError(
-            source,
-            f"{reason}; {_INSTALL}. Or convert the file, for example with ffmpeg -i FILE "
-            "clip.flac, fetch it again, or leave it out",
-        ) from None
+        raise BadClipError(source, f"{reason}{_found(source, rate, _INSTALL)}") from None
     try:
         yield from _by_ffmpeg(av, source, stop, rate, done)
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         if isinstance(error, BadClipError):
             raise
-        raise BadClipError(
-            source,
-            f"{reason}, and FFmpeg fails too; fetch it again, convert it (one by one, if it was "
-            "joined of several), or leave it out",
-        ) from None
+        reason += ", neither by libsndfile nor by FFmpeg" if rate is None else ", and FFmpeg fails"
+        raise BadClipError(source, f"{reason}{_found(source, rate, _CONVERT)}") from None
 
 
 def require_file(source) -> None:
@@ -182,13 +184,20 @@ def _why_not(path, error: Exception) -> str:
     return f"could not be opened ({reason}); check the path, or leave the clip out"
 
 
-def _beginning(source) -> str:
-    """Say what a file begins with: most formats have their name there."""
+def _found(source, rate: int | None, advice: str) -> str:
+    """Say what a file begins with, since most formats have their name there, and what to do."""
+    if rate is not None:  # it is audio
+        return f"; {advice}"
     with opened(source) as stream:
-        head = stream.read(16)
-    text = re.sub(r"[^ -~]+", ".", head.decode("latin-1")).strip()
-    is_text = all(byte in b"\t\n\r\f" or byte >= 32 for byte in head)
-    return f"the file {'looks like text: it ' if is_text else ''}begins with {text!r}"
+        head = stream.read(64)
+    again = "fetch it again, or leave it out"
+    if not any(head):
+        return f": the file begins with zeros, as interrupted downloads leave them; {again}"
+    text = re.sub(r"[^ -~]+", ".", head[:16].decode("latin-1")).strip()
+    if all(byte in b"\t\n\r\f" or byte >= 32 for byte in head):
+        kind = "text, such as a web page, JSON or a play list"
+        return f": the file looks like {kind}, and begins with {text!r}; {again}"
+    return f": the file begins with {text!r}; {advice}"
 
 
 @contextlib.contextmanager
@@ -395,7 +404,8 @@ def _promised_seconds(container) -> float:
 
 def _ffmpeg_frames(av, container, rate: int | None):
     """Yield frames of float32 in the layout of the first and at a rate, None if damaged."""
-    layout = kind = resampler = None
+    layout = kind = None
+    resampler: Any = None
     for packet in container.demux(container.streams.audio[0]):
         try:
             frames = packet.decode()

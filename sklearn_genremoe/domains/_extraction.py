@@ -31,12 +31,12 @@ class Extraction(NamedTuple):
     ----------
     batch : DomainBatch
         The features.
-    seconds : list of float
-        Lengths of the files that go on behind what was read of them.
+    seconds : dict of str to float
+        Lengths of the files that go on behind what was read of them, by path.
     """
 
     batch: DomainBatch
-    seconds: list[float]
+    seconds: dict[str, float]
 
 
 class ClipFeatures(NamedTuple):
@@ -76,21 +76,22 @@ def extract(clips, domains, *, on_error, n_jobs, verbose, memory=None, dtype="fl
     for name, signature in signatures.items():
         names.setdefault(signature, name)
     distinct = {name: domains[name] for name in names.values()}
-    seconds: list[float] = []
+    seconds: dict[str, float] = {}
 
     def run(tasks):
         if tasks:
             for domain in distinct.values():
                 domain._prepare()
         with closing(map_clips(extract_clip, tasks, n_jobs)) as results:
-            for result in tqdm(results, total=len(tasks), unit="clip", disable=not verbose):
+            bar = tqdm(results, total=len(tasks), unit="clip", disable=not verbose)
+            for (clip, _), result in zip(tasks, bar, strict=True):
                 if isinstance(result, BadClipError):
                     if on_error == "raise":
                         raise result
                     yield result
                     continue
                 if result.seconds is not None:
-                    seconds.append(result.seconds)
+                    seconds[clip] = result.seconds
                 yield result.features
 
     if memory is None:

@@ -221,7 +221,7 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
             kind_of_clips(X)
         clips = iter(X.to_numpy() if hasattr(X, "to_numpy") else X)
         bad: dict[int, str] = {}
-        seconds: list[float] = []
+        seconds: dict[str, float] = {}
         first = 0
         try:
             while batch := list(islice(clips, int(batch_size))):
@@ -229,7 +229,7 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
                 extraction = self._compute(checked, domains, first)
                 first += len(batch)
                 bad |= extraction.batch.bad_clips
-                seconds += extraction.seconds
+                seconds |= extraction.seconds
                 yield extraction.batch
         finally:
             if first:

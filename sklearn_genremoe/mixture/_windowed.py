@@ -35,7 +35,7 @@ from ..audio import (
     SILENCE,
     BadClipError,
     BadClipWarning,
-    Excerpt,
+    SourceExcerpt,
     fix_length,
     read_excerpts,
 )
@@ -785,7 +785,7 @@ def _union(inner: Any, **how: Any) -> DomainUnion | None:
 
 
 def _as_waveforms(
-    excerpts: list[Excerpt], rate: int, n_samples: int
+    excerpts: list[SourceExcerpt], rate: int, n_samples: int
 ) -> tuple[NDArray[np.float32], dict[int, str]]:
     """Return excerpts as an estimator without a domain takes them, and why some can't be used."""
     waveforms = np.zeros((len(excerpts), n_samples), dtype=np.float32)

@@ -18,8 +18,7 @@ import soundfile
 import soxr
 
 from sklearn_genremoe import AudioLoader, DomainUnion, LogMelSpectrogram
-from sklearn_genremoe.audio import BadClipError, BadClipWarning, _read, decode_audio
-from sklearn_genremoe.audio._excerpts import read_excerpts
+from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio, read_excerpts
 
 RATE = 22050
 
@@ -183,18 +182,7 @@ def test_cut_off_wav_without_a_size_that_is_known(tmp_path):
     for size in (0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0, 4 * RATE + 44):
         data[at : at + 4] = struct.pack("<I", size)
         (tmp_path / "a.wav").write_bytes(data)
-        if size:  # libsndfile takes zero at its word
-            assert len(decode_audio(tmp_path / "a.wav")) == 2 * RATE
-
-
-def test_rf64_without_a_size_that_is_known(tmp_path):
-    path = tmp_path / "a.wav"
-    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, RATE), RATE, format="RF64")
-    data = bytearray(path.read_bytes())
-    at = data.find(b"ds64") + 16
-    data[at : at + 8] = b"\xff" * 8
-    path.write_bytes(data)
-    assert _read._bytes_of_sound(path)[0] == 0
+        assert len(decode_audio(tmp_path / "a.wav")) == 2 * RATE
 
 
 def test_damage_is_not_placed_where_it_is_not(tmp_path):
@@ -284,14 +272,14 @@ class TestFfmpeg:
         for number, content in enumerate(["<html>no such page</html>", "no such page", "\0" * 99]):
             path = tmp_path / f"{number}.mp3"
             path.write_text(content)
-            with pytest.raises(BadClipError, match=r"looks like .*; fetch it again, or") as error:
+            with pytest.raises(BadClipError, match=r"begins with .*; fetch it again, or") as error:
                 decode_audio(path)
             assert "convert" not in str(error.value)
 
     def test_where_it_is_not_installed(self, tmp_path, sound, monkeypatch):
         self.encode(tmp_path / "a.m4a", sound, "aac", "ipod")
         monkeypatch.setitem(sys.modules, "av", None)
-        said = r"looks like MPEG-4 .*ffmpeg -i FILE clip.flac.*'sklearn-genremoe\[ffmpeg\]'"
+        said = r"begins with '.*ftypM4A.*pip install av; .*ffmpeg -i FILE clip.flac"
         with pytest.raises(BadClipError, match=said):
             decode_audio(tmp_path / "a.m4a")
 
@@ -300,8 +288,8 @@ class TestFfmpeg:
         (tmp_path / "b.mp3").write_text("ffconcat version 1.0\nfile a.wav\n", encoding="utf-8")
         text = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\na.wav\n#EXT-X-ENDLIST\n"
         (tmp_path / "c.m3u8").write_text(text, encoding="utf-8")
-        for name, kind in (("b.mp3", "text"), ("c.m3u8", "a list of files")):
-            with pytest.raises(BadClipError, match=f"looks like {kind}"):
+        for name in ("b.mp3", "c.m3u8"):
+            with pytest.raises(BadClipError, match=r"looks like text, such as .* a play list"):
                 decode_audio(tmp_path / name)
 
 
@@ -423,22 +411,17 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("name", "content", "said"),
         [
-            ("x.raw", b"\x01\x02" * 5000, "begins with the bytes 01 02"),
+            ("x.raw", b"\x01\x02" * 5000, "the file begins with"),
             ("x.vox", b"hello world" * 500, "looks like text"),
-            ("x.gsm", b"hello world" * 500, "looks like text"),
             ("a.mp3", b"<!DOCTYPE html><html>" + b"x" * 3000, "a web page"),
-            ("a.wav", b"\n <?xml version='1.0'?>" + b"x" * 3000, "a web page"),
             ("a.mp3", b'{"error": 404}' + b" " * 300, "JSON"),
-            ("a.mp3", b"ID3\x03\0\0\0\0\x10\0" + bytes(2048), "mp3, but without sound"),
-            ("a.mp3", b"ID3\x03\0\0\0\0\x10\0", "mp3, but without sound"),
-            ("a.mp3", b"\0\0\0\x20ftypM4A " + bytes(300), "MPEG-4 audio or video"),
-            ("a.mp3", bytes(10_000), "looks like zeros"),
-            ("a.wav", b"\xff\xd8\xff\xe0" + bytes(300), "a picture"),
-            ("a.flac", b"PK\x03\x04" + bytes(300), "an archive"),
-            ("a.wav", b"RIFF", "audio of a known kind, but damaged"),
-            ("a.mid", b"MThd\0\0\0\6" + bytes(30), "MIDI"),
-            ("a", b"\x30\x26\xb2\x75" + bytes(300), "Windows Media"),
-            ("a.ogg", b"OggS" + bytes(300), "Ogg with contents of another kind"),
+            ("a.mp3", b"ID3\x03\0\0\0\0\x10\0" + bytes(2048), "begins with 'ID3.'"),
+            ("a.mp3", b"ID3\x03\0\0\0\0\x10\0", "begins with 'ID3.'"),
+            ("a.mp3", b"\0\0\0\x20ftypM4A " + bytes(300), "begins with '. ftypM4A .'"),
+            ("a.mp3", bytes(10_000), "begins with zeros"),
+            ("a.flac", b"PK\x03\x04" + bytes(300), "begins with 'PK.'"),
+            ("a.wav", b"RIFF", "begins with 'RIFF'"),
+            ("a.ogg", b"OggS" + bytes(300), "begins with 'OggS.'"),
         ],
     )
     def test_contents(self, tmp_path, monkeypatch, installed, name, content, said):
@@ -553,7 +536,10 @@ class TestLongFiles:
                 memory=tmp_path if memory else None,
             ),
         ):
-            said = r"2 file\(s\) are much longer than the 30 s .*longest 600 s.*WindowedClassifier"
+            said = (
+                r"2 file\(s\) are much longer than the 30 s up to which they are read: "
+                r".*600\.wav \(600 s\), .*200\.wav \(200 s\)\. .*WindowedClassifier"
+            )
             with pytest.warns(UserWarning, match=said) as caught:
                 extractor.fit_transform(paths)
             assert len(caught) == 1
