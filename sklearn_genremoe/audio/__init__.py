@@ -6,7 +6,7 @@ from ._decode import SILENCE as SILENCE
 from ._decode import Segment as Segment
 from ._decode import SourceExcerpt as SourceExcerpt
 from ._decode import decode_audio, fix_length
-from ._decode import decode_segments as decode_segments
+from ._decode import decode_parts as decode_parts
 from ._decode import read_excerpts as read_excerpts
 from ._errors import BadClipError, BadClipWarning
 from ._errors import warn_of_long_files as warn_of_long_files
@@ -14,7 +14,7 @@ from ._loader import AudioLoader
 from ._read import seconds_of_file as seconds_of_file
 
 # Their names of before
-Excerpt, Part, decode_parts = SourceExcerpt, Segment, decode_segments
+Excerpt, Part = SourceExcerpt, Segment
 
 __all__ = [
     "AudioLoader",

@@ -124,10 +124,10 @@ def decode_audio(
             raise ValueError(f"{name}={value!r}; expected {accepted}")
     source = str(user_path(path)) if isinstance(path, str) and path[:1] == "~" else path
     segment = Segment(sample_rate, offset, duration)
-    return decode_segments(source, [segment], min_samples=min_samples)[0]
+    return decode_parts(source, [segment], min_samples=min_samples)[0]
 
 
-def decode_segments(
+def decode_parts(
     source, segments: Sequence[Segment], *, min_samples: int = ONE_FRAME
 ) -> list[np.ndarray]:
     """Decode segments of a file, each at its own rate; where they overlap, with one decode.

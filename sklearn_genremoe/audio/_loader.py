@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from .._clips import check_clips
 from .._compat import Interval, StrOptions
 from .._parallel import map_clips
-from ._decode import Segment, decode_segments, fix_length
+from ._decode import Segment, decode_parts, fix_length
 from ._errors import BadClipError, BadClipWarning, warn_of_long_files
 from ._read import seconds_of_file
 
@@ -205,7 +205,7 @@ def _load(path, segment, n_samples, fill):
     It is not raised, so that the first one in order is reported and not the first in time.
     """
     try:
-        waveform = decode_segments(path, [segment])[0]
+        waveform = decode_parts(path, [segment])[0]
     except BadClipError as error:
         return error
     length = seconds_of_file(path) if len(waveform) == n_samples else None
