@@ -9,6 +9,7 @@ from .domains import (
     HarmonicSpectrogram,
     LogMelSpectrogram,
     ModulationSpectrogram,
+    MusicTagEmbedding,
     PercussiveSpectrogram,
     TimeFrequencyScattering,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "LogPoolMixer",
     "MixtureOfExpertsClassifier",
     "ModulationSpectrogram",
+    "MusicTagEmbedding",
     "PercussiveSpectrogram",
     "RNNMixer",
     "StackingMixer",

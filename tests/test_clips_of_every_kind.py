@@ -35,17 +35,19 @@ from sklearn_genremoe import (
     LogMelSpectrogram,
     MixtureOfExpertsClassifier,
     ModulationSpectrogram,
+    MusicTagEmbedding,
     PercussiveSpectrogram,
     RNNMixer,
     WindowedClassifier,
 )
 from sklearn_genremoe.domains import DomainBatch
 from sklearn_genremoe.mixture import BaseMixer
-from tests._weights import write_small_weights
+from tests._weights import write_music_weights, write_small_weights
 
 # Lives as long as the tests run.
 FOLDER = tempfile.TemporaryDirectory()
 WEIGHTS = write_small_weights(Path(FOLDER.name) / "mn01.pt")
+MUSIC_WEIGHTS = write_music_weights(Path(FOLDER.name) / "msd.data")
 
 N_CLIPS = 12
 Y = np.arange(N_CLIPS) % 2
@@ -87,6 +89,7 @@ ON_AUDIO: dict[str, Callable[[], Any]] = {
     "AudioLoader": lambda: AudioLoader(**LOADED),
     **{cls.__name__: lambda cls=cls: cls(**SIGNAL) for cls in DOMAINS},  # type: ignore[misc]
     "AudioSetEmbedding": lambda: AudioSetEmbedding(WEIGHTS, **LOADED),
+    "MusicTagEmbedding": lambda: MusicTagEmbedding(MUSIC_WEIGHTS, **LOADED),
     "DomainUnion": union,
     "CNNClassifier": lambda: make_pipeline(LogMelSpectrogram(**SIGNAL), cnn()),
     "MixtureOfExpertsClassifier": audio_mixture,

@@ -28,7 +28,7 @@ from sklearn_genremoe import (
     paper_experts,
 )
 from sklearn_genremoe.mixture import BaseMixer
-from tests._weights import write_small_weights
+from tests._weights import write_music_weights, write_small_weights
 
 # Clips of a few samples need no bigger network to show how an estimator behaves.
 CNN: dict[str, Any] = {"channels": (4, 4), "max_epochs": 2, "random_state": 0}
@@ -42,6 +42,7 @@ RECIPE: dict[str, Any] = {
 # Lives as long as the tests run.
 FOLDER = tempfile.TemporaryDirectory()
 WEIGHTS = write_small_weights(Path(FOLDER.name) / "mn01.pt")
+MUSIC_WEIGHTS = write_music_weights(Path(FOLDER.name) / "msd.data")
 
 
 def two_experts() -> list[tuple[str, BaseEstimator]]:
@@ -70,6 +71,7 @@ CHEAP: dict[str, dict[str, dict[str, Any]]] = {
         "rnn": mixture(RNNMixer(max_epochs=2, random_state=0)),
         "paper experts": mixture("balanced", paper_experts(**CNN)),
     },
+    "MusicTagEmbedding": {"": {"weights": MUSIC_WEIGHTS, "window": 1.0}},
     "WindowedClassifier": {
         "linear": {"estimator": LogisticRegression()},
         "mixture": {"estimator": MixtureOfExpertsClassifier(**mixture("stacking", cv="train"))},
@@ -130,6 +132,7 @@ def test_discovery_finds_every_public_estimator() -> None:
         "MFCC",
         "MixtureOfExpertsClassifier",
         "ModulationSpectrogram",
+        "MusicTagEmbedding",
         "PercussiveSpectrogram",
         "WindowedClassifier",
     }

@@ -7,6 +7,7 @@ from ._embedding import AudioSetEmbedding
 from ._log_mel import LogMelSpectrogram
 from ._mfcc import MFCC
 from ._modulation import ModulationSpectrogram
+from ._music_tags import MusicTagEmbedding
 from ._scattering import TimeFrequencyScattering, time_frequency_scattering
 from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
 from ._statistics import modulation_statistics, time_statistics
@@ -22,6 +23,7 @@ __all__ = [
     "HarmonicSpectrogram",
     "LogMelSpectrogram",
     "ModulationSpectrogram",
+    "MusicTagEmbedding",
     "PercussiveSpectrogram",
     "TimeFrequencyScattering",
     "modulation_statistics",

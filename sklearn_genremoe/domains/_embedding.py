@@ -1,41 +1,19 @@
-"""What a network that was trained on millions of other clips hears in a clip."""
+"""What a network that was trained on AudioSet hears in a clip."""
 
-import hashlib
-import os
-from functools import lru_cache
-from numbers import Real
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+import csv
 
-import numpy as np
-import soxr
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from .._compat import StrOptions
+from ._base_embedding import BaseEmbedding, Published, fetch
 
-from .._compat import Interval, StrOptions
-from .._parallel import one_torch_thread
-from ._base import BaseDomain
-
-if TYPE_CHECKING:
-    from ._mobilenet import Embedder
-
-_SAMPLE_RATE = 32000  # Hz, what the networks listen to
-_ONE_FRAME = 1024  # samples of it
+_CLASS_NAMES = Published(
+    "https://raw.githubusercontent.com/fschmid56/EfficientAT/"
+    "03cff212f7cd6e726a33c7d320ad84aeca568e60/metadata/class_labels_indices.csv",
+    "audioset_class_labels_indices.csv",
+    "cdd1049833c4b86127c2773ac0d14a2754b6a6d0d1798002ed5c66e699708429",
+)
 
 
-class _Published(NamedTuple):
-    url: str
-    sha256: str
-
-
-_WEIGHTS = {
-    "mn04": _Published(
-        "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/mn04_as_mAP_432.pt",
-        "899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
-    ),
-}
-
-
-class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
+class AudioSetEmbedding(BaseEmbedding):
     r"""The mean embedding of a network that was trained on AudioSet.
 
     A view that brings knowledge from elsewhere: EfficientAT's small MobileNets [1]_ learned to
@@ -62,11 +40,12 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         hears a quiet clip as another one than a loud one. None leaves clips as they are.
     pool : {"mean", "mean_std"}, default="mean_std"
         Mean over the windows, or mean and standard deviation, which doubles the features.
-    layers : {"last", "stages"}, default="last"
+    layers : {"last", "stages", "tags"}, default="last"
         The feature maps that are averaged: the last one (384 means of "mn04"), or behind it
         also those at the end of the four stages before, where they are widest, after any
         squeeze-and-excitation (1,160 in all). What comes before the last layer is less bound to
-        the 527 kinds of sounds, which helps to tell kinds of music apart, see [2]_.
+        the 527 kinds of sounds, which helps to tell kinds of music apart, see [2]_. "tags" are
+        the probabilities of these kinds instead.
     sample_rate : int, default=22050
         Sample rate of waveforms in Hz; they are resampled to 32,000 Hz. Files are read at
         32,000 Hz, whatever the `sample_rate`.
@@ -96,7 +75,8 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
 
     See Also
     --------
-    sklearn_genremoe.pretrained_experts : The default experts and this view.
+    MusicTagEmbedding : By a network that was trained on other clips and errs on other ones.
+    sklearn_genremoe.pretrained_experts : Experts on both.
     DomainUnion : This and other domains for the price of one decode.
 
     Notes
@@ -126,18 +106,17 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     1.0
     """
 
-    normalize = None
-    output_ndim = 1
-    set_output = TransformerMixin.set_output  # for once there are tables
-
-    _parameter_constraints: dict = {
-        **BaseDomain._parameter_constraints,
-        "fill": [*BaseDomain._parameter_constraints["fill"], None],
-        "weights": [str, os.PathLike],
-        "window": [Interval(Real, 1, None, closed="left")],
-        "level": [Interval(Real, None, 0, closed="right"), None],
-        "pool": [StrOptions({"mean", "mean_std"})],
-        "layers": [StrOptions({"last", "stages"})],
+    _network_rate = 32000
+    _published = {
+        "mn04": Published(
+            "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/mn04_as_mAP_432.pt",
+            "mn04_as_mAP_432.pt",
+            "899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
+        )
+    }
+    _parameter_constraints = {
+        **BaseEmbedding._parameter_constraints,
+        "layers": [StrOptions({"last", "stages", "tags"})],
     }
 
     def __init__(
@@ -169,129 +148,13 @@ class AudioSetEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def features(self, analysis):
-        """Embed one clip.
+    @classmethod
+    def _read(cls, content, path):
+        from ._mobilenet import read_embedder  # imports torch, so not before it is needed
 
-        Parameters
-        ----------
-        analysis : ClipAnalysis
-            The clip.
+        return read_embedder(content, path)
 
-        Returns
-        -------
-        embedding : ndarray of shape (n_features,), dtype float64
-            Means, and deviations behind them with ``pool="mean_std"``.
-        """
-        x = analysis.waveform
-        if analysis.sample_rate != _SAMPLE_RATE:
-            x = soxr.resample(x, analysis.sample_rate, _SAMPLE_RATE, quality="HQ")
-        if self.level is not None:
-            x = _at_level(x, self.level)
-        x = np.pad(x, (0, max(0, _ONE_FRAME - len(x))))
-        n_window = min(round(self.window * _SAMPLE_RATE), len(x))  # a clip may be shorter
-        with one_torch_thread():
-            embeddings = _embedder(self.weights).embed(x, n_window, self.layers)
-        embeddings = embeddings.astype(np.float64)
-        starts = n_window * np.arange(len(embeddings))
-        share = np.minimum(n_window, len(x) - starts)
-        mean = np.average(embeddings, axis=0, weights=share)
-        if self.pool == "mean":
-            return mean
-        variance = np.average((embeddings - mean) ** 2, axis=0, weights=share)
-        return np.concatenate([mean, np.sqrt(variance)])
-
-    @property
-    def signature(self) -> tuple:
-        """What is computed: the class and its parameters, with the weights by their hash."""
-        name, *params = super().signature
-        weights = ("weights", _hash_of(self.weights))
-        return (name, *(weights if param[0] == "weights" else param for param in params))
-
-    @property
-    def _is_complete(self) -> bool:
-        return ("weights", os.fspath(self.weights)) not in self.signature
-
-    @property
-    def file_rate(self) -> int:
-        """Sample rate in Hz at which files are read."""
-        return _SAMPLE_RATE
-
-    @property
-    def _n_features_out(self) -> int:
-        n_per_window = _embedder(self.weights).n_features[self.layers]
-        return n_per_window * (2 if self.pool == "mean_std" else 1)
-
-    def _prepare(self):
-        _embedder(self.weights)
-
-
-def _at_level(x, level):
-    """Scale a waveform to a root mean square in dB of full scale; silence stays silence."""
-    rms = np.sqrt(np.mean(np.square(x, dtype=np.float64)))
-    return x * np.float32(10 ** (level / 20) / rms) if rms > 1e-30 else x
-
-
-def _embedder(weights) -> "Embedder":
-    """Return the network, which a process loads once."""
-    name = os.fspath(weights)
-    if name in _WEIGHTS:
-        return _published_embedder(name)
-    path = os.path.expanduser(name)
-    if not os.path.isfile(path):
-        raise ValueError(
-            f"weights={name!r} is neither the name of a published network "
-            f"({', '.join(map(repr, _WEIGHTS))}) nor a file; give one of these names or the path "
-            "of a file with weights (for a model that was saved: load_model(file, "
-            "weights='/path/to/file.pt'); for a pickled one, put the file back to that place)"
-        )
-    return _embedder_of_file(*_identity(path))
-
-
-def _hash_of(weights) -> str:
-    """Return what tells weights from others: their hash, or the path of a file that is gone."""
-    name = os.fspath(weights)
-    if name in _WEIGHTS:
-        return _WEIGHTS[name].sha256
-    path = os.path.expanduser(name)
-    return _hash_of_file(*_identity(path)) if os.path.isfile(path) else name
-
-
-def _identity(path) -> tuple[str, int, int]:
-    """Return the path, size and time of change of a file."""
-    stat = os.stat(path)
-    return os.path.realpath(path), stat.st_size, stat.st_mtime_ns
-
-
-@lru_cache(maxsize=2)
-def _published_embedder(name) -> "Embedder":
-    from .._files import fetch_file  # slow to import, like torch, so not before it is needed
-    from ._mobilenet import read_embedder
-
-    published = _WEIGHTS[name]
-    filename = published.url.rpartition("/")[2]
-    try:
-        path = fetch_file(published.url, filename, published.sha256)
-    except OSError as error:
-        raise type(error)(f"{error} Or give its path, weights='/path/to/{filename}'.") from error
-    return read_embedder(path.read_bytes(), path)
-
-
-@lru_cache(maxsize=8)
-def _embedder_of_file(path, size, changed) -> "Embedder":
-    from ._mobilenet import read_embedder
-
-    return read_embedder(_read(path), path)
-
-
-@lru_cache(maxsize=32)
-def _hash_of_file(path, size, changed) -> str:
-    return hashlib.sha256(_read(path)).hexdigest()
-
-
-def _read(path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(
-            f"weights: {path} can't be read ({error.strerror}); give a file that you may read"
-        ) from None
+    @classmethod
+    def _tags(cls):
+        with open(fetch(_CLASS_NAMES), encoding="utf-8", newline="") as file:
+            return [row["display_name"] for row in csv.DictReader(file)]

@@ -76,32 +76,39 @@ class Embedder:
 
     @torch.inference_mode()
     def embed(
-        self, waveform: NDArray[np.float32], n_window: int, layers: str = "last"
-    ) -> NDArray[np.float32]:
-        """Return the embedding of each window, the last of which may be shorter.
+        self, waveform: NDArray[np.float32], seconds: float, layers: str = "last"
+    ) -> tuple[NDArray[np.float32], NDArray]:
+        """Return the embedding of each window, the last of which may be shorter, and its share.
 
         Parameters
         ----------
         waveform : ndarray of shape (n_samples,), dtype float32
-            At 32 kHz, at least one frame of 1,024 samples.
-        n_window : int
-            Samples per window. A rest of less than a second is left out.
-        layers : {"last", "stages"}, default="last"
-            The last feature map, or behind its features those of four stages before it.
+            At 32 kHz; less than one frame of 1,024 samples is filled up with zeros.
+        seconds : float
+            Length of the windows. A rest of less than a second is left out.
+        layers : {"last", "stages", "tags"}, default="last"
+            The last feature map, this and those of four stages before it, or the probabilities of
+            the classes.
 
         Returns
         -------
         embeddings : ndarray of shape (n_windows, n_features[layers]), dtype float32
             Means over time and frequency.
+        share : ndarray of shape (n_windows,), dtype int
+            Samples of each window.
         """
-        x = torch.from_numpy(waveform)
+        x = torch.from_numpy(np.pad(waveform, (0, max(0, _N_FFT - len(waveform)))))
+        n_window = min(round(seconds * SAMPLE_RATE), len(x))
         n_whole = len(x) // n_window
         whole, rest = x[: n_whole * n_window].reshape(n_whole, n_window), x[n_whole * n_window :]
         batches = list(whole.split(max(1, _SECONDS_AT_A_TIME * SAMPLE_RATE // n_window)))
         if len(rest) >= SAMPLE_RATE or n_whole == 0:
             batches.append(rest[None])
         logmels = (self._front_end(batch) for batch in batches if len(batch))
-        return torch.cat([self._network.means(logmel, layers) for logmel in logmels]).numpy()
+        embeddings = torch.cat([self._network.means(logmel, layers) for logmel in logmels])
+        share = np.full(len(embeddings), n_window)
+        share[n_whole:] = len(rest)
+        return embeddings.numpy(), share
 
 
 def read_embedder(content: bytes, path: str | Path) -> Embedder:
@@ -216,7 +223,7 @@ class MobileNet(nn.Module):
             channels = shape[-1]
             n_in_stages += shape[1] if number in _STAGE_ENDS else 0
         n_last = 6 * channels
-        self.n_features = {"last": n_last, "stages": n_last + n_in_stages}
+        self.n_features = {"last": n_last, "stages": n_last + n_in_stages, "tags": n_classes}
         layers.append(_conv(channels, n_last, 1, activation=nn.Hardswish))
         self.features = nn.Sequential(*layers)
         n_hidden = _scaled(_HEAD, width)
@@ -230,7 +237,7 @@ class MobileNet(nn.Module):
         )
 
     def means(self, logmel: torch.Tensor, layers: str = "last") -> torch.Tensor:
-        """Return the means of feature maps, (n, n_features[layers]), of (n, 128, n_frames)."""
+        """Return the features of (n, 128, n_frames), (n, n_features[layers])."""
         x = logmel.unsqueeze(1)
         of_stages = []
         for number, layer in enumerate(self.features):
@@ -240,6 +247,8 @@ class MobileNet(nn.Module):
                 x = layer.project(expanded, x)
             else:
                 x = layer(x)
+        if layers == "tags":
+            return self.classifier(x).sigmoid()
         return torch.cat([x.mean((2, 3)), *of_stages], dim=1)
 
     def forward(self, logmel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

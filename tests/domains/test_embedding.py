@@ -22,7 +22,7 @@ from sklearn_genremoe import (
     MixtureOfExpertsClassifier,
 )
 from sklearn_genremoe.audio import BadClipError, BadClipWarning, _decode, decode_audio
-from sklearn_genremoe.domains import DomainBatch, _embedding
+from sklearn_genremoe.domains import DomainBatch, _base_embedding
 from sklearn_genremoe.domains._mobilenet import LogMel, MobileNet, read_embedder
 from tests._server import file_server
 from tests._shared import shared_data
@@ -71,7 +71,7 @@ def test_parity_of_the_network_with_its_authors():
     np.testing.assert_allclose(logits, reference["logits"], atol=1e-4)
     embedder = read_embedder(published().read_bytes(), "mn04")
     for row in range(2):  # batch normalisation folded, windows alone
-        embedding = embedder.embed(audio[row].numpy(), 320000)
+        embedding, _ = embedder.embed(audio[row].numpy(), 10.0)
         np.testing.assert_allclose(embedding[0], reference["emb"][row], atol=1e-4)
 
 
@@ -104,7 +104,7 @@ def test_parity_on_music(pool):
 def test_any_width(width, hidden, n_last, n_stages):
     with torch.device("meta"):
         network = MobileNet(width)
-    assert network.n_features == {"last": n_last, "stages": n_stages}
+    assert network.n_features == {"last": n_last, "stages": n_stages, "tags": 527}
     assert len(network.state_dict()["classifier.2.bias"]) == hidden
 
 
@@ -145,7 +145,7 @@ def test_windows_and_what_is_left_of_them(weights):
 
     def alone(start, stop):
         x = audio[round(start * 32000) : round(stop * 32000)]
-        return network.embed(x, 320000)[0]
+        return network.embed(x, 10.0)[0][0]
 
     close = {"rtol": 1e-4, "atol": 1e-5}
     np.testing.assert_allclose(embed(3, 10, "mean"), alone(0, 3), **close)  # shorter than one
@@ -263,7 +263,7 @@ def test_nothing_changes_a_bit(weights, paths):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(n_threads)
-    _embedding._embedder_of_file.cache_clear()
+    _base_embedding._network_of_file.cache_clear()
     torch.manual_seed(1)
     np.testing.assert_array_equal(embedding.transform(paths), expected)
     torch.manual_seed(0)
@@ -531,17 +531,18 @@ def server(weights, monkeypatch, tmp_path):
     monkeypatch.setenv("SKLEARN_GENREMOE_DATA", str(tmp_path / "data"))
     with file_server() as server:
         server.files["/mn04.pt"] = content
-        entry = (server.url("/mn04.pt"), hashlib.sha256(content).hexdigest())
-        monkeypatch.setitem(_embedding._WEIGHTS, "mn04", _embedding._Published(*entry))
-        _embedding._published_embedder.cache_clear()
+        entry = (server.url("/mn04.pt"), "mn04.pt", hashlib.sha256(content).hexdigest())
+        published = _base_embedding.Published(*entry)
+        monkeypatch.setitem(AudioSetEmbedding._published, "mn04", published)
+        _base_embedding._published_network.cache_clear()
         yield server
-        _embedding._published_embedder.cache_clear()
+        _base_embedding._published_network.cache_clear()
 
 
 def test_weights_by_name_are_fetched_once(server, weights, paths, tmp_path):
     expected = AudioSetEmbedding(weights).transform(paths)
     for n_jobs in (None, 2):
-        _embedding._published_embedder.cache_clear()
+        _base_embedding._published_network.cache_clear()
         found = AudioSetEmbedding(n_jobs=n_jobs).transform(paths)
         np.testing.assert_array_equal(found, expected)
     assert server.requests == {"/mn04.pt": 1}

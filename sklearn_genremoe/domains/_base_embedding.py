@@ -1,0 +1,214 @@
+"""What embeddings by networks that were trained on other clips have in common."""
+
+import hashlib
+import os
+from abc import abstractmethod
+from functools import lru_cache
+from numbers import Real
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soxr
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+
+from .._compat import Interval, StrOptions
+from .._files import user_path
+from .._parallel import one_torch_thread
+from ._base import BaseDomain
+
+
+class Published(NamedTuple):
+    """A file that others published."""
+
+    url: str
+    filename: str
+    sha256: str
+
+
+class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
+    r"""Base class of the embeddings.
+
+    For a clip with the windows :math:`w`, scaled to the level of `level`, the features are
+
+    .. math:: \mu = \sum_w p_w e_w, \qquad \sigma = \sqrt{\sum_w p_w (e_w - \mu)^2}
+
+    where :math:`e_w` is what the network makes of the window, and :math:`p_w` the share of the
+    window in the clip. A subclass says where its networks are published (``_published``), which
+    sample rate they want (``_network_rate``), and how their files are read (``_read``).
+    """
+
+    normalize = None
+    output_ndim = 1
+    set_output = TransformerMixin.set_output  # for once there are tables
+
+    _published: dict[str, Published]
+    _network_rate: int
+    _parameter_constraints: dict = {
+        **BaseDomain._parameter_constraints,
+        "fill": [*BaseDomain._parameter_constraints["fill"], None],
+        "weights": [str, os.PathLike],
+        "window": [Interval(Real, 1, None, closed="left")],
+        "level": [Interval(Real, None, 0, closed="right"), None],
+        "pool": [StrOptions({"mean", "mean_std"})],
+    }
+
+    @classmethod
+    @abstractmethod
+    def _read(cls, content, path):
+        """Return the network in a file, with ``n_features`` by layers, and ``embed``."""
+
+    @classmethod
+    @abstractmethod
+    def _tags(cls):
+        """Return the names of the tags."""
+
+    def features(self, analysis):
+        """Embed one clip.
+
+        Parameters
+        ----------
+        analysis : ClipAnalysis
+            The clip.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_features,), dtype float64
+            Means, and deviations behind them with ``pool="mean_std"``.
+        """
+        x = analysis.waveform
+        if analysis.sample_rate != self._network_rate:
+            x = soxr.resample(x, analysis.sample_rate, self._network_rate, quality="HQ")
+        if self.level is not None:
+            x = _at_level(x, self.level)
+        with one_torch_thread():
+            embeddings, share = self._network().embed(x, self.window, self.layers)
+        embeddings = embeddings.astype(np.float64)
+        mean = np.average(embeddings, axis=0, weights=share)
+        if self.pool == "mean":
+            return mean
+        variance = np.average((embeddings - mean) ** 2, axis=0, weights=share)
+        return np.concatenate([mean, np.sqrt(variance)])
+
+    def predict_tags(self, X):
+        """Return how probable the network finds each of the tags that it was trained on.
+
+        A by-product: the tags are those of other clips, and nobody has measured how often they
+        are right on yours.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, or array-like of shape (n_clips, n_samples)
+            As in :meth:`transform`.
+
+        Returns
+        -------
+        tags : pandas.DataFrame of shape (n_clips, n_tags)
+            Probabilities, the mean over the windows of each clip; the columns are the tags. They
+            don't exclude each other, so rows don't sum to one.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("predict_tags needs pandas: pip install pandas.") from error
+        tagger = clone(self).set_params(layers="tags", pool="mean").set_output(transform="default")
+        return pandas.DataFrame(tagger.transform(X), columns=self._tags())
+
+    @property
+    def signature(self) -> tuple:
+        """What is computed: the class and its parameters, with the weights by their hash."""
+        name, *params = super().signature
+        weights = ("weights", self._weights_hash)
+        return (name, *(weights if param[0] == "weights" else param for param in params))
+
+    @property
+    def _is_complete(self) -> bool:
+        return ("weights", os.fspath(self.weights)) not in self.signature
+
+    @property
+    def file_rate(self) -> int:
+        """Sample rate in Hz at which files are read."""
+        return self._network_rate
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._network().n_features[self.layers] * (2 if self.pool == "mean_std" else 1)
+
+    def _prepare(self):
+        self._network()
+
+    @property
+    def _weights_hash(self) -> str:
+        """What tells the weights from others: their hash, or the path of a file that is gone."""
+        name = os.fspath(self.weights)
+        if name in self._published:
+            return self._published[name].sha256
+        path = user_path(name)
+        return _hash_of_file(*_identity(path)) if path.is_file() else name
+
+    def _network(self):
+        """Return the network, which a process loads once."""
+        name = os.fspath(self.weights)
+        if name in self._published:
+            return _published_network(self._read, self._published[name])
+        path = user_path(name)
+        if not path.is_file():
+            raise ValueError(
+                f"weights={name!r} is neither the name of a published network "
+                f"({', '.join(map(repr, self._published))}) nor a file; give one of these names or "
+                "the path of a file with weights (for a model that was saved: load_model(file, "
+                "weights='/path/to/file.pt'); for a pickled one, put the file back to that place)"
+            )
+        return _network_of_file(self._read, *_identity(path))
+
+
+def fetch(published, alternative=""):
+    """Return the path of a published file, downloaded if need be."""
+    from .._files import fetch_file  # slow to import, so not before it is needed
+
+    try:
+        return fetch_file(*published)
+    except OSError as error:
+        raise type(error)(f"{error}{alternative}") from error
+
+
+def _at_level(x, level):
+    """Scale a waveform to a root mean square in dB of full scale; silence stays silence."""
+    rms = np.sqrt(np.mean(np.square(x, dtype=np.float64)))
+    return x * np.float32(10 ** (level / 20) / rms) if rms > 1e-30 else x
+
+
+def _identity(path) -> tuple[str, int, int]:
+    """Return the path, size and time of change of a file."""
+    stat = os.stat(path)
+    return os.path.realpath(path), stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _published_network(read, published):
+    path = fetch(published, f" Or give its path, weights='/path/to/{published.filename}'.")
+    return read(path.read_bytes(), path)
+
+
+@lru_cache(maxsize=8)
+def _network_of_file(read, path, size, changed):
+    return read(_content(path), path)
+
+
+@lru_cache(maxsize=32)
+def _hash_of_file(path, size, changed) -> str:
+    return hashlib.sha256(_content(path)).hexdigest()
+
+
+def _content(path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"weights: {path} can't be read ({error.strerror}); give a file that you may read"
+        ) from None

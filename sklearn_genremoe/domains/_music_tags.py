@@ -1,0 +1,159 @@
+"""What a network that was trained on the Million Song Dataset hears in a clip."""
+
+import hashlib
+
+from .._compat import StrOptions
+from ._base_embedding import BaseEmbedding, Published
+
+_TAGS = (
+    "rock,pop,alternative,indie,electronic,female vocalists,dance,00s,alternative rock,jazz,"
+    "beautiful,metal,chillout,male vocalists,classic rock,soul,indie rock,Mellow,electronica,80s,"
+    "folk,90s,chill,instrumental,punk,oldies,blues,hard rock,ambient,acoustic,experimental,"
+    "female vocalist,guitar,Hip-Hop,70s,party,country,easy listening,sexy,catchy,funk,electro,"
+    "heavy metal,Progressive rock,60s,rnb,indie pop,sad,House,happy"
+)
+
+
+class MusicTagEmbedding(BaseEmbedding):
+    r"""The embedding of a network that was trained to tag songs.
+
+    musicnn [1]_ learned from a million songs which of 50 tags their listeners had given them, such
+    as rock, female vocalists or 80s. It knows nothing but music, where the networks of
+    :class:`AudioSetEmbedding` know all sounds, and errs on other clips: a mixture of both is better
+    than either. For a clip with the windows :math:`w`, scaled to the level of `level`, the features
+    are the means and the standard deviations of :math:`e_w`, what the network makes of a window,
+    over the windows.
+
+    Parameters
+    ----------
+    weights : str or Path, default="msd"
+        The name of the published network, "msd" (0.8 million parameters, 9 MB), which is downloaded
+        when it is first needed and checked by its hash; or the path of this file.
+    window : float, default=3.0
+        Length of the windows in seconds, at least 1; the network was trained on 3. What is left
+        behind the last whole window is left out, and a clip of less than 3 s is repeated.
+    level : float or None, default=-20.0
+        Root mean square to which each clip is scaled, in dB of full scale. None leaves clips as
+        they are.
+    pool : {"mean", "mean_std"}, default="mean_std"
+        Mean over the windows, or mean and standard deviation, which doubles the features.
+    layers : {"last", "pools", "tags"}, default="last"
+        What is taken from the network: the 200 outputs of its last layer before the tags; behind
+        them also the maximum and the mean over time of each of the 753 channels that this layer
+        sees (1,706 in all); or the probabilities of the 50 tags.
+    sample_rate : int, default=22050
+        Sample rate of waveforms in Hz; they are resampled to 16,000 Hz. Files are read at
+        16,000 Hz, whatever the `sample_rate`.
+    duration : float, default=30.0
+        Seconds read from each file at most. Waveforms keep their length.
+    offset : float, default=0.0
+        Where in each file to begin, in seconds.
+    fill : {"zeros", "repeat"} or None, default=None
+        What files that are shorter than `duration` are filled up with: zeros, the clip again and
+        again, or nothing, since there are features of clips of any length.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be used: raise a
+        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
+        row with NaN, and list all of them in one warning at the end.
+    n_jobs : int, default=None
+        Clips embedded in parallel; joblib's meaning. The features don't depend on it, nor on
+        which clips come together.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where waveforms came as a data frame.
+
+    See Also
+    --------
+    AudioSetEmbedding : By a network that was trained on all kinds of sounds.
+    sklearn_genremoe.pretrained_experts : Experts on both.
+
+    Notes
+    -----
+    The file of weights is read as numbers, of which nothing is executed; the network is part of
+    neither the parameters nor the state. It may have heard the very songs that it is tested on:
+    see :ref:`pretrained`.
+
+    References
+    ----------
+    .. [1] Pons, Serra, "musicnn: Pre-trained convolutional neural networks for music audio
+       tagging", ISMIR late-breaking session, 2019, arXiv:1909.06654.
+
+    Examples
+    --------
+    What the network thinks of a song:
+
+    >>> from sklearn_genremoe import MusicTagEmbedding
+    >>> tags = MusicTagEmbedding().predict_tags(["song.mp3"])  # doctest: +SKIP
+    >>> tags.loc[0].nlargest(3).round(2)  # doctest: +SKIP
+    rock          0.61
+    indie         0.34
+    female vocalists    0.21
+    """
+
+    _network_rate = 16000
+    _published = {
+        "msd": Published(
+            "https://raw.githubusercontent.com/jordipons/musicnn/"
+            "516acb2a0ff5ef73f64547898e018e793152c506/musicnn/MSD_musicnn/.data-00000-of-00001",
+            "msd_musicnn.data",
+            "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6",
+        )
+    }
+    _parameter_constraints = {
+        **BaseEmbedding._parameter_constraints,
+        "layers": [StrOptions({"last", "pools", "tags"})],
+    }
+
+    def __init__(
+        self,
+        weights="msd",
+        window=3.0,
+        level=-20.0,
+        pool="mean_std",
+        *,
+        layers="last",
+        sample_rate=22050,
+        duration=30.0,
+        offset=0.0,
+        fill=None,
+        on_error="raise",
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.weights = weights
+        self.window = window
+        self.level = level
+        self.pool = pool
+        self.layers = layers
+        self.sample_rate = sample_rate
+        self.duration = duration
+        self.offset = offset
+        self.fill = fill
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @classmethod
+    def _read(cls, content, path):
+        # Where the tensors lie is known for this one file.
+        known = {published.sha256 for published in cls._published.values()}
+        if hashlib.sha256(content).hexdigest() not in known:
+            raise ValueError(
+                f"{path} is not the file of weights that the authors of musicnn published, by its "
+                f"SHA-256 ({len(content)} bytes): it was changed or cut short, or is another one. "
+                f"Expected is {cls._published['msd'].url}, 9,465,596 bytes: fetch it again, or "
+                "leave weights out to have it fetched."
+            )
+        from ._musicnn import read_tagger  # imports torch, so not before it is needed
+
+        return read_tagger(content)
+
+    @classmethod
+    def _tags(cls):
+        return _TAGS.split(",")
