@@ -12,6 +12,9 @@ import numpy as np
 #: Columns that name the recording or the performer behind a clip, best first.
 GROUP_COLUMNS = ("track", "track_id", "artist", "artist_id")
 
+# Characters
+_LONG_TEXT = 1000
+
 # Byte-order marks, the longer ones first, since UTF-32's begins with UTF-16's.
 _ENCODINGS = {
     b"\xff\xfe\x00\x00": "utf-32",
@@ -67,15 +70,25 @@ def read_manifest(manifest: Path, folder: Path) -> dict[str, np.ndarray]:
             )
         fields += [""] * (len(names) - len(fields))
 
-    columns = {
-        name: np.array([fields[place] for fields in rows])
-        for place, name in enumerate(names)
-        if name
-    }
-    for name in ("path", "genre"):
-        require_values(manifest, name, columns[name], lines)
-    columns["path"] = _absolute_paths(manifest, columns["path"], folder)
+    columns = {}
+    for place, name in enumerate(names):
+        values = [fields[place] for fields in rows]
+        if name == "path":
+            require_values(manifest, name, np.array(values), lines)
+            columns[name] = _absolute_paths(manifest, values, folder)
+        elif name:
+            columns[_nfc(name)] = _column([_nfc(value) for value in values])
+    require_values(manifest, "genre", columns["genre"], lines)
     return columns
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _column(values: list[str]) -> np.ndarray:
+    """Return an array of str; of objects where one long text would make all entries as long."""
+    return np.array(values, dtype=object if max(map(len, values)) > _LONG_TEXT else str)
 
 
 def require_values(
@@ -103,8 +116,6 @@ def group_column(
         return None
     if group_by == "auto":
         return next((name for name in GROUP_COLUMNS if name in columns), None)
-    if not isinstance(group_by, str):
-        raise ValueError(f"group_by={group_by!r}; expected the name of one column, 'auto' or None.")
     if group_by not in columns:
         raise ValueError(
             f"{manifest}: no column {group_by!r} to group by; found {list(columns)}. "
@@ -157,7 +168,7 @@ def _delimiter(manifest: Path, text: str) -> str:
     )
 
 
-def _absolute_paths(manifest: Path, paths: np.ndarray, folder: Path) -> np.ndarray:
+def _absolute_paths(manifest: Path, paths: list[str], folder: Path) -> np.ndarray:
     absolute = [_find(folder, path) for path in paths]
     missing = [str(path) for path in absolute if not os.path.isfile(path)]
     if missing:

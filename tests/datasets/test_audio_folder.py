@@ -3,7 +3,9 @@
 import os
 import pickle
 import shutil
+import sys
 import tempfile
+import unicodedata
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,8 +17,8 @@ from sklearn.utils import Bunch
 
 from sklearn_genremoe.audio import BadClipError
 from sklearn_genremoe.datasets import (
-    _duplicates,
-    _formats,
+    _folder,
+    find_audio_files,
     load_audio_folder,
     load_mini_genres,
     make_genre_clips,
@@ -157,7 +159,7 @@ class TestGenreFolders:
         ):
             load_audio_folder(folder, genres=["polka", "rock"])
 
-    @pytest.mark.parametrize("genres", ["rock", []])
+    @pytest.mark.parametrize("genres", ["rock", [], [["rock"]], [1, 2], ["rock", None]])
     def test_genres_must_be_a_list(self, folder, genres):
         with pytest.raises(ValueError, match="pass a list of names"):
             load_audio_folder(folder, genres=genres)
@@ -416,35 +418,35 @@ class TestMusicThatIsLost:
         )
 
     def test_without_ffmpeg(self, mixed, monkeypatch):
-        monkeypatch.setattr(_formats, "find_spec", lambda name: None)
+        monkeypatch.setattr(_folder, "find_spec", lambda name: None)
         with pytest.warns(UserWarning, match="music files") as caught:
             clips = load_audio_folder(mixed)
         (message,) = [str(one.message) for one in caught]
         assert (
             "4 music files can't be decoded: folk (2 .m4a, 1 .wma), rock (1 .wv). Convert them, "
-            "for example to flac, or pip install 'sklearn-genremoe[ffmpeg]'"
+            "for example to flac, or pip install av and load again"
         ) in message
         assert len(clips.data) == 5
         assert len(clips.ignored) == 4
 
     def test_with_ffmpeg_they_are_clips(self, mixed, monkeypatch):
-        monkeypatch.setattr(_formats, "find_spec", lambda name: "found")
+        monkeypatch.setattr(_folder, "find_spec", lambda name: "found")
         clips = load_audio_folder(mixed)
         assert len(clips.data) == 9
         assert clips.ignored == []
 
-    @pytest.mark.parametrize("ending", _formats.SCORE_EXTENSIONS)
+    @pytest.mark.parametrize("ending", _folder.SCORE_EXTENSIONS)
     def test_scores_take_more_than_ffmpeg(self, folder, ending):
         make_files(folder, f"rock/1{ending}")
         with pytest.warns(UserWarning, match=rf"rock \(1 \{ending}\). .* example to flac\.$"):
             load_audio_folder(folder)
 
     def test_chosen_extensions_leave_the_others_out_on_purpose(self, mixed, monkeypatch):
-        monkeypatch.setattr(_formats, "find_spec", lambda name: None)
+        monkeypatch.setattr(_folder, "find_spec", lambda name: None)
         assert len(load_audio_folder(mixed, extensions=[".wav", ".mp3", ".ogg", ".opus"]).data) == 4
 
     def test_a_genre_of_nothing_else(self, folder, monkeypatch):
-        monkeypatch.setattr(_formats, "find_spec", lambda name: None)
+        monkeypatch.setattr(_folder, "find_spec", lambda name: None)
         make_files(folder, "jazz/1.m4a", "jazz/2.m4a")
         with pytest.raises(
             ValueError, match=r"\['jazz'\]. Acc.* can't be decoded: jazz \(2 .m4a\)"
@@ -452,7 +454,7 @@ class TestMusicThatIsLost:
             load_audio_folder(folder)
 
     def test_listed_in_a_manifest(self, mixed, monkeypatch):
-        monkeypatch.setattr(_formats, "find_spec", lambda name: None)
+        monkeypatch.setattr(_folder, "find_spec", lambda name: None)
         write_manifest(mixed, "path,genre", *LISTED, "folk/1.m4a,f")
         with pytest.warns(UserWarning, match=r"1 music file can't be decoded: folk \(1 .m4a\)"):
             clips = load_audio_folder(mixed, manifest="manifest.csv")
@@ -471,7 +473,7 @@ class TestMusicThatIsLost:
         assert len(load_audio_folder(folder).ignored) == 5
 
     def test_no_ending_in_two_lists(self):
-        every = _formats.AUDIO_EXTENSIONS + _formats.FFMPEG_EXTENSIONS + _formats.SCORE_EXTENSIONS
+        every = _folder.AUDIO_EXTENSIONS + _folder.FFMPEG_EXTENSIONS + _folder.SCORE_EXTENSIONS
         assert len(set(every)) == len(every)
         assert all(ending.startswith(".") and ending.islower() for ending in every)
 
@@ -720,19 +722,12 @@ class TestDuplicates:
 
     def test_no_more_is_read_than_needed(self, folder, monkeypatch):
         read = Counter()
-        for name in ("_middle", "_digest"):
-            original = getattr(_duplicates, name)
-
-            def spy(path, name=name, original=original):
-                read[name] += 1
-                return original(path)
-
-            monkeypatch.setattr(_duplicates, name, spy)
-        rng = np.random.default_rng(0)
+        digest = _folder._digest
+        monkeypatch.setattr(_folder, "_digest", lambda path: read.update([path]) or digest(path))
         for row in range(20):
-            (folder / "rock" / f"n{row}.wav").write_bytes(rng.bytes(1000 + row // 2))
+            (folder / "rock" / f"n{row}.wav").write_bytes(bytes([row]) * max(1000, 990 + row))
         load_audio_folder(folder)
-        assert read == {"_middle": 20}
+        assert sum(read.values()) == 11  # those of 1,000 bytes
 
     def test_empty_files_and_pipes_are_none(self, folder):
         os.mkfifo(folder / "rock" / "pipe.wav")
@@ -796,3 +791,148 @@ def test_a_list_to_group_by(folder):
 def test_no_endings(folder):
     with pytest.raises(ValueError, match="extensions is empty"):
         load_audio_folder(folder, extensions=[])
+
+
+def forms(text: str) -> list[str]:
+    """The two ways in which Unicode writes an accent."""
+    return [unicodedata.normalize(form, text) for form in ("NFC", "NFD")]
+
+
+class TestUnicode:
+    def test_manifest(self, folder):
+        genres, artists = forms("Électro"), forms("Béla")
+        rows = [
+            f"{row.split(',')[0]},{genres[i % 2]},{artists[i % 2]}" for i, row in enumerate(LISTED)
+        ]
+        write_manifest(folder, "path,genre,artist", *rows, "folk/live/y.flac,r,x")
+        with pytest.warns(UserWarning, match="a single clip"):
+            clips = load_audio_folder(folder)
+        assert clips.target_names == ["r", genres[0]]
+        assert clips.groups.tolist() == [artists[0]] * 4 + ["x"]
+        with pytest.warns(UserWarning, match="a single clip"):
+            assert len(load_audio_folder(folder, genres=[genres[1], "r"]).data) == 5
+
+    def test_genre_folders(self, folder):
+        genres = forms("Électro")
+        make_files(folder, *(f"{genre}/{i}.wav" for i, genre in enumerate(genres)))
+        clips = load_audio_folder(folder, genres=["rock", genres[1]])
+        assert clips.target.tolist() == ["rock"] * 2 + [genres[0]] * 2
+        assert all(map(os.path.exists, clips.data))
+        assert load_audio_folder(folder).target_names == ["folk", "rock", genres[0]]
+
+
+def test_genres_that_look_alike(folder):
+    names = ("Hip-Hop", "hip-hop", "Hip Hop", "hip_hop", "nan")
+    make_files(folder, *(f"{name}/{i}.wav" for name in names for i in range(2)))
+    with pytest.warns(UserWarning, match="case, space or hyphen") as caught:
+        clips = load_audio_folder(folder)
+    (message,) = [str(one.message) for one in caught]
+    assert "'Hip Hop', 'Hip-Hop', 'hip-hop', 'hip_hop'. Give them one spelling" in message
+    assert "a genre 'nan', which looks like a missing value" in message
+    assert len(clips.target_names) == 7  # nothing is changed
+
+
+def test_one_long_text_in_a_manifest_does_not_widen_all(folder):
+    write_manifest(
+        folder,
+        "path,genre,words",
+        *(f"{row},{'la ' * 20_000}" for row in LISTED[:1]),
+        *(f"{row},la" for row in LISTED[1:]),
+    )
+    with pytest.warns(UserWarning, match="not listed"):
+        words = load_audio_folder(folder).metadata["words"]
+    assert words.nbytes < 100
+    assert [len(one) for one in words] == [59_999, 2, 2, 2]
+
+
+class TestGroupsOfFiles:
+    @pytest.fixture
+    def by_artist(self, tmp_path):
+        return make_files(
+            tmp_path,
+            *("rock/abba/1.wav", "rock/abba/2.wav", "rock/kiss/live/3.wav", "rock/loose.wav"),
+            *("folk/ann - one.wav", "folk/bo - two.wav"),
+        )
+
+    @pytest.mark.parametrize(
+        ("pattern", "groups"),  # - stands for a group of its own
+        [
+            ("{genre}/{artist}/**", "- - abba abba kiss -"),
+            ("{genre}/{artist} - *", "ann bo - - - -"),
+            ("*/{artist}/{album}/*.wav", "- - - - kiss -"),
+        ],
+    )
+    def test_pattern(self, by_artist, pattern, groups):
+        with pytest.warns(UserWarning, match=r"of 6 clips don't match .* group of its own: "):
+            clips = load_audio_folder(by_artist, group_by=pattern)
+        names = names_of(clips.data, by_artist)
+        expected = [name if group == "-" else group for name, group in zip(names, groups.split())]
+        assert clips.groups.tolist() == expected
+        assert f"by {pattern!r}" in clips.DESCR
+
+    def test_all_match(self, by_artist):
+        for path in ("rock/loose.wav", "rock/kiss/live/3.wav"):
+            (by_artist / path).unlink()
+        make_files(by_artist, *(f"folk/{name}/1.wav" for name in forms("Zoë")))
+        for path in by_artist.glob("folk/*.wav"):
+            path.unlink()
+        clips = load_audio_folder(by_artist, group_by="{genre}/{artist}/*")
+        assert clips.groups.tolist() == [forms("Zoë")[0]] * 2 + ["abba"] * 2
+        rows = [f"{path},{path.split('/')[0]}" for path in names_of(clips.data, by_artist)]
+        write_manifest(by_artist, "path,genre", *rows)
+        listed = load_audio_folder(by_artist, group_by="{genre}/{artist}/*")
+        assert sorted(listed.groups) == sorted(clips.groups)
+
+    def test_refused(self, by_artist):
+        with pytest.raises(ValueError, match=r"all 6 clips don't match .*; paths are such as folk"):
+            load_audio_folder(by_artist, group_by="{genre}/{artist}/x/y/*")
+        with pytest.raises(ValueError, match="names no part of the path to group by"):
+            load_audio_folder(by_artist, group_by="{genre}/*")
+
+    @pytest.mark.parametrize("installed", [True, False])
+    def test_tags(self, tmp_path, monkeypatch, installed):
+        if not installed:
+            monkeypatch.setitem(sys.modules, "av", None)
+        noise = np.random.default_rng(0).uniform(-0.1, 0.1, 4000)
+        for name, artist in (
+            *(("rock/1.flac", "Ann"), ("rock/2.ogg", forms("Zoë")[0]), ("rock/3.wav", "Ann")),
+            *(("folk/4.flac", ""), ("folk/5.flac", forms("Zoë")[1])),
+        ):
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            with soundfile.SoundFile(path, "w", 22050, 1) as file:
+                if artist:
+                    file.artist = artist
+                file.write(noise)
+        with pytest.warns(UserWarning, match=r"1 of 5 clips have no tag 'artist', .*: folk/4.flac"):
+            clips = load_audio_folder(tmp_path, group_by="tags:artist")
+        zoe = forms("Zoë")[0]
+        assert clips.groups.tolist() == ["folk/4.flac", zoe, "Ann", zoe, "Ann"]
+        with pytest.raises(ValueError, match="all 5 clips have no tag 'composer'"):
+            load_audio_folder(tmp_path, group_by="tags:composer")
+
+
+class TestFindAudioFiles:
+    def test_walk(self, folder, tmp_path_factory, monkeypatch):
+        disk = make_files(tmp_path_factory.mktemp("disk"), "a.mkv", "b.MOV", "c.avi")
+        (folder / "rock" / "disk").symlink_to(disk)
+        make_files(folder, "s.wav", "t.mid", "cover.jpg", ".hidden.wav")
+        paths, left_out = find_audio_files(folder)
+        assert names_of(paths, folder)[0] == "s.wav"
+        assert len(paths) == 9
+        assert names_of(left_out, folder) == ["t.mid"]
+        monkeypatch.setattr(_folder, "find_spec", lambda name: None)
+        paths, left_out = find_audio_files(folder)
+        assert len(paths) == 6
+        assert left_out[f"{folder}/rock/disk/b.MOV"] == (
+            "no decoder for .mov. Convert it, for example to flac, or pip install av and load "
+            "again."
+        )
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable for root")
+    def test_what_can_not_be_listed(self, folder):
+        (folder / "folk" / "live").chmod(0)
+        paths, left_out = find_audio_files(folder)
+        (folder / "folk" / "live").chmod(0o700)
+        assert len(paths) == 4
+        assert "the folder can't be read" in left_out[f"{folder}/folk/live"]
