@@ -1,56 +1,35 @@
 """Train on a folder and classify files from the command line: ``python -m sklearn_genremoe``."""
 
-import _thread
 import argparse
+import contextlib
 import csv
-import io
 import os
-import re
 import sys
-import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+# Everything else is imported where it is needed: --help has to be quick.
 
-from . import (
-    MixtureOfExpertsClassifier,
-    default_experts,
-    load_model,
-    pretrained_experts,
-    save_model,
-    show_versions,
-)
-from ._files import write_atomically
-from .audio import BadClipError, BadClipWarning
-from .datasets import decodable_extensions, load_audio_folder
-
-# Files that are classified between two steps of the progress bar, and per job.
-_CHUNK = 8
+ALL_FINE, SOME_BAD, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 # How each line of the table of predictions begins.
-_TABLE = ("path", "genre")
+_FIRST_COLUMNS = ["path", "genre"]
+_ENCODING: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+
+# What arguments that messages speak of are called here.
+_OPTIONS = {
+    "group_by": "--groups COLUMN",
+    "trusted=": "--trusted TYPE,...",
+    "weights=": "--weights FILE",
+}
+
+# Files that are classified before their rows are written, at least, and per job.
+_MIN_CHUNK, _CHUNK_PER_JOB = 8, 4
 
 # Folds in which the mixer gets to see what experts predict, where there are clips enough.
 _MIXER_FOLDS = 5
-# What the library calls its arguments, and what they are called here.
-_OPTIONS = {
-    r"load_model\(file, weights=.*?\)|weights='/path/to/.*?'": "--weights FILE",
-    r"one of these names or the path of a file with weights \(.*?\)": "the file by --weights FILE",
-    r"weights=('.*?')": r"--weights \1",
-    r"; manifest=False takes the subfolders instead": "",
-    r",? [Oo]r pass manifest=False to take the genres from the subfolders\.?": "",
-    r"but manifest=None and (.*?) holds no manifest.csv, or manifest=False; pass the CSV file with "
-    r"that column": r"but \1 holds no manifest.csv; add one with that column",
-    r", or choose genres=": ", or take the genre out of the folder",
-    r"take another part of it by offset, or ": "",
-    r"group_by=None": "--groups none",
-    r"group_by": "--groups",
-}
-ALL_FINE, SOME_BAD, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments=None):
@@ -67,36 +46,24 @@ def main(arguments=None):
         0 if all is well, 1 if some files could not be used, 2 if nothing was done for what was
         given can't be used, 130 after Ctrl-C.
     """
+    streams: list[Any] = [sys.stdout, sys.stderr]
+    for stream in filter(None, streams):  # without a console there are none
+        stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
-    with warnings.catch_warnings(), _interrupts_are_kept():
-        warnings.showwarning = _show
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
         warnings.simplefilter("default")
-        warnings.simplefilter("ignore", BadClipWarning)  # listed by their paths
         try:
             return options.command(options)
-        except KeyboardInterrupt:
-            print("interrupted; nothing was written", file=sys.stderr)
+        except KeyboardInterrupt as interrupt:
+            _say(f"interrupted; {interrupt if interrupt.args else 'nothing was written'}")
             return INTERRUPTED
         except (ValueError, OSError, ImportError) as error:
-            print(f"error: {_in_options(error)}", file=sys.stderr)
+            _say(f"error: {error}")
+            hints = [f"{name} is {_OPTIONS[name]}" for name in _OPTIONS if name in str(error)]
+            if hints:
+                _say(f"Here, {', '.join(hints)}.")
             return REFUSED
-
-
-@contextmanager
-def _interrupts_are_kept() -> Iterator[None]:
-    """Interrupt anew if Ctrl-C comes while an object is cleared away, where Python ignores it."""
-
-    def again(unraisable) -> None:
-        if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            threading.Timer(0.1, _thread.interrupt_main).start()
-        else:
-            before(unraisable)
-
-    before, sys.unraisablehook = sys.unraisablehook, again
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,10 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     predict = commands.add_parser("predict", help="classify files with a saved model")
-    predict.add_argument("model", type=Path, help="a file that train or save_model wrote")
-    predict.add_argument("files", type=Path, nargs="+", help="audio files, or folders of them")
+    predict.add_argument("model", help="a file that train or save_model wrote")
+    predict.add_argument("files", nargs="+", help="audio files, or folders of them")
+    predict.add_argument("--out", help="the table (CSV); else it's printed")
     predict.add_argument(
-        "--out", type=Path, default=None, help="the table (CSV); else it's printed"
+        "--resume", action="store_true", help="go on where the table in --out ends"
     )
     predict.add_argument(
         "--trusted",
@@ -122,8 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(command=_predict)
 
     train = commands.add_parser("train", help="train a mixture on a folder, and save it")
-    train.add_argument("folder", type=Path, help="a subfolder per genre, or with a manifest.csv")
-    train.add_argument("--out", type=Path, required=True, help="where to save the model, *.skops")
+    train.add_argument("folder", help="a subfolder per genre, or with a manifest.csv")
+    train.add_argument("--out", required=True, help="where to save the model, *.skops")
+    train.add_argument("--quick", action="store_true", help="without networks, in seconds")
     train.add_argument(
         "--groups",
         default="auto",
@@ -132,114 +101,152 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--cv", type=int, default=5, help="folds for the score; 0 for no score")
     train.add_argument("--duration", type=float, default=30.0, help="seconds of each file")
-    train.add_argument("--max-epochs", type=int, default=None, help="of each network")
+    train.add_argument("--max-epochs", type=int, help="of each network")
     train.add_argument("--pretrained", action="store_true", help="add the expert from AudioSet")
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(command=_train)
 
-    for command in (predict, train):
-        command.add_argument("--n-jobs", type=int, default=None, help="parallel jobs, -1 for all")
+    for command, where in (
+        (predict, "is now, if the model was saved with a file"),
+        (train, "is, unless it's to be downloaded"),
+    ):
+        command.add_argument("--n-jobs", type=int, help="parallel jobs, -1 for all")
         command.add_argument(
-            "--weights",
-            default=None,
-            metavar="FILE",
-            help="where the network from AudioSet is, unless it's to be downloaded"
-            if command is train
-            else "where the network from AudioSet is now, if the model was saved with a file",
+            "--weights", metavar="FILE", help=f"where the network from AudioSet {where}"
         )
     versions = commands.add_parser("versions", help="say what a report of a problem should say")
-    versions.set_defaults(command=lambda options: show_versions() or ALL_FINE)
+    versions.set_defaults(command=_versions)
     return parser
 
 
+def _versions(options) -> int:
+    from . import show_versions
+
+    show_versions()
+    return ALL_FINE
+
+
 def _predict(options) -> int:
+    from joblib import effective_n_jobs
     from tqdm import tqdm
 
-    _check_out(options.out)
-    if options.out is not None and options.out.is_file() and not _is_table(options.out):
-        raise ValueError(
-            f"--out {options.out} is there already, and no table of an earlier prediction: give "
-            "the name of a new file, then the files to classify."
-        )
+    from . import load_model
+    from .audio import BadClipWarning
+
+    out = None if options.out is None else _check_out(options.out)
+    if options.resume and out is None:
+        raise ValueError("--resume goes on with the table of --out; give its name.")
+    if out is None and sys.stdout is None:
+        raise ValueError("There is no console to print to; give --out.")
     model = load_model(options.model, trusted=options.trusted, weights=options.weights)
-    params = {"on_error": "warn", "n_jobs": options.n_jobs}
+    if not hasattr(model, "classes_"):
+        raise ValueError(f"{options.model} holds no fitted classifier, but {model!r:.80}.")
+    params = {"on_error": "warn", "n_jobs": options.n_jobs, "verbose": 0}
     known = model.get_params(deep=False)
     model.set_params(**{name: params[name] for name in params if name in known})
-    paths = _audio_files(options.files)
-    rows: list[list[object]] = []
+    classes = list(model.classes_) if hasattr(model, "predict_proba") else []
+    header = [*_FIRST_COLUMNS, *map(str, classes), "error"]
+    paths, left_out = _audio_files(options.files)
+    done = set() if out is None else _rows_of_table(out, header, options.resume)
+    todo = [path for path in paths if path not in done]
+    # What can't go on behind a bad file gets one at a time.
+    chunk = max(_MIN_CHUNK, _CHUNK_PER_JOB * effective_n_jobs(options.n_jobs))
+    chunk = chunk if "on_error" in known else 1
     bad: dict[str, str] = {}
-    chunk = _CHUNK * max(1, options.n_jobs or 1)
-    with tqdm(total=len(paths), unit="file", disable=None) as bar:
-        for start in range(0, len(paths), chunk):
-            some = paths[start : start + chunk]
-            try:
-                proba, errors = _proba(model, some)
-            except ValueError as refusal:
-                raise ValueError(f"{options.model} can't classify files: {refusal}") from refusal
-            for row, path in enumerate(some):
-                error = errors.get(row, "")
-                bad |= {path: error} if error else {}
-                genre = "" if error else model.classes_[proba[row].argmax()]
-                numbers = ["" if error else f"{p:.6f}" for p in proba[row]]
-                rows.append([path, genre, *numbers, error])
-            bar.update(len(some))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow([*_TABLE, *model.classes_, "error"])
-    writer.writerows(rows)
-    if options.out is None:
-        print(text.getvalue(), end="")
-    else:
-        write_atomically(options.out, text.getvalue().encode("utf-8", "surrogateescape"))
-        print(f"{len(rows) - len(bad)} files classified, {len(bad)} bad: {options.out}")
-    return _report(bad)
-
-
-def _proba(model, paths) -> tuple[np.ndarray, dict[int, str]]:
-    """Return the probabilities of some files, NaN where they are bad, and what is the matter."""
-    try:
-        proba = model.predict_proba(paths)
-        bad = {
-            row: _reason(why, paths[row]) for row, why in getattr(model, "bad_clips_", {}).items()
-        }
-    except ValueError as error:
-        if len(paths) > 1:
-            return _one_by_one(model, paths)
-        if not isinstance(error, BadClipError):
-            raise
-        proba, bad = _no_answer(model), {0: _reason(str(error), paths[0])}
-    unexplained = set(np.flatnonzero(np.isnan(proba).any(axis=1))) - set(bad)
-    return proba, bad | dict.fromkeys(unexplained, "can't be used")
-
-
-def _one_by_one(model, paths) -> tuple[np.ndarray, dict[int, str]]:
-    """Return what :func:`_proba` does; what no file of several gets past is no file's fault."""
-    answers, others = [], []
-    for path in paths:
+    n_written = 0
+    table: Any = None
+    with contextlib.ExitStack() as stack:
+        quiet = out is None or sys.stderr is None or not sys.stderr.isatty()
+        bar = stack.enter_context(tqdm(total=len(todo), unit="file", disable=quiet))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", BadClipWarning)  # listed by their paths
         try:
-            answers.append(_proba(model, [path]))
-        except ValueError as error:
-            answers.append((_no_answer(model), {0: _reason(str(error), path)}))
-            others.append(error)
-    if len(others) == len(paths):
-        raise others[0]
-    proba = np.concatenate([one for one, _ in answers])
-    return proba, {row: bad[0] for row, (_, bad) in enumerate(answers) if bad}
+            for start in range(0, len(todo), chunk):
+                some = todo[start : start + chunk]
+                try:
+                    rows = _classify(model, some, classes)
+                except ValueError as error:
+                    raise ValueError(f"{options.model} can't classify files: {error}") from error
+                if table is None:
+                    table = sys.stdout
+                    if out is not None:
+                        table = stack.enter_context(open(out, "a" if done else "w", **_ENCODING))
+                    if not done:
+                        csv.writer(table, lineterminator="\n").writerow(header)
+                csv.writer(table, lineterminator="\n").writerows(rows)
+                table.flush()
+                bad |= {str(path): str(why) for path, *_, why in rows if why}
+                n_written += len(some)
+                bar.update(len(some))
+        except KeyboardInterrupt:
+            more = "" if out is None else "; the same command with --resume goes on from there"
+            raise KeyboardInterrupt(
+                f"{n_written} of {len(todo)} files are in the table{more}"
+            ) from None
+    if out is not None:
+        before = f", {len(done)} were there before" if done else ""
+        print(f"{n_written - len(bad)} files classified, {len(bad)} bad{before}: {out}")
+    return _report(bad, left_out)
 
 
-def _no_answer(model) -> np.ndarray:
-    return np.full((1, len(model.classes_)), np.nan)
+def _classify(model, paths, classes) -> list[list[object]]:
+    """Return rows of the table: path, genre, probabilities, and what is the matter."""
+    import numpy as np
+
+    from .audio import BadClipError
+
+    blank = [""] * len(classes)
+    try:
+        answers = model.predict_proba(paths) if classes else model.predict(paths)
+    except BadClipError as error:  # of the only one
+        return [[*paths, "", *blank, _reason(str(error), paths[0])]]
+    if not classes:
+        return [[path, genre, ""] for path, genre in zip(paths, answers)]
+    reasons = dict(getattr(model, "bad_clips_", {}))
+    rows: list[list[object]] = []
+    for row, (path, proba) in enumerate(zip(paths, answers)):
+        if np.isnan(proba).any():
+            rows.append([path, "", *blank, _reason(reasons.get(row, "can't be used"), path)])
+        else:
+            rows.append([path, classes[proba.argmax()], *(f"{p:.6f}" for p in proba), ""])
+    return rows
+
+
+def _rows_of_table(out, header, resume) -> set[str]:
+    """Return the paths that a table holds, if it is to be gone on with, and mend its end."""
+    if not out.is_file() or not out.stat().st_size:
+        return set()
+    with open(out, **_ENCODING) as file:
+        text = file.read()
+    whole = text[: text.rfind("\n") + 1]  # the last row may have been cut off
+    found, *rows = csv.reader(whole.splitlines(keepends=True)) if whole else [[]]
+    if found[:2] != _FIRST_COLUMNS:
+        raise ValueError(
+            f"--out {out} is there already, and no table of an earlier prediction: give the name "
+            "of a new file, then the files to classify."
+        )
+    if not resume:
+        return set()
+    if found != header:
+        raise ValueError(f"--resume: {out} is a table of another model; give a new name.")
+    os.truncate(out, len(whole.encode("utf-8", "surrogateescape")))
+    return {row[0] for row in rows}
 
 
 def _train(options) -> int:
+    import numpy as np
     import sklearn
     from sklearn.model_selection import cross_val_predict
 
-    _check_out(options.out)
-    if options.out.suffix not in (".skops", ""):
+    from . import MixtureOfExpertsClassifier, save_model
+    from .audio import BadClipWarning
+    from .datasets import load_audio_folder
+
+    out = _check_out(options.out)
+    if out.suffix not in (".skops", ""):
         raise ValueError(
-            f"--out {options.out}: models are saved in the format of skops, and none other; name "
-            f"it {options.out.with_suffix('.skops').name}."
+            f"--out {out}: models are saved in the format of skops, and none other; name it "
+            f"{out.with_suffix('.skops').name}."
         )
     if options.cv < 0 or options.cv == 1:
         raise ValueError(f"--cv {options.cv}: give 2 folds or more, or 0 for no score.")
@@ -249,22 +256,18 @@ def _train(options) -> int:
         raise ValueError(f"--max-epochs {options.max_epochs}: give 1 or more.")
     group_by = None if options.groups == "none" else options.groups
     clips = load_audio_folder(options.folder, group_by=group_by)
-    print(_in_options(clips.DESCR))
+    print(clips.DESCR, flush=True)
     _make_folds(clips.target, clips.groups, options)  # before the work, if it is in vain
-    of_networks = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
-    if options.pretrained or options.weights:
-        weights = options.weights or "mn04"
-        experts = pretrained_experts(options.duration, weights=weights, **of_networks)
-    else:
-        experts = default_experts(options.duration, **of_networks)
     clf = MixtureOfExpertsClassifier(
-        experts,
+        _experts(options),
         on_error="warn",
         n_jobs=options.n_jobs,
         random_state=options.seed,
-        verbose=int(sys.stderr.isatty()),
+        verbose=int(sys.stderr is not None and sys.stderr.isatty()),
     )
-    batch = clf.extract(clips.data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BadClipWarning)  # listed by their paths
+        batch = clf.extract(clips.data)
     bad = {clips.data[row]: _reason(why, clips.data[row]) for row, why in batch.bad_clips.items()}
     good = np.setdiff1d(np.arange(len(batch)), list(batch.bad_clips))
     batch, y = batch[good], clips.target[good]
@@ -280,56 +283,66 @@ def _train(options) -> int:
             f"accuracy on clips that were not trained on, {options.cv} folds"
             f"{'' if groups is None else ' of whole groups'}: {right.mean():.3f} "
             f"(95 % interval {low:.3f} to {high:.3f}; "
-            f"always the most frequent genre: {_majority(y):.3f})"
+            f"always the most frequent genre: {max(Counter(y).values()) / len(y):.3f})"
         )
     clf.fit(batch, y, groups=groups)
     clf.set_params(verbose=0)
-    save_model(clf, options.out)
-    print(f"trained on {len(y)} clips, {len(bad)} bad: {options.out}")
+    save_model(clf, out)
+    print(f"trained on {len(y)} clips, {len(bad)} bad: {out}")
     return _report(bad)
+
+
+def _experts(options) -> list:
+    from . import default_experts, pretrained_experts
+
+    of_networks = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
+    if options.pretrained or options.weights:
+        weights = options.weights or "mn04"
+        experts = pretrained_experts(options.duration, weights=weights, **of_networks)
+    else:
+        experts = default_experts(options.duration, **of_networks)
+    if options.quick:
+        experts = [(name, one) for name, one in experts if "cnnclassifier" not in one.named_steps]
+    return experts
 
 
 def _make_folds(y, groups, options) -> tuple[list, int]:
     """Return the folds of the score, and in how many folds the mixer can learn in all of them."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    most = [_MIXER_FOLDS, _require_folds(y, groups, 2, ", too few to train on")]
+    n_folds = _require_folds(y, groups, max(2, options.cv), f"--cv {options.cv}")
     if not options.cv:
-        return [], min(most)
-    _require_folds(y, groups, options.cv, f", too few for --cv {options.cv}")
+        return [], min(_MIXER_FOLDS, n_folds)
     splitter = (
         StratifiedKFold(options.cv, shuffle=True, random_state=options.seed)
         if groups is None
         else StratifiedGroupKFold(options.cv)
     )
     splits = list(splitter.split(y, y, groups))
-    what = f" while one of {options.cv} folds is held out, too few to train on"
-    for rows, _ in splits:
-        some = None if groups is None else groups[rows]
-        most.append(_require_folds(y[rows], some, 2, what))
-    return splits, min(most)
+    left = [
+        _require_folds(y[rows], None if groups is None else groups[rows], 2, "training on the rest")
+        for rows, _ in splits
+    ]
+    return splits, min(_MIXER_FOLDS, *left)
 
 
 def _require_folds(y, groups, n_folds, what) -> int:
-    """Return how many folds clips allow with each genre on both sides; raise if too few."""
-    limits = [(count, f"genre {genre}: {count} clip(s)") for genre, count in Counter(y).items()]
-    if groups is not None:
-        n_groups = len(np.unique(groups))
-        limits.append((n_groups, f"{n_groups} group(s)"))
-        for genre in np.unique(y):
-            if len(np.unique(groups[y == genre])) < 2:
-                limits.append((1, f"genre {genre}: clips of one group only"))
-    most, why = min(limits)
-    if most < n_folds:
+    """Return how many folds the rarest genre allows; raise if these are fewer than needed."""
+    units = enumerate(y) if groups is None else set(zip(groups, y))
+    genre, fewest = min(Counter(genre for _, genre in units).items(), key=lambda item: item[::-1])
+    if fewest < n_folds:
         raise ValueError(
-            f"{why}{what}. Add clips or leave the genre out, take another --cv, or --cv 0 for no "
-            f"score{', or other --groups' if groups is not None else ''}."
+            f"genre {genre}: {fewest} {'clip' if groups is None else 'group'}(s), too few for "
+            f"{what}. Add clips or leave the genre out, take another --cv, or --cv 0 for no score"
+            f"{', or other --groups' if groups is not None else ''}."
         )
-    return most
+    return fewest
 
 
 def _interval(right, groups, seed) -> tuple[float, float]:
     """Return where the accuracy lies with 95 % probability, by drawing groups anew."""
+    import numpy as np
+
     rng = np.random.default_rng(seed)
     codes = np.arange(len(right)) if groups is None else np.unique(groups, return_inverse=True)[1]
     n_right, n_clips = np.bincount(codes, right), np.bincount(codes)
@@ -338,56 +351,48 @@ def _interval(right, groups, seed) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _majority(y) -> float:
-    return np.unique(y, return_counts=True)[1].max() / len(y)
+def _audio_files(given) -> tuple[list[str], dict[str, str]]:
+    """Return files as they are and those in folders; and what music in folders is left out."""
+    from ._files import user_path
+    from .datasets import find_audio_files
 
-
-def _audio_files(given) -> list[str]:
-    """Return files as they are, and those audio files, not hidden, that folders hold."""
     found: dict[str, None] = {}
-    for path in given:
-        inside = (
-            sorted(
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower() in decodable_extensions()
-                and not re.search(r"/\.|/__MACOSX/", f"/{file.relative_to(path).as_posix()}")
-                and file.is_file()
-            )
-            if path.is_dir()
-            else [path]
-        )
-        if not inside:
-            raise ValueError(
-                f"{path} holds no audio files; known are {', '.join(decodable_extensions())}."
-            )
-        found |= dict.fromkeys(map(str, inside))
-    return list(found)
+    left_out: dict[str, str] = {}
+    for path in map(user_path, given):
+        if not path.is_dir():
+            found[str(path)] = None
+            continue
+        inside, others = find_audio_files(path)
+        if not inside and not others:
+            raise ValueError(f"{path} holds no audio files.")
+        found |= dict.fromkeys(inside)
+        left_out |= others
+    return list(found), left_out
 
 
-def _check_out(path) -> None:
+def _check_out(given) -> Path:
     """Raise before the work if its result can't be written after it."""
-    if path is None:
-        return
+    from ._files import user_path
+
+    path = user_path(given)
     if path.is_dir():
         raise ValueError(f"--out {path} is a folder; give the name of a file.")
-    if not path.absolute().parent.is_dir():
+    folder = path.absolute().parent
+    if not folder.is_dir():
         raise ValueError(f"--out {path}: there is no folder {path.parent}; make it first.")
-    if not os.access(path.absolute().parent, os.W_OK):
+    if not os.access(folder, os.W_OK):
         raise ValueError(f"--out {path}: the folder {path.parent} can't be written to.")
+    return path
 
 
-def _is_table(path) -> bool:
-    """Tell whether a file is empty or what `predict` has written, which may be replaced."""
-    head = _TABLE[0] + "," + _TABLE[1] + ","
-    with open(path, "rb") as file:
-        return file.read(len(head)) in (b"", head.encode())
-
-
-def _report(bad) -> int:
+def _report(bad, left_out=()) -> int:
     for path, error in bad.items():
-        print(f"bad: {path}: {error}", file=sys.stderr)
-    return SOME_BAD if bad else ALL_FINE
+        _say(f"bad: {path}: {error}")
+    for path in left_out:
+        _say(f"left out: {path}: {left_out[path]}")
+    if left_out:
+        _say(f"{len(left_out)} left out of the folders")
+    return SOME_BAD if bad or left_out else ALL_FINE
 
 
 def _reason(text, path) -> str:
@@ -395,20 +400,9 @@ def _reason(text, path) -> str:
     return " ".join(text.removeprefix(f"{path}: ").split())
 
 
-def _show(message, category, filename, lineno, file=None, line=None) -> None:
-    print(f"warning: {_in_options(message)}", file=sys.stderr)
-
-
-def _in_options(message) -> str:
-    """Return a message of the library in the words of the command line."""
-    text = re.sub(
-        r"load_model\(file, trusted=\[(.*?)\]\)",
-        lambda found: "--trusted " + ",".join(re.findall("'(.*?)'", found[1])),
-        str(message),
-    )
-    for pattern, option in _OPTIONS.items():
-        text = re.sub(pattern, option, text)
-    return text
+def _say(text) -> None:
+    if sys.stderr is not None:
+        print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

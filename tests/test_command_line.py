@@ -1,13 +1,13 @@
 """The command line: train on a folder, predict another, and say what could not be used."""
 
 import csv
+import io
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,18 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import LinearSVC
 
-from sklearn_genremoe import MFCC, AudioSetEmbedding, load_model, save_model
+from sklearn_genremoe import (
+    MFCC,
+    AudioSetEmbedding,
+    MixtureOfExpertsClassifier,
+    load_model,
+    save_model,
+)
 from sklearn_genremoe.__main__ import main
 from sklearn_genremoe.datasets import load_mini_genres, make_genre_clips
+from sklearn_genremoe.domains import time_statistics
 from tests._weights import write_small_weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +47,7 @@ def genremoe(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_train_and_predict(tmp_path: Path) -> None:
+def test_train_and_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clips = load_mini_genres()
     for genre in ("folk", "rock"):
         (tmp_path / "clips" / genre).mkdir(parents=True)
@@ -49,29 +57,27 @@ def test_train_and_predict(tmp_path: Path) -> None:
     quick = ("--duration=2", "--max-epochs=1", "--cv=2")
     trained = genremoe("train", tmp_path / "clips", f"--out={model}", *quick)
     assert trained.returncode == 0, trained.stderr
-    assert model.is_file()
+    assert "2 folds: " in trained.stdout
     (tmp_path / "clips" / "broken.wav").write_text("no audio")
     (tmp_path / "clips" / "__MACOSX").mkdir()
     for hidden in ("._broken.wav", "__MACOSX/broken.wav"):
         (tmp_path / "clips" / hidden).write_text("of a Mac")
-    predicted = genremoe("predict", model, tmp_path / "clips", f"--out={table}")
-    assert predicted.returncode == 1, predicted.stderr
-    assert "broken.wav" in predicted.stderr
-    with open(table, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    predict = ["predict", str(model), str(tmp_path / "clips"), f"--out={table}"]
+    assert main(predict) == 1
+    assert re.search("^bad: .*broken.wav: ", capsys.readouterr().err)
+    rows = rows_of(table)
     assert len(rows) == 25
     genres = {Path(row["path"]).name: row["genre"] for row in rows}
     assert genres.pop("broken.wav") == ""
     assert set(genres.values()) <= {"folk", "rock"}
-    again = genremoe("predict", model, tmp_path / "clips", f"--out={table}")
-    assert again.returncode == 1, again.stderr  # its own table it may write anew
+    assert main(predict) == 1  # its own table it may write anew
+    capsys.readouterr()
     song = tmp_path / "clips" / "rock" / "song.wav"
     soundfile.write(song, RNG.uniform(-0.5, 0.5, 44100), 22050)
     for taken in (model, song):
         before = taken.read_bytes()
-        refused = genremoe("predict", model, "--out", taken, tmp_path / "clips")
-        assert refused.returncode == 2
-        assert f"--out {taken} is there already, and no table" in refused.stderr
+        assert main(["predict", str(model), "--out", str(taken), str(tmp_path / "clips")]) == 2
+        assert f"--out {taken} is there already, and no table" in capsys.readouterr().err
         assert taken.read_bytes() == before
 
 
@@ -98,31 +104,13 @@ def test_interrupted_training_leaves_no_model(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_interrupt_while_an_object_is_cleared_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    class Cleared:
-        def __del__(self) -> None:
-            raise KeyboardInterrupt
-
-    def train(options: object) -> int:
-        Cleared()
-        time.sleep(20)
-        return 0
-
-    monkeypatch.setattr("sklearn_genremoe.__main__._train", train)
-    before = sys.unraisablehook
-    assert main(["train", str(tmp_path), "--out=m"]) == 130
-    assert sys.unraisablehook is before
-    assert "interrupted" in capsys.readouterr().err
-
-
-def test_usage_errors(tmp_path: Path) -> None:
-    missing = genremoe("predict", tmp_path / "none.skops", tmp_path, f"--out={tmp_path / 'a.csv'}")
-    assert missing.returncode == 2
-    assert "none.skops" in missing.stderr
-    assert "Traceback" not in missing.stderr
-    assert genremoe("sing").returncode == 2
+def test_usage_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["predict", str(tmp_path / "none.skops"), str(tmp_path)]
+    assert main([*arguments, f"--out={tmp_path / 'a.csv'}"]) == 2
+    assert "none.skops: no such file" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(SystemExit, match="2"):
+        main(["sing"])
 
 
 @pytest.fixture(scope="module")
@@ -138,17 +126,20 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_few_clips_of_a_genre(small: Path, tmp_path: Path) -> None:
+def test_few_clips_of_a_genre(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = tmp_path / "model.skops"
-    quick = ("--duration=0.5", "--max-epochs=1", f"--out={model}")
-    trained = genremoe("train", small, "--cv=3", *quick)
-    assert trained.returncode == 0, trained.stderr
-    assert "3 folds of whole groups" in trained.stdout
+    train = ["train", str(small), "--quick", "--duration=0.5", f"--out={model}"]
+    assert main([*train, "--cv=3"]) == 0
+    assert "3 folds of whole groups" in capsys.readouterr().out
     assert load_model(model).cv == 2
-    refused = genremoe("train", small, "--cv=5", *quick)
-    assert refused.returncode == 2
-    assert "4 clip(s), too few for --cv 5" in refused.stderr
-    assert "--cv 0 for no score" in refused.stderr
+    assert main([*train, "--cv=5"]) == 2
+    said = capsys.readouterr().err
+    assert "genre folk: 3 group(s), too few for --cv 5. Add clips" in said
+    assert "--cv 0 for no score" in said
+    assert main([*train, "--groups=genre"]) == 2
+    assert "genre folk: 1 group(s), too few for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -157,40 +148,16 @@ def test_few_clips_of_a_genre(small: Path, tmp_path: Path) -> None:
         ("--cv=1", "--cv 1: give 2 folds or more, or 0"),
         ("--duration=-3", "--duration -3: give more than 0"),
         ("--max-epochs=0", "--max-epochs 0: give 1 or more"),
-        ("--groups=album", "Pass one of them as --groups, or --groups none"),
+        ("--groups=album", "as group_by, .*\\nHere, group_by is --groups COLUMN"),
         ("--out=model.pkl", "--out model.pkl: models are saved .* name it model.skops"),
-        ("--weights=none.pt", "--weights 'none.pt' is neither .*; give the file by --weights FILE"),
+        ("--weights=none.pt", "weights='none.pt' is neither .*weights= is --weights FILE"),
     ],
 )
 def test_speaks_of_options(
     option: str, said: str, small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", str(small), "--out=none.skops", "--cv=3", option]) == 2
-    assert re.search(said, capsys.readouterr().err)
-
-
-def test_speaks_of_folders_as_there_are_options(
-    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def said(folder: Path, *options: str) -> str:
-        assert main(["train", str(folder), f"--out={tmp_path / 'a.skops'}", *options]) == 2
-        printed = capsys.readouterr()
-        text = printed.out + printed.err
-        assert not re.search("manifest=|genres=|group_by|offset", text)
-        return text
-
-    assert "Genres and groups: from" in said(small, "--cv=5")
-    assert "too few to train on" in said(small, "--groups=genre")
-    misspelt = tmp_path / "misspelt"
-    misspelt.mkdir()
-    (misspelt / "manifest.csv").write_text("path,gnere\na.wav,rock\n")
-    assert "gnere" in said(misspelt)
-    for genre in ("folk", "rock"):
-        (tmp_path / "tree" / genre).mkdir(parents=True)
-        (tmp_path / "tree" / genre / "a.wav").write_bytes((small / "0.wav").read_bytes())
-    assert "holds no manifest.csv; add one with that column" in said(
-        tmp_path / "tree", "--groups=artist"
-    )
+    assert re.search(said, capsys.readouterr().err, re.DOTALL)
 
 
 def test_what_stops_all_files_is_one_error(
@@ -210,7 +177,7 @@ def test_what_stops_all_files_is_one_error(
     weights.rename(tmp_path / "moved.pt")
     assert main(predict) == 2
     errors = capsys.readouterr().err
-    assert "give the file by --weights FILE" in errors
+    assert "weights= is --weights FILE" in errors
     assert "bad: " not in errors
     assert main([*predict, f"--weights={tmp_path / 'moved.pt'}"]) == 0
 
@@ -225,9 +192,147 @@ def test_trusted_takes_no_files(
         save_model(make_pipeline(MFCC(duration=0.5), mean, forest), model)
     predict = ["predict", str(model), str(small)]
     assert main(predict) == 2
-    said = re.search(r"pass --trusted (\S+)\. ", capsys.readouterr().err)
-    assert said
-    assert said[1] == "numpy.mean,sklearn.tree._tree.Tree"
-    assert main(["predict", "--trusted", said[1], *predict[1:]]) == 0
-    each = [f"--trusted={name}" for name in said[1].split(",")]
+    names = ["numpy.mean", "sklearn.tree._tree.Tree"]
+    said = capsys.readouterr().err
+    assert f"trusted={names}" in said
+    assert "trusted= is --trusted TYPE,..." in said
+    assert main(["predict", "--trusted", ",".join(names), *predict[1:]]) == 0
+    each = [f"--trusted={name}" for name in names]
     assert main(["predict", *each, *predict[1:]]) == 0
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    """Twenty files in a folder, one of them broken, one in a folder that is a link."""
+    folder, elsewhere = tmp_path / "songs", tmp_path / "disk"
+    folder.mkdir()
+    elsewhere.mkdir()
+    for row in range(18):
+        soundfile.write(folder / f"{row:02}.wav", RNG.uniform(-0.5, 0.5, 4410), 22050)
+    soundfile.write(elsewhere / "live.wav", RNG.uniform(-0.5, 0.5, 4410), 22050)
+    (folder / "live").symlink_to(elsewhere)
+    (folder / "broken.wav").write_text("no audio")
+    return folder
+
+
+def quick_model(file: Path, mixture: bool = True, last: object = None) -> str:
+    X, y = RNG.normal(size=(8, 4410)) / 8, list("abab" * 2)
+    mean = FunctionTransformer(time_statistics)
+    model = make_pipeline(MFCC(duration=0.2), mean, last or LogisticRegression())
+    if mixture:
+        model = MixtureOfExpertsClassifier([("mfcc", model)], "balanced")
+    save_model(model.fit(X, y), file)
+    return str(file)
+
+
+def rows_of(table: Path) -> list[dict[str, str]]:
+    with open(table, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_goes_on_where_it_stopped(
+    songs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model, table = quick_model(tmp_path / "model.skops"), tmp_path / "genres.csv"
+    predict = ["predict", model, str(songs), f"--out={table}"]
+    assert main(predict) == 1
+    expected = rows_of(table)
+    assert len(expected) == 20
+    assert [Path(row["path"]).name for row in expected if row["error"]] == ["broken.wav"]
+    assert capsys.readouterr().out == f"19 files classified, 1 bad: {table}\n"
+    real, sizes = MixtureOfExpertsClassifier.predict_proba, []
+
+    def predict_proba(self: object, X: list[str]) -> np.ndarray:
+        sizes.append(len(X))
+        if len(sizes) == 3:
+            raise KeyboardInterrupt
+        return real(self, X)
+
+    monkeypatch.setattr(MixtureOfExpertsClassifier, "predict_proba", predict_proba)
+    assert main(predict) == 130
+    assert "16 of 20 files are in the table; the same command with --resume" in (
+        capsys.readouterr().err
+    )
+    assert rows_of(table) == expected[:16]
+    with open(table, "ab") as file:
+        file.write(b"cut off,a,0.1")
+    assert main([*predict, "--resume"]) in (0, 1)
+    assert rows_of(table) == expected
+    assert sizes == [8, 8, 4, 4]
+    assert "16 were there before" in capsys.readouterr().out
+    other = quick_model(tmp_path / "other.skops", last=LinearSVC(), mixture=False)
+    assert main(["predict", other, *predict[2:], "--resume"]) == 2
+    assert "is a table of another model" in capsys.readouterr().err
+    assert main(["predict", model, str(songs), "--resume"]) == 2
+    assert "give its name" in capsys.readouterr().err
+
+
+def test_models_of_all_kinds(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = quick_model(tmp_path / "plain.skops", mixture=False)
+    without_proba = quick_model(tmp_path / "svc.skops", mixture=False, last=LinearSVC())
+    for model, columns in ((plain, ["a", "b"]), (without_proba, [])):
+        table = tmp_path / "table.csv"
+        table.unlink(missing_ok=True)
+        assert main(["predict", model, str(songs), f"--out={table}"]) == 1
+        rows = rows_of(table)
+        assert list(rows[0]) == ["path", "genre", *columns, "error"]
+        assert [Path(row["path"]).name for row in rows if row["error"]] == ["broken.wav"]
+        assert {row["genre"] for row in rows if not row["error"]} <= {"a", "b"}
+    save_model(MFCC(), tmp_path / "mfcc.skops")
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "mfcc.skops"), str(songs)]) == 2
+    assert "holds no fitted classifier, but MFCC()" in capsys.readouterr().err
+
+
+def test_what_is_left_out_of_a_folder_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, songs = quick_model(tmp_path / "model.skops"), tmp_path / "songs"
+    songs.mkdir()
+    soundfile.write(songs / "a.wav", RNG.uniform(-0.5, 0.5, 4410), 22050)
+    (songs / "b.mid").write_bytes(b"MThd")
+    assert main(["predict", model, str(songs)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.count("\n") == 2
+    assert re.search(r"left out: .*b\.mid: .*\n1 left out of the folders\n", printed.err)
+    (songs / "b.mid").unlink()
+    assert main(["predict", model, str(songs)]) == 0
+
+
+def test_names_that_the_console_cannot_print(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, songs = quick_model(tmp_path / "model.skops"), tmp_path / "songs"
+    songs.mkdir()
+    names = ["a.wav", "\u3055\u304f\u3089.wav", os.fsdecode(b"caf\xe9.wav")]
+    for name in names:
+        soundfile.write(tmp_path / "song.wav", RNG.uniform(-0.5, 0.5, 4410), 22050)
+        shutil.copy(tmp_path / "song.wav", songs / name)
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="cp1252"))
+    assert main(["predict", model, str(songs)]) == 0
+    for written in (rb"a.wav,", rb"\u3055\u304f\u3089.wav,", rb"caf\udce9.wav,"):
+        assert written in printed.getvalue()
+    table = tmp_path / "table.csv"
+    assert main(["predict", model, str(songs), f"--out={table}"]) == 0
+    assert {Path(row["path"]).name for row in rows_of(table)} == set(names)
+
+
+def test_without_a_console(songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predict = ["predict", quick_model(tmp_path / "model.skops"), str(songs)]
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(predict) == 2
+    assert main([*predict, f"--out={tmp_path / 'table.csv'}"]) == 1
+
+
+def test_help_is_quick() -> None:
+    start = os.times()
+    assert "COMMAND" in genremoe("--help").stdout
+    end = os.times()
+    assert sum(end[2:4]) - sum(start[2:4]) < 0.5  # processor time of children
