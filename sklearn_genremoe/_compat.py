@@ -1,5 +1,7 @@
 """What scikit-learn does not promise to keep, and how inner loops are compiled."""
 
+import sys
+
 from numba import njit
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing
@@ -12,6 +14,7 @@ from sklearn.utils.validation import (
     _check_method_params,
     _check_sample_weight,
 )
+from tqdm.auto import tqdm
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock
@@ -31,6 +34,7 @@ __all__ = [
     "_safe_indexing",
     "compiled",
     "get_namespace",
+    "progress_bar",
 ]
 
 
@@ -48,3 +52,8 @@ def compiled(function, *, fastmath=False):
         return njit(function, cache=True, **options)
     except RuntimeError:  # neither folder can be written to: compile anew in each process
         return njit(function, **options)
+
+
+def progress_bar(*args, disable=False, **options):
+    """Return tqdm's bar, disabled too where there is no console, as in a window without one."""
+    return tqdm(*args, disable=disable or sys.stderr is None, **options)

@@ -7,10 +7,9 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from tqdm.auto import tqdm
 
 from .._clips import check_clips
-from .._compat import Interval, StrOptions
+from .._compat import Interval, StrOptions, progress_bar
 from .._parallel import map_clips
 from ._decode import Segment, decode_parts, fix_length
 from ._errors import BadClipError, BadClipWarning, warn_of_long_files
@@ -164,7 +163,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         seconds: dict[str, float] = {}
         with closing(map_clips(load, clips.paths, self.n_jobs)) as loaded:
             for row, clip in enumerate(
-                tqdm(loaded, total=len(clips), unit="clip", disable=not self.verbose)
+                progress_bar(loaded, total=len(clips), unit="clip", disable=not self.verbose)
             ):
                 if isinstance(clip, BadClipError):
                     if self.on_error == "raise":

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from skorch.callbacks import Callback, EarlyStopping
-from tqdm.auto import tqdm
+
+from .._compat import progress_bar
 
 
 class InverseTimeDecay(Callback):
@@ -107,7 +108,7 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(desc=self.desc, unit="epoch", total=net.max_epochs)
+        self.bar_ = progress_bar(desc=self.desc, unit="epoch", total=net.max_epochs)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Show the losses of the epoch."""
