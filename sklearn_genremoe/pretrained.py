@@ -1,14 +1,14 @@
 """The experts that the paper's authors published."""
 
-import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pooch
 
-from ._files import data_folder, fetch_file
-from .experts import CNNClassifier, paper_experts
+from ._files import data_folder, fetch_file, user_path
+from .experts import paper_experts
 from .mixture import BalancedMixer, MixtureOfExpertsClassifier
 
 __all__ = ["fetch_published_experts", "load_published_experts"]
@@ -26,7 +26,7 @@ _HASHES = {
 }
 
 # In the order of the outputs of the published networks.
-_FMA_SMALL_GENRES = (
+_FMA_SMALL_GENRES = [
     "Electronic",
     "Experimental",
     "Folk",
@@ -35,25 +35,22 @@ _FMA_SMALL_GENRES = (
     "International",
     "Pop",
     "Rock",
-)
+]
 
-# Bins and frames of 30 s in each domain.
-_INPUT_SHAPES = {
-    "original": (96, 1292),
-    "harmonic": (96, 1292),
-    "percussive": (96, 1292),
-    "modulation": (96, 646),
-}
+# Bins and frames of 30 s; the modulation spectrogram has half as many.
+_INPUT_SHAPE, _MODULATION_SHAPE = (96, 1292), (96, 646)
 
-# Keras' names of the weights of each layer, in the terms of our network.
-_CONV = {"kernel": "conv.weight", "bias": "conv.bias"}
-_NORM = {
-    "gamma": "norm.weight",
-    "beta": "norm.bias",
-    "moving_mean": "norm.running_mean",
-    "moving_variance": "norm.running_var",
+# Keras' names of the weights of each kind of layer, in the terms of our network.
+_WEIGHTS = {
+    "conv2d": {"kernel": "conv.weight", "bias": "conv.bias"},
+    "batch_normalization": {
+        "gamma": "norm.weight",
+        "beta": "norm.bias",
+        "moving_mean": "norm.running_mean",
+        "moving_variance": "norm.running_var",
+    },
+    "dense": {"kernel": "head.weight", "bias": "head.bias"},
 }
-_DENSE = {"kernel": "head.weight", "bias": "head.bias"}
 
 
 def fetch_published_experts(data_home=None, *, download_if_missing=True):
@@ -154,34 +151,41 @@ def load_published_experts(folder):
     >>> clf.predict(["fma/000002.mp3"])  # doctest: +SKIP
     array(['Hip-Hop'], dtype='<U13')
     """
-    if not isinstance(folder, (str, os.PathLike)):
-        raise ValueError(f"folder={folder!r}; pass the path of the folder with the four files.")
-    folder = Path(folder).expanduser()
+    folder = user_path(folder)
     # Any seed, since the weights are replaced; without one, numpy's global state would be used.
     experts = paper_experts(random_state=0)
-    files = {name: folder / f"{name}.hdf5" for name, _ in experts}
-    _require_files(folder, files)
+    missing = [name for name, _ in experts if not (folder / f"{name}.hdf5").is_file()]
+    if missing:
+        there = "no such folder" if not folder.is_dir() else f"no {', '.join(missing)} (.hdf5) here"
+        raise FileNotFoundError(
+            f"{folder}: {there}. Pass the folder that holds the four files published with the "
+            f"paper's code: {', '.join(_HASHES)}."
+        )
     genres = np.array(_FMA_SMALL_GENRES)
     for name, expert in experts:
-        cnn = expert[-1]
-        _fill(cnn, genres, _INPUT_SHAPES[name], _read_weights(files[name], name), files[name])
-
+        path = folder / f"{name}.hdf5"
+        shape = _MODULATION_SHAPE if name == "modulation" else _INPUT_SHAPE
+        state = {
+            "classes_": genres,
+            "input_shape_": shape,
+            "n_features_in_": shape[0],
+            "n_iter_": 0,
+            "net_": {
+                "module": {"n_classes": len(genres), "input_shape": shape},
+                "parameters": _read_weights(path, name),
+            },
+        }
+        try:
+            expert[-1].__setstate__(state)
+        except ValueError as error:
+            raise ValueError(
+                f"{path} doesn't fit the published network for {len(genres)} genres. {error} Use "
+                "the file as published."
+            ) from error
     clf = MixtureOfExpertsClassifier(experts, mixer="balanced", cv="prefit")
     clf.n_features_in_ = experts[0][1][0].n_samples
     names, fitted = zip(*experts)
     return clf._assemble(list(names), list(fitted), BalancedMixer(), genres)
-
-
-def _require_files(folder: Path, files: dict[str, Path]) -> None:
-    missing = [path.name for path in files.values() if not path.is_file()]
-    if missing:
-        found = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else None
-        raise FileNotFoundError(
-            f"{folder}: "
-            + ("no such folder" if found is None else f"{', '.join(missing)} not found in {found}")
-            + ". Pass the folder that holds the four files published with the paper's code: "
-            + f"{', '.join(path.name for path in files.values())}."
-        )
 
 
 def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:
@@ -189,9 +193,7 @@ def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:
     try:
         import h5py  # an optional dependency
     except ImportError as error:
-        raise ImportError(
-            "Reading the published experts needs h5py: pip install 'sklearn-genremoe[pretrained]'."
-        ) from error
+        raise ImportError("Reading the published experts needs h5py: pip install h5py") from error
     try:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)  # where Keras keeps them in a whole model
@@ -217,18 +219,15 @@ def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:
             "Each file must keep the name under which it was published."
         )
     weights: dict[str, np.ndarray] = {}
-    n_blocks = {"conv2d": 0, "batch_normalization": 0}
+    n_blocks = Counter[str]()
     for layer, values in layers.items():
         kind = layer.rpartition("_")[0]
-        if kind in n_blocks:
-            names = _CONV if kind == "conv2d" else _NORM
-            prefix = f"blocks.{n_blocks[kind]}."
-            n_blocks[kind] += 1
-        elif kind == "dense":
-            names, prefix = _DENSE, ""
-        else:
+        if kind not in _WEIGHTS:
             continue  # inputs, pools and activations have no weights
-        weights |= {prefix + names.get(key, key): _to_torch(array) for key, array in values.items()}
+        prefix = "" if kind == "dense" else f"blocks.{n_blocks[kind]}."
+        n_blocks[kind] += 1
+        for key, array in values.items():
+            weights[prefix + _WEIGHTS[kind].get(key, key)] = _to_torch(array)
     return weights
 
 
@@ -240,28 +239,3 @@ def _texts(names: Any) -> list[str]:
 def _to_torch(array: np.ndarray) -> np.ndarray:
     """Turn (height, width, in, out) and (in, out) into (out, in, ...); leave vectors alone."""
     return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
-
-
-def _fill(
-    cnn: CNNClassifier,
-    genres: np.ndarray,
-    input_shape: tuple[int, int],
-    weights: dict[str, np.ndarray],
-    path: Path,
-) -> None:
-    """Make an expert one that was fitted, with weights trained elsewhere."""
-    module = {"n_classes": len(genres), "input_shape": input_shape}
-    state = {
-        "classes_": genres,
-        "input_shape_": input_shape,
-        "n_features_in_": input_shape[0],
-        "n_iter_": 0,
-        "net_": {"module": module, "parameters": weights},
-    }
-    try:
-        cnn.__setstate__(state)
-    except ValueError as error:
-        raise ValueError(
-            f"{path} doesn't fit the published network for {len(genres)} genres. {error} Use the "
-            "file as published."
-        ) from error
