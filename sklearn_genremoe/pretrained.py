@@ -26,7 +26,7 @@ _HASHES = {
 }
 
 # In the order of the outputs of the published networks.
-_FMA_SMALL_GENRES = [
+_FMA_SMALL_GENRES = (
     "Electronic",
     "Experimental",
     "Folk",
@@ -35,7 +35,7 @@ _FMA_SMALL_GENRES = [
     "International",
     "Pop",
     "Rock",
-]
+)
 
 # Bins and frames of 30 s; the modulation spectrogram has half as many.
 _INPUT_SHAPE, _MODULATION_SHAPE = (96, 1292), (96, 646)
