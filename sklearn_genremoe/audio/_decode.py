@@ -293,6 +293,7 @@ def _read_audio(source, start: int, stop: float | None) -> SourceAudio:
     return SourceAudio(mono, rate, start, end, n_channels)
 
 
+@np.errstate(invalid="ignore", over="ignore")  # what is not finite is found later
 def _mix_down(read: Callable[[], Iterable[np.ndarray]]) -> np.ndarray:
     """Return the mean of the channels of blocks, or the loudest channel where they cancel."""
     monos, power = [], 0.0
@@ -314,9 +315,8 @@ def _mix_down(read: Callable[[], Iterable[np.ndarray]]) -> np.ndarray:
 def _mean(channels: np.ndarray) -> np.ndarray:
     """Mix down; numpy's own mean takes twenty times as long over so short an axis."""
     mono = channels[:, 0].copy()
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found later
-        for channel in channels.T[1:]:
-            mono += channel
+    for channel in channels.T[1:]:
+        mono += channel
     mono /= channels.shape[1]
     return mono
 

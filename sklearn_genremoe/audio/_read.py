@@ -206,8 +206,10 @@ def opened(source):
     if hasattr(source, "read"):
         place = source.tell()
         source.seek(0)
-        yield source
-        source.seek(place)
+        try:
+            yield source
+        finally:
+            source.seek(place)
         return
     # By its number, so that FFmpeg judges it by its contents and not by its name.
     descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_BINARY", 0))

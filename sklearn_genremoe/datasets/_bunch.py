@@ -1,5 +1,6 @@
 """What the loaders return."""
 
+import unicodedata
 from collections import Counter
 
 from sklearn.utils import Bunch
@@ -29,3 +30,8 @@ def printable(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return how many there are of something, in words."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def nfc(text: str) -> str:
+    """Return text in the form NFC: macOS and others write an accent as a character of its own."""
+    return unicodedata.normalize("NFC", text)

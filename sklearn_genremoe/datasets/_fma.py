@@ -1,16 +1,19 @@
 """The Free Music Archive's clips of 30 s."""
 
+import contextlib
 import csv
 import os
+import tempfile
 import warnings
+import zipfile
+import zlib
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from .._files import data_folder, fetch_file
-from ._archive import unpack
-from ._bunch import ClipBunch
+from ._bunch import ClipBunch, nfc
 
 _BASE_URL = "https://os.unil.cloud.switch.ch/fma/"
 _HASHES = {
@@ -213,7 +216,57 @@ def _fetch_folder(
         folder,
         download_if_missing=download_if_missing,
     )
-    return unpack(path, name, only)
+    try:
+        _unpack(path, wanted, only)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise OSError(
+            f"{path} is damaged ({error}); remove it and call again, which downloads it anew."
+        ) from error
+    except OSError as error:
+        if error.errno is None:  # one of our own
+            raise
+        raise OSError(
+            f"{path} could not be unpacked in {folder}: {error.strerror}. The archive is kept: "
+            "make room or get permission to write there, and call again."
+        ) from error
+    path.unlink(missing_ok=True)
+    return wanted
+
+
+def _unpack(archive: Path, folder: Path, only: str | None) -> None:
+    """Unpack a zip that holds a folder, which appears under its name when it is complete."""
+    # A hidden name, so that what a killed process leaves is no folder of clips.
+    place = tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
+    with place, zipfile.ZipFile(archive) as file:
+        for entry in file.namelist():
+            parts = PurePosixPath(entry.replace("\\", "/")).parts
+            if parts[:1] != (folder.name,) or ".." in parts:
+                raise OSError(
+                    f"{archive}: the entry {entry!r} lies outside the folder {folder.name}, so "
+                    "this isn't the published archive; nothing was unpacked. Remove it and call "
+                    "again."
+                )
+        if only is None:
+            file.extractall(place.name)
+        elif f"{folder.name}/{only}" in file.namelist():
+            file.extract(f"{folder.name}/{only}", place.name)
+        else:
+            raise zipfile.BadZipFile(f"no {folder.name}/{only} in it")
+        _move(Path(place.name, folder.name), folder, only)
+
+
+def _move(source: Path, folder: Path, only: str | None) -> None:
+    if only is not None:
+        folder.mkdir(exist_ok=True)
+        os.replace(source / only, folder / only)
+        return
+    with contextlib.suppress(OSError):  # an empty one, or none
+        folder.rmdir()
+    try:
+        os.replace(source, folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was faster
+            raise
 
 
 def _read_tracks(table: Path, subsets: tuple[str, ...], split: str | None) -> dict[str, np.ndarray]:
@@ -226,7 +279,10 @@ def _read_tracks(table: Path, subsets: tuple[str, ...], split: str | None) -> di
             header = list(zip(first, second))
             places = {name: header.index(pair) for name, pair in _COLUMNS.items()}
             rows = [
-                (int(row[0]), *(row[place].strip() for place in places.values()))
+                (
+                    int(row[0]),
+                    *(nfc(row[place].strip()) for place in places.values()),
+                )
                 for row in reader
                 if row[places["subset"]] in subsets and split in (None, row[places["split"]])
             ]

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import os
 import re
-import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ import soundfile
 
 from .._files import user_path
 from ..audio import BadClipError
-from ._bunch import ClipBunch, counted, printable
+from ._bunch import ClipBunch, counted, nfc, printable
 from ._manifest import group_column, read_manifest, require_values
 
 # What libsndfile decodes, and what takes FFmpeg's libraries, which PyAV brings along.
@@ -273,17 +272,13 @@ def find_audio_files(folder) -> tuple[list[str], dict[str, str]]:
     return paths, left_out
 
 
-def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
 def _genre_names(genres) -> list[str] | None:
     if isinstance(genres, Iterable) and not isinstance(genres, str):
         genres = list(genres)
     is_list = isinstance(genres, list) and genres and all(isinstance(one, str) for one in genres)
     if genres is not None and not is_list:
         raise ValueError(f"genres={genres!r}; pass a list of names, or None for all genres.")
-    return genres and sorted({_nfc(genre) for genre in genres})
+    return genres and sorted({nfc(genre) for genre in genres})
 
 
 def _check_arguments(manifest, extensions, group_by, duplicates) -> None:
@@ -354,7 +349,7 @@ def _scan(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
     for name in sorted(filter(_visible, names)):
         # Links are followed, so a folder may come up within itself, or twice.
         seen = above | _with_parents(folder / name)
-        found = tree.setdefault(_nfc(name), [])
+        found = tree.setdefault(nfc(name), [])
         if os.path.realpath(folder / name) in above:
             continue
         for place, below, files in os.walk(folder / name, onerror=errors.append, followlinks=True):
@@ -401,7 +396,7 @@ def _clips_of_genre_folders(
     if missing:
         raise ValueError(f"{folder}: no genre {missing} here; found {found}.")
     for path in unreadable:
-        if _nfc(Path(path).relative_to(folder).parts[0]) in wanted:
+        if nfc(Path(path).relative_to(folder).parts[0]) in wanted:
             raise _unreadable_folder(path)
 
     clips = {genre: _of_endings(tree[genre], endings) for genre in wanted}
@@ -509,7 +504,7 @@ def _groups_of_files(folder: Path, paths: np.ndarray, by: str) -> tuple[np.ndarr
         matches = [expression.fullmatch(name) for name in names]
         values = [match[1] if match else "" for match in matches]
         lack, help = f"don't match group_by={by!r}", "paths are such as " + names[0]
-    groups = [_nfc(value) for value in values]
+    groups = [nfc(value) for value in values]
     without = [name for name, group in zip(names, groups) if not group]
     if len(without) == len(names):
         raise ValueError(f"{folder}: all {len(names)} clips {lack}; {help}.")

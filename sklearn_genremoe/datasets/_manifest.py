@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ._bunch import nfc
+
 #: Columns that name the recording or the performer behind a clip, best first.
 GROUP_COLUMNS = ("track", "track_id", "artist", "artist_id")
 
@@ -77,13 +79,9 @@ def read_manifest(manifest: Path, folder: Path) -> dict[str, np.ndarray]:
             require_values(manifest, name, np.array(values), lines)
             columns[name] = _absolute_paths(manifest, values, folder)
         elif name:
-            columns[_nfc(name)] = _column([_nfc(value) for value in values])
+            columns[nfc(name)] = _column([nfc(value) for value in values])
     require_values(manifest, "genre", columns["genre"], lines)
     return columns
-
-
-def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
 
 
 def _column(values: list[str]) -> np.ndarray:

@@ -18,7 +18,7 @@ time, uncovers it.
 """
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -146,7 +146,7 @@ def make_genre_clips(
             f"n_clips={n_clips!r}; pass an integer of at least {len(names)}, one clip for "
             "each genre."
         )
-    if not duration >= 1:
+    if not isinstance(duration, int | float) or not 1 <= duration < float("inf"):
         raise ValueError(
             f"duration={duration!r} s; pass at least 1 s, which it takes to tell rates apart."
         )
@@ -184,6 +184,8 @@ def _genre_names(genres: Sequence[str] | int) -> list[str]:
         names = [f"genre_{index}" for index in range(genres)]
     elif isinstance(genres, str):
         raise ValueError(f"genres={genres!r} is one string; pass a list of names or a number.")
+    elif not isinstance(genres, Iterable):
+        raise ValueError(f"genres={genres!r}; pass a list of names or their number.")
     else:
         names = [str(genre) for genre in genres]
     if not 2 <= len(names) <= 8 or len(set(names)) < len(names):

@@ -632,6 +632,13 @@ class TestUnreadable:
         clips = load_audio_folder(no_rights, genres=["jazz", "folk"])
         assert names_of(clips.ignored, no_rights) == ["rock"]
 
+    def test_walk_of_the_command_line(self, no_rights):
+        self.lock(no_rights / "rock" / "deep", no_rights)
+        paths, left_out = find_audio_files(no_rights)
+        assert len(paths) == 5
+        assert list(left_out) == [f"{no_rights}/rock/deep"]
+        assert "the folder can't be read" in left_out[f"{no_rights}/rock/deep"]
+
     def test_file(self, no_rights):
         self.lock(no_rights / "rock" / "a.wav", no_rights)
         assert len(load_audio_folder(no_rights).data) == 6
@@ -928,11 +935,3 @@ class TestFindAudioFiles:
             "no decoder for .mov. Convert it, for example to flac, or pip install av and load "
             "again."
         )
-
-    @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable for root")
-    def test_what_can_not_be_listed(self, folder):
-        (folder / "folk" / "live").chmod(0)
-        paths, left_out = find_audio_files(folder)
-        (folder / "folk" / "live").chmod(0o700)
-        assert len(paths) == 4
-        assert "the folder can't be read" in left_out[f"{folder}/folk/live"]

@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from sklearn_genremoe.datasets import _archive, _fma, fetch_fma
+from sklearn_genremoe.datasets import _fma, fetch_fma
 from tests._server import file_server
 
 # track, subset, split, genre, title, licence, album, artist id, artist
@@ -319,15 +319,28 @@ class TestFaults:
         assert len(fetch(tmp_path).data) == 4
 
     def test_interrupted_while_unpacking(self, server, tmp_path, monkeypatch):
-        def interrupt(source, folder):
+        def interrupt(source, folder, only):
             assert list(source.rglob("*.mp3"))
             raise KeyboardInterrupt
 
         _fma._fetch_folder(tmp_path, "fma_metadata", True, only="tracks.csv")
         with monkeypatch.context() as patch:
-            patch.setattr(_archive, "_move", interrupt)
+            patch.setattr(_fma, "_move", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 fetch_fma(data_home=tmp_path)
         assert sorted(os.listdir(tmp_path)) == ["fma_metadata", "fma_small.zip"]
         assert len(fetch(tmp_path).data) == 4
         assert server.requests == {"/fma_metadata.zip": 1, "/fma_small.zip": 1}
+
+    def test_another_process_was_faster(self, server, tmp_path, monkeypatch):
+        """Two that unpack at once: the second finds the folder there, and the archive gone."""
+        unpack = _fma._unpack
+
+        def twice(archive, folder, only):
+            unpack(archive, folder, only)
+            unpack(archive, folder, only)
+            archive.unlink()
+
+        monkeypatch.setattr(_fma, "_unpack", twice)
+        assert len(fetch(tmp_path).data) == 4
+        assert sorted(os.listdir(tmp_path)) == ["fma_metadata", "fma_small"]

@@ -67,6 +67,9 @@ def test_global_random_state_is_untouched():
         ({"genres": "jazz"}, "is one string"),
         ({"duration": 0.5}, "duration=0.5 s; pass at least 1 s"),
         ({"duration": float("nan")}, "duration=nan s"),
+        ({"duration": float("inf")}, "duration=inf s"),
+        ({"duration": "3"}, "duration='3' s; pass at least 1 s"),
+        ({"genres": None}, "genres=None; pass a list of names"),
     ],
 )
 def test_unusable_arguments(arguments, message):
