@@ -52,7 +52,7 @@ def measure(device: torch.device, n_clips: int, n_rounds: int) -> None:
     X = rng.standard_normal((n_clips, *SHAPE), dtype=np.float32)
     y = np.arange(n_clips) % N_CLASSES
     clips, labels = torch.from_numpy(X).to(device), torch.from_numpy(y).to(device)
-    clf = CNNClassifier(max_epochs=1, warm_start=True, device=str(device), random_state=0).fit(X, y)
+    clf = CNNClassifier(max_epochs=1, device=str(device), random_state=0).fit(X, y)
     plain = PlainK2C2(clf.net_.module_).to(device)
     on_gpu = device.type == "cuda"
     dtype = torch.bfloat16 if on_gpu else torch.float32
@@ -65,7 +65,7 @@ def measure(device: torch.device, n_clips: int, n_rounds: int) -> None:
             work()
 
     def fit_ours() -> None:
-        clf.fit(X, y)
+        clf.partial_fit(X, y)
         epochs.append(clf.history_[-1, "dur"])
 
     work = {

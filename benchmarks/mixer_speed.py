@@ -23,8 +23,8 @@ from torch.nn import functional as F
 
 from sklearn_genremoe import RNNMixer
 from sklearn_genremoe.mixture._gates import MixtureLoss
-from sklearn_genremoe.networks._net import ADAM_EPS
-from sklearn_genremoe.networks._recurrent_gate import RecurrentGate
+from sklearn_genremoe.networks._gate import RecurrentGate
+from sklearn_genremoe.networks._training import ADAM_EPS
 
 N_EXPERTS, N_BINS, N_FRAMES, BATCH_SIZE = 4, 96, 1292, 16
 

@@ -106,15 +106,15 @@ _calls: WeakValueDictionary[int, _Call] = WeakValueDictionary()
 _MACHINE = uuid4().hex
 
 
-def one_torch_thread():
-    """Keep torch from using other threads within this one; the others keep their settings.
+def torch_threads(number: int):
+    """Set how many threads torch uses from within this one; the others keep their settings.
 
-    Returns a context manager, which may be left unused to keep to one thread for good.
+    Returns a context manager, which may be left unused to keep to that number for good.
     """
     import torch  # slow, and not every worker needs it
 
     torch.get_num_threads()  # from now on torch takes its number of threads from OpenMP
-    return _thread_pools().limit(limits=1, user_api="openmp")
+    return _thread_pools().limit(limits=number, user_api="openmp")
 
 
 @lru_cache(maxsize=1)

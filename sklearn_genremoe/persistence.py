@@ -438,12 +438,9 @@ def _is_ours(name: str) -> bool:
     if package == "sklearn":
         return inspect.isfunction(thing) and module_name in _METRICS
     if inspect.isclass(thing):
-        from . import experts  # imports torch
-
-        is_public = getattr(experts, attribute, None) is thing
         # A model keeps what networks consist of, not the networks.
         is_network = module_name.startswith("sklearn_genremoe.networks.")
-        return is_public or (issubclass(thing, BaseEstimator) and not is_network)
+        return issubclass(thing, BaseEstimator) and not is_network
     return inspect.isfunction(thing) and getattr(domains, attribute, None) is thing
 
 

@@ -58,7 +58,6 @@ from sklearn_genremoe import (
     save_model,
 )
 from sklearn_genremoe.domains import DomainBatch, modulation_statistics, time_statistics
-from sklearn_genremoe.experts import FrequencyMask, Mixup, TimeMask
 from tests._weights import write_small_weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,7 +97,6 @@ RECIPE = {
     "center_bins": True,
     "crop_frames": 8,
     "dropout": 0.2,
-    "augment": [TimeMask(2), FrequencyMask(2), Mixup(0.3)],
     "class_weight": {"folk": 1.0, "rock": 2.0},
     "validation_fraction": 0.25,
 }
@@ -864,7 +862,7 @@ DANGEROUS = [
     "sklearn_genremoe._files.fetch_file",
     "sklearn_genremoe._rows.Rows",
     "sklearn_genremoe.experts._cnn.K2C2",
-    "sklearn_genremoe.networks._net.GenreNet",
+    "sklearn_genremoe.networks._training.GenreNet",
     "sklearn_genremoe.load_model",
     "sklearn_genremoe.persistence.importlib.import_module",
     "sklearn_genremoe..os.system",

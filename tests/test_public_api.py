@@ -98,9 +98,6 @@ IN_ROOMS = {
     },
     "experts": {
         "CNNClassifier",
-        "FrequencyMask",
-        "Mixup",
-        "TimeMask",
         "default_experts",
         "paper_experts",
         "pretrained_experts",

@@ -14,7 +14,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 
 from .._compat import Interval, StrOptions
 from .._files import user_path
-from .._parallel import one_torch_thread
+from .._parallel import torch_threads
 from ._base import BaseDomain
 
 
@@ -81,7 +81,7 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
             x = soxr.resample(x, analysis.sample_rate, self._network_rate, quality="HQ")
         if self.level is not None:
             x = _at_level(x, self.level)
-        with one_torch_thread():
+        with torch_threads(1):
             embeddings, share = self._network().embed(x, self.window, self.layers)
         embeddings = embeddings.astype(np.float64)
         mean = np.average(embeddings, axis=0, weights=share)

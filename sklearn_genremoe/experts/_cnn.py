@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 
 from .._checks import check_classes, check_groups, check_labels, unchanged_on_error
 from .._clips import MAX_AMPLITUDE, check_finite, kind_of_clips, without_torch
@@ -39,12 +39,11 @@ from ..networks import (
     restore_net,
     split_validation,
 )
-from ._augment import Mixup, RandomCrop
 
 # Epochs without improvement that early_stopping=True waits for.
 _PATIENCE = 10
 
-Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor] | Mixup
+Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
 
 
 class CNNClassifier(ClassifierMixin, BaseEstimator):
@@ -92,8 +91,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         probabilities of windows of that length, overlapping by half, in prediction. None, or
         more than there are, takes whole clips.
     dropout : float, default=0.0
-        Share of the inputs of the dense layer that is set to zero in training, in [0, 1), to the
-        next 1/256.
+        Share of the inputs of the dense layer that is set to zero in training, in [0, 1).
     max_epochs : int, default=50
         Passes over the clips.
     batch_size : int, default=16
@@ -110,13 +108,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         rate.
     label_smoothing : float, default=0.0
         Share of the target that is spread over all classes, in [0, 1).
-    augment : callable, sequence of callable or None, default=None
-        Applied to each training batch, one after the other:
-        :class:`~sklearn_genremoe.experts.TimeMask`,
-        :class:`~sklearn_genremoe.experts.FrequencyMask`,
-        :class:`~sklearn_genremoe.experts.Mixup`, or a function of your own,
-        ``augment(clips, rng)``, which takes a float32 tensor of clips and a
-        :class:`numpy.random.Generator` and returns a tensor of the same shape.
+    augment : callable or None, default=None
+        Applied to each training batch: ``augment(clips, rng)`` takes a float32 tensor of clips and
+        a :class:`numpy.random.Generator` and returns a tensor of the same shape.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss. "balanced" gives every class the same total weight.
     validation_fraction : float or None, default=None
@@ -127,10 +121,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         for the given number of epochs, and to keep the network of the best epoch. Needs
         `validation_fraction`.
     callbacks : list of skorch.callbacks.Callback or None, default=None
-        Passed on to the net, after its own.
-    warm_start : bool, default=False
-        Whether `fit` goes on with the network of the last fit, for another `max_epochs`, trained
-        as the parameters say now. Those that make the network itself can't change.
+        Passed on to the net, after its own. A :class:`skorch.callbacks.LRScheduler` takes the
+        place of `schedule`.
     device : str, default="auto"
         Where to train: "auto" takes CUDA, then MPS, then the CPU; or a torch device. On a GPU of
         the Ampere generation or later the network trains in mixed precision, and the clips stay
@@ -208,12 +200,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         "schedule": [StrOptions({"inverse_time", "one_cycle"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "augment": [callable, Mixup, list, tuple, None],
+        "augment": [callable, None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "early_stopping": ["boolean", Interval(Integral, 0, None, closed="left")],
         "callbacks": [list, tuple, None],
-        "warm_start": ["boolean"],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -235,12 +226,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         schedule: str = "inverse_time",
         weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
-        augment: Augmentation | Sequence[Augmentation] | None = None,
+        augment: Augmentation | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
         validation_fraction: float | None = None,
         early_stopping: bool | int = False,
         callbacks: Sequence[Callback] | None = None,
-        warm_start: bool = False,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -263,7 +253,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.callbacks = callbacks
-        self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -315,24 +304,17 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             If the user interrupts; the classifier is unfitted then.
         """
         with unchanged_on_error(self):
-            before = self.classes_ if self.warm_start and self._fitted else None
             self._check_params(watch=self.validation_fraction is not None)
-            clips = self._check_clips(X, reset=before is None)
+            clips = self._check_clips(X, reset=True)
             y, weight = check_labels(clips, y, sample_weight)
-            classes = check_classes(y[weight > 0])
-            if before is not None and not np.array_equal(before, classes):
-                raise ValueError(
-                    f"warm_start goes on with a network for the classes {before.tolist()}, but y "
-                    f"has {classes.tolist()}. Set warm_start=False to start anew."
-                )
-            self.classes_, self.input_shape_ = classes, clips.shape[1:]
+            self.classes_, self.input_shape_ = check_classes(y[weight > 0]), clips.shape[1:]
             dataset, position = self._distinct(clips, y, weight)
-            net = self._new_net() if before is None else self._continued()
+            net = self._new_net()
             validation = None
             if self.validation_fraction is not None:
                 codes = None if groups is None else _group_codes(groups, position)
                 learn, watch = split_validation(
-                    dataset.y, self.validation_fraction, codes, net.seed, classes
+                    dataset.y, self.validation_fraction, codes, net.seed, self.classes_
                 )
                 dataset, validation = dataset.take(learn), dataset.take(watch)
             if self.verbose:
@@ -470,12 +452,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """Raise a ValueError if a parameter is wrong; `watch` says whether clips are held out."""
         self._validate_params()
         check_channels(self.channels)
-        for augmentation in self._augmentations():
-            if not callable(augmentation) and not isinstance(augmentation, Mixup):
-                raise ValueError(
-                    f"augment holds {augmentation!r}, which is neither a function of clips and a "
-                    "random generator nor a Mixup."
-                )
         if isinstance(self.class_weight, dict):
             for label, factor in self.class_weight.items():
                 if not isinstance(factor, Real) or not 0 <= float(factor) < np.inf:
@@ -487,8 +463,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 "early_stopping watches the loss on held-out clips: set validation_fraction, for "
                 "example to 0.1."
             )
-        for entry in self.callbacks or ():
-            callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
+        for callback in self._callbacks():
             if not hasattr(callback, "on_train_begin"):
                 raise ValueError(
                     f"callbacks={self.callbacks!r} is not accepted; expected a list of skorch "
@@ -503,10 +478,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 )
         resolve_device(self.device)
 
-    def _augmentations(self) -> list[Any]:
-        if isinstance(self.augment, (list, tuple)):
-            return list(self.augment)
-        return [] if self.augment is None else [self.augment]
+    def _callbacks(self) -> list[Any]:
+        """Return the user's callbacks without their names."""
+        entries = self.callbacks or ()
+        return [e[1] if isinstance(e, tuple) and len(e) == 2 else e for e in entries]
 
     def _check_clips(self, X: Any, reset: bool) -> NDArray[Any]:
         """Return finite spectrograms (n_clips, [n_channels,] n_bins, n_frames), best not copied."""
@@ -575,13 +550,14 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def _net(self, module: dict[str, Any], seed: int = 0) -> GenreNet:
         """Return a net, not initialized, that trains as the parameters say."""
-        length = module["input_shape"][-1]
-        crop = [RandomCrop(length)] if length < self.input_shape_[-1] else []
-        callbacks: list[Any] = [
-            OneCycle(self.lr)
-            if self.schedule == "one_cycle"
-            else InverseTimeDecay(self.lr, self.lr_decay)
-        ]
+        callbacks: list[Any] = []
+        kinds = [each if isinstance(each, type) else type(each) for each in self._callbacks()]
+        if not any(issubclass(kind, LRScheduler) for kind in kinds):
+            callbacks.append(
+                OneCycle(self.lr)
+                if self.schedule == "one_cycle"
+                else InverseTimeDecay(self.lr, self.lr_decay)
+            )
         if self.early_stopping:
             patience = _PATIENCE if self.early_stopping is True else int(self.early_stopping)
             callbacks.append(ValidationStopping(patience=patience, threshold=0, load_best=True))
@@ -606,7 +582,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             classes=list(range(module["n_classes"])),
             device=self.device,
             seed=seed,
-            augment=[*crop, *self._augmentations()],
+            crop_frames=module["input_shape"][-1],
+            augment=self.augment,
             verbose=0,
         )
 
@@ -625,7 +602,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if changed:
             raise ValueError(
                 f"The training goes on with the network of before, for which {', '.join(changed)} "
-                "can't change. Set it back, or start anew by fit with warm_start=False."
+                "can't change. Set it back, or start anew by fit."
             )
         return restore_net(self._net(module), {**state, "module": module})
 

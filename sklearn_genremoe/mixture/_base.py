@@ -1,5 +1,6 @@
 """What every mixer is: a rule that turns the predictions of the experts into one answer."""
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_consistent_length
+
+from .._checks import check_weight
 
 _SIMPLEX_TOLERANCE = 1e-3
 # Below this, a probability counts as this in a logarithm: one expert that excludes the right
@@ -116,32 +119,15 @@ class BaseMixer(BaseEstimator):
         y = np.asarray(y)
         clips = self._check_clips(clips, len(expert_proba))
         check_consistent_length(expert_proba, y)
-        n_classes = expert_proba.shape[2]
-        if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+        last = expert_proba.shape[2] - 1
+        if y.ndim != 1 or y.dtype.kind not in "iu" or not 0 <= y.min() <= y.max() <= last:
             raise ValueError(
-                f"y must be a 1-D array of integers, got {y.ndim} dimensions of {y.dtype}; "
-                "encode the genres as column numbers of the probabilities."
+                f"y must be a 1-D array of integers in 0..{last}, the columns of the "
+                f"probabilities, got {reprlib.repr(y.tolist())}; encode the genres."
             )
-        if y.size and (y.min() < 0 or y.max() >= n_classes):
-            raise ValueError(
-                f"y must lie in 0..{n_classes - 1}, the columns of the probabilities, got "
-                f"{y.min()}..{y.max()}."
-            )
-        if sample_weight is None:
-            weight = np.ones(len(y))
-        else:
-            weight = check_array(
-                sample_weight,
-                ensure_2d=False,
-                ensure_non_negative=True,
-                dtype=np.float64,
-                input_name="sample_weight",
-            )
-            check_consistent_length(y, weight)
-        present = np.flatnonzero(weight)
-        if not len(present):
-            raise ValueError("The mixer got no clip to learn from (with a weight above zero).")
-        if len(present) < len(y):
+        weight = check_weight(expert_proba, sample_weight)
+        if not weight.all():
+            present = np.flatnonzero(weight)
             expert_proba, y, weight = expert_proba[present], y[present], weight[present]
             clips = None if clips is None else clips[present]
         self.n_experts_, self.n_classes_ = expert_proba.shape[1:]
@@ -225,7 +211,7 @@ class BaseMixer(BaseEstimator):
 
 
 def check_expert_proba(expert_proba: ArrayLike) -> NDArray[np.float64]:
-    """Return the experts' probabilities as float64, or raise if they aren't probabilities."""
+    """Return the experts' probabilities as float64, or raise if they aren't any."""
     checked = check_array(expert_proba, allow_nd=True, dtype=np.float64, input_name="expert_proba")
     if checked.ndim != 3:
         raise ValueError(

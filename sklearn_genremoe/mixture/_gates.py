@@ -13,10 +13,10 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from .._compat import Interval, StrOptions
-from .._rows import release_pages
 from ..networks import (
     ADAM_EPS,
     K2C2,
+    ClipDataset,
     GenreNet,
     InverseTimeDecay,
     ProgressBar,
@@ -55,45 +55,13 @@ class MixtureLoss(nn.Module):
         super().__init__()
         self.shrinkage = shrinkage
 
-    def forward(self, logits: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-        """Return the loss of each clip for gate logits and `given` = p, both (n, M)."""
+    def forward(self, logits: torch.Tensor, true_class_proba: torch.Tensor) -> torch.Tensor:
+        """Return the loss of each clip; logits and probabilities have the shape (n, M)."""
         gate = torch.log_softmax(logits, dim=1)
-        loss = -torch.logsumexp(gate + torch.log(given), dim=1)
+        loss = -torch.logsumexp(gate + torch.log(true_class_proba), dim=1)
         if self.shrinkage:
             loss = loss - self.shrinkage * (gate.mean(dim=1) + np.log(gate.shape[1]))
         return loss
-
-
-class GateDataset(torch.utils.data.Dataset):
-    """Clips and what the experts gave to their true genres, read batch by batch.
-
-    Parameters
-    ----------
-    clips : ndarray of shape (n_clips, n_bins, n_frames)
-        Spectrograms, possibly memory-mapped.
-    rows : ndarray of int of shape (n_rows,)
-        Which clip each row is about.
-    given : ndarray of shape (n_rows, n_experts)
-        Probability of the true genre by each expert.
-    weights : ndarray of shape (n_rows,)
-        Weights of the rows.
-    """
-
-    def __init__(self, clips: NDArray, rows: NDArray, given: NDArray, weights: NDArray) -> None:
-        self.clips = clips
-        self.rows = rows
-        self.given = torch.from_numpy(np.asarray(given, dtype=np.float32))
-        self.weights = torch.from_numpy(np.asarray(weights, dtype=np.float32))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, batch: NDArray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        clips = np.asarray(self.clips[self.rows[batch]], dtype=np.float32)
-        release_pages(self.clips)
-        index = torch.from_numpy(batch)
-        inputs = {"X": torch.from_numpy(clips), "sample_weight": self.weights[index]}
-        return inputs, self.given[index]
 
 
 class GateMixer(BaseMixer):
@@ -112,9 +80,6 @@ class GateMixer(BaseMixer):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
-    # Clips that the network is given at a time for prediction on the CPU.
-    _block = 1
-
     shrinkage: float
     lr: float
     lr_decay: float
@@ -124,9 +89,7 @@ class GateMixer(BaseMixer):
     random_state: Any
     verbose: int
 
-    def _module_arguments(
-        self, n_experts: int, clip_shape: tuple[int, int], seed: int
-    ) -> dict[str, Any]:
+    def _module_arguments(self, n_experts: int, clip_shape: tuple[int, int]) -> dict[str, Any]:
         """Return the arguments of the network, which maps clips to a logit per expert."""
         raise NotImplementedError
 
@@ -137,11 +100,12 @@ class GateMixer(BaseMixer):
     def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
         clip_shape = clips.shape[1:]
         rows, weights, _ = merge_duplicates([clips, expert_proba], y, sample_weight)
-        given = np.maximum(expert_proba[rows, :, y[rows]], _FLOOR)
+        true_class_proba = np.maximum(expert_proba[rows, :, y[rows]], _FLOOR).astype(np.float32)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        net = self._net(self._module_arguments(expert_proba.shape[1], clip_shape, seed), seed)
+        net = self._net(self._module_arguments(expert_proba.shape[1], clip_shape), seed)
         net.initialize()
-        net.train(GateDataset(clips, rows, given, weights), self.max_epochs)
+        dataset = ClipDataset(clips, true_class_proba, rows, weights)
+        net.train(dataset.on(net.device), self.max_epochs)
         self.net_ = net
         self.history_ = net.history
         self.clip_shape_ = clip_shape
@@ -188,7 +152,7 @@ class GateMixer(BaseMixer):
                 f"on {self.clip_shape_} (bins, frames)."
             )
         device = torch.device(self.net_.device)
-        logits = predict_logits(self.net_.module_, clips, device, self._block)
+        logits = predict_logits(self.net_.module_, clips, device)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
         return odds / odds.sum(axis=1, keepdims=True)
 
@@ -301,9 +265,7 @@ class CNNMixer(GateMixer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module_arguments(
-        self, n_experts: int, clip_shape: tuple[int, int], seed: int
-    ) -> dict[str, Any]:
+    def _module_arguments(self, n_experts: int, clip_shape: tuple[int, int]) -> dict[str, Any]:
         return {
             "n_classes": n_experts,
             "input_shape": clip_shape,
@@ -383,8 +345,6 @@ class RNNMixer(GateMixer):
     """
 
     _module = RecurrentGate
-    # Steps of several clips side by side read the weights once; more than 8 bring no more.
-    _block = 8
     _parameter_constraints = {
         **GateMixer._parameter_constraints,
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
@@ -413,9 +373,7 @@ class RNNMixer(GateMixer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _module_arguments(
-        self, n_experts: int, clip_shape: tuple[int, int], seed: int
-    ) -> dict[str, Any]:
+    def _module_arguments(self, n_experts: int, clip_shape: tuple[int, int]) -> dict[str, Any]:
         return {
             "n_outputs": n_experts,
             "n_bins": clip_shape[0],

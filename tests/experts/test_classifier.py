@@ -20,7 +20,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.validation import check_is_fitted
 from skops import io as skops
 from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 
 from sklearn_genremoe import CNNClassifier
 from sklearn_genremoe.domains import DomainBatch
@@ -319,13 +319,12 @@ def wrong_fits(X: np.ndarray, y: np.ndarray) -> list[tuple[dict[str, Any], dict[
     ]
 
 
-@pytest.mark.parametrize("warm_start", [False, True])
-def test_a_fit_that_is_refused_leaves_the_model_of_before(data: Data, warm_start: bool) -> None:
+def test_a_fit_that_is_refused_leaves_the_model_of_before(data: Data) -> None:
     X, y = data
-    clf = make_clf(warm_start=warm_start).fit(X, y)
+    clf = make_clf().fit(X, y)
     expected, names = clf.predict_proba(X), set(vars(clf))
     for params, arguments in wrong_fits(X, y):
-        if not warm_start and "X" in arguments and np.isfinite(arguments["X"]).all():
+        if "X" in arguments and np.isfinite(arguments["X"]).all():
             continue  # clips of another size are nothing wrong
         before = clf.get_params()
         with pytest.raises(ValueError):  # noqa: PT011, each has its own test
@@ -381,14 +380,38 @@ def test_dropout_is_seeded(data: Data) -> None:
     assert not np.array_equal(proba(*data, dropout=0.5), proba(*data))
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_fit_is_the_same_in_other_workers(data: Data, backend: str) -> None:
-    params = {"dropout": 0.3, "validation_fraction": 0.2}
-    limit = {"inner_max_num_threads": 1} if backend == "loky" else {}
-    with joblib.parallel_config(backend, n_jobs=2, **limit):
-        results = joblib.Parallel()(joblib.delayed(proba)(*data, **params) for _ in range(4))
+LARGE: dict[str, Any] = {"channels": (16, 64, 512, 64), "max_epochs": 1}  # trains on two threads
+
+
+@pytest.mark.parametrize("params", [{"dropout": 0.3, "validation_fraction": 0.2}, LARGE], ids=str)
+def test_fit_is_the_same_under_any_threads_and_in_other_workers(
+    data: Data, params: dict[str, Any]
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            results.append(proba(*data, **params))
+            assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(before)
+    for backend in ("loky", "threading"):
+        with joblib.parallel_config(backend, n_jobs=2):
+            results += joblib.Parallel()(joblib.delayed(proba)(*data, **params) for _ in range(2))
     for result in results:
-        np.testing.assert_array_equal(result, proba(*data, **params))
+        np.testing.assert_array_equal(result, results[0])
+
+
+def test_number_of_threads_of_a_training(data: Data) -> None:
+    class Threads(Callback):
+        def on_batch_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
+            seen.add(torch.get_num_threads())
+
+    for params, expected in (({}, {1}), (LARGE, {2})):
+        seen: set[int] = set()
+        make_clf(callbacks=[Threads()], validation_fraction=0.2, **params).fit(*data)
+        assert seen == expected
 
 
 @pytest.mark.parametrize("module", [pickle, cloudpickle], ids=lambda module: module.__name__)
@@ -677,18 +700,11 @@ def test_class_of_a_single_clip_cannot_be_held_out(data: Data) -> None:
         clf.fit(X, labels)
 
 
-@pytest.mark.parametrize("way", ["fit", "partial_fit"])
-def test_continued_training_follows_its_parameters(data: Data, way: str) -> None:
-    rates: list[float] = []
-
-    class Rates(Callback):
-        def on_grad_computed(self, net: Any, *args: Any, **kwargs: Any) -> None:
-            rates.append(net.optimizer_.param_groups[0]["lr"])
-
-    clf = make_clf(warm_start=True, max_epochs=1, lr_decay=0.5, lr=1e-2).fit(*data)
-    clf.set_params(lr=1e-4, batch_size=10, callbacks=[Rates()], dropout=0.5)
-    getattr(clf, way)(*data)
-    assert rates == pytest.approx([1e-4 / (1 + 0.5 * t) for t in (2, 3, 4)])
+def test_continued_training_follows_its_parameters(data: Data) -> None:
+    rates = Rates()
+    clf = make_clf(max_epochs=1, lr_decay=0.5, lr=1e-2).fit(*data)
+    clf.set_params(lr=1e-4, batch_size=10, callbacks=[rates], dropout=0.5).partial_fit(*data)
+    assert rates.seen == pytest.approx([1e-4 / (1 + 0.5 * t) for t in (2, 3, 4)])
     assert clf.net_.module_.dropout.p == 0.5
     for name, value in [
         ("channels", (4, 7)),
@@ -699,22 +715,58 @@ def test_continued_training_follows_its_parameters(data: Data, way: str) -> None
     ]:
         before = clf.get_params()[name]
         with pytest.raises(ValueError, match=f"for which .*{name}.* can't change"):
-            getattr(clf.set_params(**{name: value}), way)(*data)
+            clf.set_params(**{name: value}).partial_fit(*data)
         clf.set_params(**{name: before}).predict(data[0])
 
 
-def test_warm_start_goes_on(data: Data) -> None:
-    X, y = data
-    clf = make_clf(warm_start=True).fit(X, y)
-    np.testing.assert_array_equal(clf.predict_proba(X), proba(X, y))
-    clf.set_params(max_epochs=2).fit(X, y)
-    assert clf.n_iter_ == len(clf.history_) == 5
-    assert not np.array_equal(clf.predict_proba(X), proba(X, y))
-    with pytest.raises(ValueError, match=r"warm_start goes on .* \[0, 1\], but y has \[0, 2\]"):
-        clf.fit(X, 2 * y)
+class Rates(Callback):
+    """Keep the learning rate of each update."""
+
+    def on_train_begin(self, net: Any, *args: Any, **kwargs: Any) -> None:
+        self.seen: list[float] = []
+
+    def on_grad_computed(self, net: Any, *args: Any, **kwargs: Any) -> None:
+        self.seen.append(net.optimizer_.param_groups[0]["lr"])
 
 
-def test_without_warm_start_fit_starts_anew(data: Data) -> None:
+class Halving(LRScheduler):
+    def __init__(self) -> None:
+        super().__init__(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+
+
+@pytest.mark.parametrize("schedule", ["inverse_time", "one_cycle"])
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        LRScheduler("StepLR", step_size=1, gamma=0.5),
+        ("rate", LRScheduler("LambdaLR", lr_lambda=lambda epoch: 0.5**epoch)),
+        Halving(),
+        Halving,
+    ],
+    ids=["policy", "pair", "subclass", "class"],
+)
+def test_scheduler_of_the_user_takes_the_place_of_ours(
+    data: Data, scheduler: Any, schedule: str
+) -> None:
+    rates = Rates()
+    make_clf(lr=0.01, schedule=schedule, callbacks=[rates, scheduler]).fit(*data)
+    updates = len(rates.seen) // 3
+    assert rates.seen == pytest.approx(np.repeat([0.01, 0.005, 0.0025], updates).tolist())
+
+
+def test_rate_that_another_callback_sets_decays(data: Data) -> None:
+    class Lower(Callback):
+        def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+            net.optimizer_.param_groups[0]["lr"] = 1e-3
+
+    rates = Rates()
+    clf = make_clf(lr_decay=0.0, callbacks=[Lower(), rates]).fit(*data)
+    assert rates.seen == pytest.approx([1e-3] * len(rates.seen))
+    clf.set_params(lr_decay=0.5, max_epochs=1).fit(*data)
+    assert rates.seen == pytest.approx([1e-3 / (1 + 0.5 * t) for t in range(len(rates.seen))])
+
+
+def test_fit_starts_anew(data: Data) -> None:
     X, y = data
     clf = make_clf().fit(X, y)
     clf.fit(X[:, :8, :9], 1 - y)
@@ -728,7 +780,7 @@ def test_partial_fit_is_an_epoch(data: Data) -> None:
     for _ in range(2):
         clf.partial_fit(X, y, classes=[0, 1])
     assert clf.n_iter_ == 2
-    once = make_clf(max_epochs=1, warm_start=True).fit(X, y).fit(X, y)
+    once = make_clf(max_epochs=1).fit(X, y).partial_fit(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), once.predict_proba(X))
 
 
@@ -761,13 +813,10 @@ class Interrupt(Callback):
 
 
 @pytest.mark.parametrize("again", [False, True])
-@pytest.mark.parametrize("warm_start", [False, True])
-def test_interrupt_leaves_the_classifier_unfitted(
-    data: Data, again: bool, warm_start: bool
-) -> None:
+def test_interrupt_leaves_the_classifier_unfitted(data: Data, again: bool) -> None:
     X, y = data
     interrupt = Interrupt()
-    clf = make_clf(warm_start=warm_start, callbacks=[interrupt])
+    clf = make_clf(callbacks=[interrupt])
     if again:
         clf.set_params(max_epochs=2).fit(X, y).set_params(max_epochs=3)
     with pytest.raises(KeyboardInterrupt):

@@ -8,12 +8,9 @@ from torch.nn import functional as F
 
 from sklearn_genremoe import CNNMixer, RNNMixer
 from sklearn_genremoe.mixture._gates import MixtureLoss
-from sklearn_genremoe.networks._gru import BidirectionalGRU
-from sklearn_genremoe.networks._gru_kernels import _sigmoid, _tanh, run_backward
-from sklearn_genremoe.networks._inference import predict_logits
-from sklearn_genremoe.networks._k2c2 import K2C2
-from sklearn_genremoe.networks._layers import Dropout
-from sklearn_genremoe.networks._recurrent_gate import RecurrentGate
+from sklearn_genremoe.networks._gate import RecurrentGate
+from sklearn_genremoe.networks._network import K2C2, Dropout
+from sklearn_genremoe.networks._training import predict_logits
 
 GATES = [
     CNNMixer(channels=(4,), max_epochs=3, device="cpu", random_state=0),
@@ -97,103 +94,31 @@ def test_recurrent_gate_equals_torch_layers(n_frames):
     torch.testing.assert_close(gate.norm.running_var, plain.norm.running_var)
 
 
-@pytest.mark.parametrize("hidden_size", [1, 4, 7, 64])
-@pytest.mark.parametrize(("n_bins", "n_frames"), [(96, 1), (6, 40), (5, 33)])
-def test_prediction_equals_torch_layers_at_any_size(hidden_size, n_bins, n_frames):
+def test_answers_depend_on_no_neighbours_numbers_or_threads(monkeypatch):
     torch.manual_seed(0)
-    gate = RecurrentGate(3, n_bins, hidden_size).eval()
-    with torch.no_grad():
-        for parameter in gate.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    clips = torch.randn(5, n_bins, n_frames)
-    with torch.inference_mode():
-        predicted = gate(clips)
-    # In double precision the layers are torch's own.
-    exact = gate.double()(clips.double())
-    torch.testing.assert_close(predicted.double(), exact, atol=2e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("hidden_size", [3, 4, 64])
-def test_answers_depend_on_no_neighbours_numbers_or_threads(hidden_size, monkeypatch):
-    torch.manual_seed(0)
-    gate = RecurrentGate(4, 9, hidden_size)
+    gate = RecurrentGate(4, 9, 16)
     rng = np.random.default_rng(0)
-    clips = rng.normal(size=(21, 9, 50)).astype(np.float32)
-    whole = predict_logits(gate, clips, torch.device("cpu"), 8)
-    assert len(np.unique(whole, axis=0)) == 21
-    monkeypatch.setattr("sklearn_genremoe.networks._inference._CELLS_WORTH_A_THREAD", 0)
+    clips = rng.normal(size=(7, 9, 50)).astype(np.float32)
+    whole = predict_logits(gate, clips, torch.device("cpu"))
+    assert len(np.unique(whole, axis=0)) == 7
+    monkeypatch.setattr("sklearn_genremoe.networks._training._CELLS_WORTH_A_THREAD", 0)
+    before = torch.get_num_threads()
     try:
         for n_threads in (1, 2, 3):
             torch.set_num_threads(n_threads)
-            for n_clips in range(1, 22):
-                some = rng.permutation(21)[:n_clips]
-                predicted = predict_logits(gate, clips[some], torch.device("cpu"), 8)
+            for n_clips in range(1, 8):
+                some = rng.permutation(7)[:n_clips]
+                predicted = predict_logits(gate, clips[some], torch.device("cpu"))
                 np.testing.assert_array_equal(predicted, whole[some])
     finally:
-        torch.set_num_threads(1)
+        torch.set_num_threads(before)
 
 
-def test_gradients_by_one_thread_and_by_two():
-    torch.manual_seed(0)
-    gate = RecurrentGate(4, 9, 8).eval()
-    x = torch.randn(5, 9, 60)
-    gradients = []
-    try:
-        for n_threads in (1, 2):
-            torch.set_num_threads(n_threads)
-            gate.zero_grad()
-            gate(x).square().sum().backward()
-            gradients.append([parameter.grad.clone() for parameter in gate.parameters()])
-            # The threads of the directions keep to one; everyone else's number stays.
-            assert torch.get_num_threads() == n_threads
-    finally:
-        torch.set_num_threads(1)
-    torch.testing.assert_close(gradients[1], gradients[0], atol=1e-5, rtol=1e-4)
-
-
-def test_recurrent_layers_stay_in_single_precision_on_a_gpu(monkeypatch):
-    seen = []
-    forward = nn.GRU.forward
-
-    def spy(self, x):
-        seen.append((x.dtype, torch.is_autocast_enabled("cuda")))
-        return forward(self, x)
-
-    monkeypatch.setattr(nn.GRU, "forward", spy)
-    layer = BidirectionalGRU(6, 5)  # of a size at which torch's layer runs, as on a GPU
-    torch.set_autocast_enabled("cuda", True)
-    try:
-        states, _ = layer(torch.randn(7, 2, 6).bfloat16())
-        assert torch.is_autocast_enabled("cuda")
-    finally:
-        torch.set_autocast_enabled("cuda", False)
-    assert seen == [(torch.float32, False)]
-    assert states.dtype == torch.float32
-
-
-def test_gradients_that_fade_are_zero_not_subnormal():
-    n_frames, n_clips, n_units = 300, 4, 4
-    gates = np.full((3, n_frames, n_clips * n_units), 0.5, np.float32)
-    recurrent = np.full((n_frames, n_clips * n_units), 0.5, np.float32)
-    states = np.full((n_frames, n_clips, 2 * n_units), 0.25, np.float32)
-    weights = np.zeros((3, n_units, n_units), np.float32)
-    last = np.ones((n_clips, n_units), np.float32)
-    # With z = 0.5 the gradient of a state is half of that of the next one.
-    run_backward(gates, recurrent, states, weights, np.empty((0, 0, 0), np.float32), last, 0)
-    for gradient in (*gates, recurrent):
-        assert (gradient[-50:] != 0).all()
-        assert (gradient[:100] == 0).all()
-        assert (np.abs(gradient[gradient != 0]) > np.finfo(np.float32).tiny).all()
-
-
-def test_activations_of_a_gate_are_those_of_the_library():
-    x = np.concatenate([np.linspace(-100, 100, 20_001), np.linspace(-1e-3, 1e-3, 201)])
-    x = x.astype(np.float32)
-    exact = np.tanh(x.astype(np.float64))
-    np.testing.assert_allclose([_tanh(value) for value in x], exact, rtol=5e-7)
-    np.testing.assert_allclose(
-        [_sigmoid(value) for value in x], 0.5 + 0.5 * np.tanh(x.astype(np.float64) / 2), atol=2e-7
-    )
+def test_recurrent_layers_stay_in_single_precision_in_a_mixed_one():
+    gate, X = RecurrentGate(4, 9, 5).eval(), torch.randn(3, 9, 7)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = gate(X)
+    assert torch.equal(mixed, gate(X))
 
 
 def test_loss_is_the_negative_log_of_the_mixture_probability():
@@ -230,7 +155,7 @@ def test_shrinkage_pulls_towards_equal_weights(gate):
         )
         spread.append(np.ptp(mixer.fit(probas, y, clips).weights(probas, clips), axis=1).mean())
     assert spread[0] > spread[1] > spread[2]
-    assert spread[2] < 0.1
+    assert spread[2] < min(0.2, spread[0] / 3)
 
 
 @pytest.mark.parametrize("gate", GATES, ids=repr)

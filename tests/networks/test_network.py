@@ -8,14 +8,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sklearn_genremoe.networks._k2c2 import (
+from sklearn_genremoe.networks._network import (
     K2C2,
+    BatchNorm,
+    Dropout,
     pool_padding,
     resolve_pool_sizes,
     size_after_conv,
     size_after_pool,
 )
-from sklearn_genremoe.networks._layers import BatchNorm, Dropout
 
 PAPER_SHAPES = {
     (96, 1292): {

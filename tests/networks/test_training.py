@@ -13,26 +13,27 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.fixes import parse_version
 from skorch.callbacks import Callback, EarlyStopping
 
-from sklearn_genremoe.networks import _dataset, _net
-from sklearn_genremoe.networks._callbacks import InverseTimeDecay
-from sklearn_genremoe.networks._dataset import (
+from sklearn_genremoe.networks import _data, _training
+from sklearn_genremoe.networks._data import (
+    Batches,
     ClipDataset,
     merge_duplicates,
     split_groups,
     split_validation,
 )
-from sklearn_genremoe.networks._inference import predict_logits
-from sklearn_genremoe.networks._k2c2 import K2C2
-from sklearn_genremoe.networks._net import (
+from sklearn_genremoe.networks._gate import RecurrentGate
+from sklearn_genremoe.networks._network import K2C2
+from sklearn_genremoe.networks._training import (
     ADAM_EPS,
-    Batches,
     GenreNet,
+    InverseTimeDecay,
     local_seed,
     mixed_precision,
+    net_state,
+    predict_logits,
     resolve_device,
+    restore_net,
 )
-from sklearn_genremoe.networks._recurrent_gate import RecurrentGate
-from sklearn_genremoe.networks._state import net_state, restore_net
 
 
 class Linear(torch.nn.Module):
@@ -141,15 +142,11 @@ def test_augmentation_sees_training_batches_only() -> None:
         seen.append(tuple(clips.shape))
         return clips * float(rng.integers(1))
 
-    net = make_net(augment=[silence])
+    net = make_net(augment=silence)
     net.train(make_dataset(), 1, validation=make_dataset(6))
     assert seen == [(4, 2, 3), (4, 2, 3), (2, 2, 3)]
-    assert (
-        next(iter(Batches(make_dataset(), 4, np.random.default_rng(0), [silence])))[0]["X"]
-        .abs()
-        .max()
-        == 0
-    )
+    batches = Batches(make_dataset(), 4, np.random.default_rng(0), augment=silence)
+    assert not next(iter(batches))[0]["X"].any()
 
 
 def test_state_of_a_net_goes_on_where_it_was() -> None:
@@ -250,7 +247,7 @@ def test_mixed_precision_is_for_gpus_that_have_it(monkeypatch: pytest.MonkeyPatc
 def test_loss_is_float32_in_mixed_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     # The processor stands in for a GPU: the net asks for the context and casts its outputs.
     monkeypatch.setattr(
-        _net, "mixed_precision", lambda device: torch.autocast("cpu", dtype=torch.bfloat16)
+        _training, "mixed_precision", lambda device: torch.autocast("cpu", dtype=torch.bfloat16)
     )
     net, dataset = make_net(), make_dataset()
     inputs, _ = dataset[np.arange(4)]
@@ -278,7 +275,7 @@ def test_clips_are_kept_on_a_gpu_if_they_fit(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_copy_of_a_dataset_gives_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_dataset, "_CHUNK_BYTES", 3 * 2 * 3 * 4)  # three clips at a time
+    monkeypatch.setattr(_data, "_CHUNK_BYTES", 3 * 2 * 3 * 4)  # three clips at a time
     dataset = make_dataset().take(np.array([7, 1, 4, 4, 0, 9, 2]))
     copy = dataset.copy_to("cpu")
     assert isinstance(copy.X, torch.Tensor)

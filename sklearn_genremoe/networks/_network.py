@@ -1,4 +1,4 @@
-"""The k2c2 network: five convolutional blocks and one dense layer."""
+"""Networks that tell genres apart: the paper's k2c2, and small ones for few clips."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from ._conv_max import ConvMax, Pooling, patch_moments
-from ._layers import BatchNorm, BinScaling, Dropout
 
 KERNEL_SIZE = 3
 
@@ -43,31 +43,11 @@ def resolve_pool_sizes(
 ) -> tuple[tuple[int, int], ...]:
     """Choose how far each block pools.
 
-    Parameters
-    ----------
-    input_shape : tuple of int
-        Bins and frames of the spectrograms, maybe after channels.
-    n_blocks : int, default=5
-        Number of convolutional blocks.
-    pool_sizes : "auto" or sequence of (int, int), default="auto"
-        "auto" gives the paper's pools for the paper's three shapes, and spreads the reduction of
-        any other axis to a single value evenly over the blocks: with ``k`` blocks left to go, a
-        block divides the size ``s`` by the ``k``-th root of ``s``. For statistics over time,
-        each block halves the frames. These pools, and given ones, then end where they would
-        leave a single frame. For mixed channels, the second block halves bins and frames, and
-        later ones take a quarter of the bins.
-    architecture : {"k2c2", "statistics_pooling", "channel_mixing"}, default="k2c2"
-        The network.
-
-    Returns
-    -------
-    pool_sizes : tuple of (int, int)
-        One pair (bins, frames) for each block.
-
-    Raises
-    ------
-    ValueError
-        If the given sizes are not one pair of positive integers per block.
+    "auto" gives the paper's pools for the paper's three shapes, and spreads the reduction of any
+    other axis to a single value evenly over the blocks. For statistics over time, each block
+    halves the frames; these pools, and given ones, end where they would leave a single frame. For
+    mixed channels, the second block halves bins and frames, and later ones take a quarter of the
+    bins.
 
     Examples
     --------
@@ -149,27 +129,150 @@ def pool_padding(shape: tuple[int, int], pool: tuple[int, int]) -> tuple[int, in
     return bins, frames
 
 
+class BatchNorm(nn.Module):
+    """Batch normalisation of each channel, in the constants of Keras.
+
+    Like :class:`torch.nn.BatchNorm2d`, but a batch that holds a single value per channel gives
+    ``bias`` and leaves the running statistics as they are, and there is no batch counter.
+    """
+
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+
+    def __init__(self, n_channels: int, eps: float = 1e-3, momentum: float = 0.01) -> None:
+        super().__init__()
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(n_channels))
+        self.bias = nn.Parameter(torch.zeros(n_channels))
+        self.register_buffer("running_mean", torch.zeros(n_channels))
+        self.register_buffer("running_var", torch.ones(n_channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise ``x`` of shape (n, n_channels, ...) by its own or the running statistics."""
+        single = self.training and x.numel() == x.shape[1]
+        return torch.batch_norm(
+            x,
+            self.weight,
+            self.bias,
+            None if single else self.running_mean,
+            None if single else self.running_var,
+            self.training,
+            self.momentum,
+            self.eps,
+            torch.backends.cudnn.enabled,
+        )
+
+    def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return scale and shift by which the running statistics normalise."""
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        return scale, self.bias - self.running_mean * scale
+
+    def observe(self, mean: torch.Tensor, variance: torch.Tensor, n_values: int) -> None:
+        """Move the running statistics towards those of a batch of ``n_values`` per channel."""
+        if n_values > 1:
+            self.running_mean.lerp_(mean.float(), self.momentum)
+            self.running_var.lerp_((variance * n_values / (n_values - 1)).float(), self.momentum)
+
+
+class BinScaling(nn.Module):
+    """Scale each bin of each channel to mean 0 and deviation 1 over the training clips."""
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+    weight: torch.Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("deviation", torch.ones(shape))
+        self.register_buffer("weight", torch.zeros(()))
+
+    def observe(self, mean: torch.Tensor, deviation: torch.Tensor, weight: float) -> None:
+        """Merge mean and deviation of each bin in some clips with those of all clips before."""
+        total = self.weight + weight
+        share = weight / total
+        shift = mean.to(self.mean) - self.mean
+        variance = torch.lerp(self.deviation.square(), deviation.to(self.mean).square(), share)
+        self.deviation.copy_((variance + share * (1 - share) * shift.square()).sqrt())
+        self.mean.add_(share * shift)
+        self.weight.copy_(total)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ``x`` (n, ..., n_frames), scaled; a bin that never varied is only shifted."""
+        deviation = torch.where(self.deviation > 0, self.deviation, 1)
+        return (x - self.mean[..., None]) / deviation[..., None]
+
+
+class Dropout(nn.Module):
+    """Dropout that draws from a generator of its own.
+
+    torch's dropout draws from the global generator: two networks that train in two threads
+    would take each other's numbers, and training would change the numbers that a caller draws.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.restart(0)
+
+    def restart(self, seed: int) -> None:
+        """Draw anew, from this seed."""
+        self._seed = seed
+        self._generator: torch.Generator | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ``x`` with a new random share of its values set to zero, in training."""
+        if not self.training or self.p == 0:
+            return x
+        if self._generator is None or self._generator.device != x.device:
+            self._generator = torch.Generator(x.device).manual_seed(self._seed)
+        kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=self._generator)
+        return x * kept.div_(1 - self.p)
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_generator": None}  # a generator can't be copied
+
+
+class _Conv(torch.autograd.Function):
+    """Convolution, its bias a constant, that computes the gradient of kernels channels first.
+
+    With the channels last, oneDNN's code for AVX2 takes four times as long for them.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        stride: int,
+        padding: tuple[int, int],
+    ) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.settings = stride, padding
+        return F.conv2d(x, weight, bias, stride, padding)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (x, weight), (grad,) = ctx.saved_tensors, grad_outputs
+        of_x = None
+        if ctx.needs_input_grad[0]:
+            of_x = conv2d_input(x.shape, weight, grad, *ctx.settings)
+        x, grad = x.contiguous(), grad.contiguous()
+        of_weight = conv2d_weight(x, weight.shape, grad, *ctx.settings)
+        return of_x, of_weight, None, None, None
+
+
 class ConvBlock(nn.Module):
-    """Convolution 3 x 3, batch normalisation, ELU and max-pooling.
+    """Convolution 3 x 3, batch normalisation, ELU and max-pooling, as in the paper.
 
     Pooling comes before ELU: both are monotone, so they commute, and ELU then costs a fraction.
     In float32 on the CPU, the first block convolves and pools in one step.
-
-    Parameters
-    ----------
-    in_channels, out_channels : int
-        Channels before and after.
-    input_shape : tuple of (int, int)
-        Bins and frames before.
-    pool_size : tuple of (int, int)
-        Pooling window and stride over bins and frames.
-    pool_first : bool, default=False
-        Whether the maxima are normalised, in place of what they are taken of, after a padded
-        convolution without bias; the weight of the newest batch in the running statistics is
-        then 0.1 in place of 0.01.
-    pointwise : bool, default=False
-        Whether the convolution is 1 x 1 (with `pool_first`).
     """
+
+    pool_first = False
 
     def __init__(
         self,
@@ -177,57 +280,54 @@ class ConvBlock(nn.Module):
         out_channels: int,
         input_shape: tuple[int, int],
         pool_size: tuple[int, int],
-        pool_first: bool = False,
-        pointwise: bool = False,
+        kernel_size: int = KERNEL_SIZE,
     ) -> None:
         super().__init__()
-        self.pool_first = pool_first
-        bins, frames = (size_after_conv(size, pool_first) for size in input_shape)
+        bins, frames = (size_after_conv(size, self.pool_first) for size in input_shape)
         self.pooling = Pooling(
             pool_size,
             pool_padding((bins, frames), pool_size),
             (size_after_pool(bins, pool_size[0]), size_after_pool(frames, pool_size[1])),
         )
-        bins, frames = input_shape
-        self.zeros = (conv_padding(bins, pool_first), conv_padding(frames, pool_first))
-        kernel, zeros = (1, 0) if pointwise else (KERNEL_SIZE, self.zeros)
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=zeros, bias=not pool_first)
-        self.norm = BatchNorm(out_channels, momentum=0.1 if pool_first else 0.01)
+        bins, frames = (conv_padding(size, self.pool_first) for size in input_shape)
+        self.zeros = (bins, frames) if kernel_size == KERNEL_SIZE else (0, 0)
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size, padding=self.zeros, bias=not self.pool_first
+        )
+        self.norm = BatchNorm(out_channels, momentum=0.1 if self.pool_first else 0.01)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, in_channels, bins, frames) to (n, out_channels, fewer bins, fewer frames)."""
         conv, norm = self.conv, self.norm
         fused = self._can_fuse(x)
-        if self.pool_first:
-            return F.elu(norm(self._conv_max(x, conv.weight) if fused else self._pool(conv(x))))
         if self.training:
             if fused:
                 return self._train_fused(x)
-            # The normalisation takes the bias out of the function: it has no gradient.
-            z = F.conv2d(x, conv.weight, self.bias, padding=conv.padding)
-            return F.elu(self._pool(norm(z)))
+            convolution = _Conv.apply if self._is_plain(x) else F.conv2d
+            return F.elu(self._pool(norm(convolution(x, conv.weight, self.bias, 1, self.zeros))))
         if torch.is_grad_enabled():
             return F.elu(self._pool(norm(conv(x))))
         scale, shift = norm.affine()
         weight, bias = conv.weight * scale.view(-1, 1, 1, 1), self.bias * scale + shift
         if fused:
             return F.elu_(self._conv_max(x, weight) + bias.view(-1, 1, 1))
-        return F.elu_(self._pool(F.conv2d(x, weight, bias, padding=conv.padding)))
+        return F.elu_(self._pool(F.conv2d(x, weight, bias, padding=self.zeros)))
 
     def _can_fuse(self, x: torch.Tensor) -> bool:
         """Return whether one input channel comes as data, which need no gradient."""
+        return self.conv.in_channels == 1 and self._is_plain(x) and not x.requires_grad
+
+    def _is_plain(self, x: torch.Tensor) -> bool:
+        """Return whether this is single precision on the CPU."""
         return (
-            self.conv.in_channels == 1
-            and self.conv.kernel_size == (KERNEL_SIZE, KERNEL_SIZE)
-            and x.device.type == "cpu"
+            x.device.type == "cpu"
             and x.dtype == self.conv.weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
-            and not x.requires_grad
         )
 
     @property
     def bias(self) -> torch.Tensor:
-        """Bias of the convolution, as a constant."""
+        """Bias of the convolution, as a constant: the normalisation takes it out again."""
         assert self.conv.bias is not None
         return self.conv.bias.detach()
 
@@ -263,34 +363,30 @@ class ConvBlock(nn.Module):
         return F.pad(x, (frames, frames, bins, bins)).squeeze(1).contiguous()
 
 
+class PooledBlock(ConvBlock):
+    """A block for few clips: the maxima are normalised, in place of what they are taken of.
+
+    The convolution is padded and has no bias, and the weight of the newest batch in the running
+    statistics is 0.1 in place of 0.01.
+    """
+
+    pool_first = True
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, in_channels, bins, frames) to (n, out_channels, fewer bins, fewer frames)."""
+        return F.elu(self.norm(self._pool(self.conv(x))))
+
+
 class K2C2(nn.Module):
     """The paper's expert network: convolutional blocks, then one dense layer.
 
     Each block is a 3 x 3 convolution, batch normalisation, ELU and max-pooling with TensorFlow's
     'same' padding. Kernels start Glorot-uniform, biases at zero. The defaults are the paper's.
 
-    Parameters
-    ----------
-    n_classes : int
-        Number of outputs.
-    input_shape : tuple of int
-        Bins and frames of the spectrograms, or channels, bins and frames. Any size works: an
-        axis that is shorter than the kernel is padded by one zero on each side. Longer
-        spectrograms are looked at in windows of that many frames, see :meth:`forward`.
-    channels : sequence of int, default=(64, 128, 128, 192, 256)
-        Filters of each block.
-    pool_sizes : "auto" or sequence of (int, int), default="auto"
-        Pooling over bins and frames in each block. "auto": see :func:`resolve_pool_sizes`.
-    dropout : float, default=0.0
-        Share of the features that is set to zero before the dense layer in training.
-    architecture : {"k2c2", "statistics_pooling", "channel_mixing"}, default="k2c2"
-        The paper's, or padded convolutions in blocks that pool before they normalise, on scaled
-        bins (:class:`BinScaling`). The dense layer then sees mean, maximum and deviation over
-        time of each filter, after the mean over bins; or, where a first convolution 1 x 1 mixes
-        the channels, mean and deviation over time of each filter in each bin that pools leave.
-    center_bins : bool, default=False
-        Whether the mean over its frames is taken off each bin of each window. A window of one
-        frame stays as it is.
+    Parameters are those of :class:`~sklearn_genremoe.CNNClassifier`, and `n_classes` outputs for
+    clips of `input_shape`, ([channels,] bins, frames). Any size works: an axis that is shorter than
+    the kernel is padded by one zero on each side. Longer spectrograms are looked at in windows of
+    that many frames, see :meth:`forward`.
 
     References
     ----------
@@ -329,8 +425,9 @@ class K2C2(nn.Module):
         shape = self.input_shape[-2], self.input_shape[-1]
         self.blocks = nn.ModuleList()
         for out_channels, pool_size in zip(channels, pools):
-            pointwise = architecture == "channel_mixing" and not self.blocks
-            block = ConvBlock(in_channels, out_channels, shape, pool_size, small, pointwise)
+            kernel_size = 1 if architecture == "channel_mixing" and not self.blocks else KERNEL_SIZE
+            kind = PooledBlock if small else ConvBlock
+            block = kind(in_channels, out_channels, shape, pool_size, kernel_size)
             self.blocks.append(block)
             in_channels, shape = out_channels, block.pooling.output_shape
         self.dropout = Dropout(dropout)

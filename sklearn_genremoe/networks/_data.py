@@ -1,9 +1,9 @@
-"""Training clips: which ones there are, how much each counts, and their way into a network."""
+"""Training clips: which ones there are, how much each counts, and their batches."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,23 +30,9 @@ def merge_duplicates(
     not matter. So clips of equal content and label become one whose weight is the sum, and the
     order is that of a hash of their content.
 
-    Parameters
-    ----------
-    arrays : sequence of ndarray, each of shape (n_clips, ...)
-        What makes up the content of a clip; compared as float32.
-    y : ndarray of int, shape (n_clips,)
-        Labels.
-    sample_weight : ndarray of shape (n_clips,) or None, default=None
-        Weights, not negative. None gives each clip the weight 1.
-
-    Returns
-    -------
-    rows : ndarray of int, shape (n_distinct,)
-        One row for each distinct clip, in canonical order.
-    weights : ndarray of float, shape (n_distinct,)
-        Their weights.
-    position : ndarray of int, shape (n_clips,)
-        For each clip its place in ``rows``, -1 for those of weight zero.
+    Contents, from `arrays` of shape (n_clips, ...), are compared as float32. Returned are a row
+    for each distinct clip, in canonical order, their weights, and for each clip its place among
+    these rows, -1 for those of weight zero.
 
     Examples
     --------
@@ -85,28 +71,8 @@ def split_validation(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Split clips into those to learn from and those to watch the loss on.
 
-    Parameters
-    ----------
-    y : ndarray of int, shape (n_clips,)
-        Labels; each has the same share in both parts, as nearly as possible.
-    fraction : float
-        Share to hold out, between 0 and 1.
-    groups : ndarray of int, shape (n_clips,), or None
-        Clips of the same group stay together.
-    seed : int
-        Determines the choice.
-    classes : ndarray of shape (n_classes,)
-        What the labels stand for, to be named in messages.
-
-    Returns
-    -------
-    training, validation : ndarray of int
-        Positions.
-
-    Raises
-    ------
-    ValueError
-        If the clips can't be divided like this.
+    Each label has the same share in both parts, as nearly as possible, and clips of the same group
+    stay together. `classes` says what the labels stand for, to be named in messages.
     """
     units = np.column_stack([y, np.arange(len(y)) if groups is None else groups])
     counts = np.bincount(np.unique(units, axis=0)[:, 0])
@@ -146,22 +112,6 @@ def split_groups(
 
     Equal to the first split of a ``StratifiedGroupKFold`` that shuffles; before scikit-learn
     1.8 that one stratified by the labels of other groups.
-
-    Parameters
-    ----------
-    n_parts : int
-        How many parts of the clips there are, of which one is held out.
-    y : ndarray of shape (n_clips,)
-        Labels.
-    groups : ndarray of shape (n_clips,)
-        What must stay together.
-    random_state : int, RandomState instance or None
-        Determines the choice.
-
-    Returns
-    -------
-    training, held_out : ndarray of int
-        Positions.
     """
     _, codes = np.unique(groups, return_inverse=True)
     order = np.arange(codes.max() + 1)
@@ -173,27 +123,20 @@ def split_groups(
 class ClipDataset(torch.utils.data.Dataset):
     """Weighted training clips that are read from their array only when a batch asks for them.
 
-    Parameters
-    ----------
-    X : ndarray or tensor of shape (n_clips, [n_channels,] n_bins, n_frames)
-        Spectrograms: an array, possibly memory-mapped, or a tensor on the network's device.
-    y : ndarray of int, shape (n_distinct,)
-        Labels of the clips in ``rows``.
-    rows : ndarray of int, shape (n_distinct,)
-        Which clips of ``X`` are used.
-    weights : ndarray of shape (n_distinct,)
-        Their weights.
+    `X` (n_clips, [n_channels,] n_bins, n_frames) is an array, possibly memory-mapped, or a tensor
+    on the network's device; `y` (n_rows, ...) and `weights` belong to its
+    `rows`.
     """
 
     def __init__(
         self,
         X: NDArray[Any] | torch.Tensor,
-        y: NDArray[np.intp],
+        y: NDArray[Any],
         rows: NDArray[np.intp],
         weights: NDArray[Any],
     ) -> None:
         self.X = X
-        self.y = np.asarray(y, dtype=np.int64)
+        self.y = y
         self.rows = rows
         self.weights = np.asarray(weights, dtype=np.float32)
 
@@ -231,7 +174,7 @@ class ClipDataset(torch.utils.data.Dataset):
         return np.split(np.arange(len(self)), range(step, len(self), step))
 
     def take(self, which: NDArray[np.intp]) -> ClipDataset:
-        """Return the dataset of some of the clips; their spectrograms are not copied."""
+        """Return the dataset of some of the clips, which are not copied."""
         return ClipDataset(self.X, self.y[which], self.rows[which], self.weights[which])
 
     def on(self, device: str) -> ClipDataset:
@@ -239,11 +182,6 @@ class ClipDataset(torch.utils.data.Dataset):
 
         On other devices it is the dataset itself: the CPU reads from the array, and what MPS has
         is the memory of the machine.
-
-        Parameters
-        ----------
-        device : str
-            The device of the network.
         """
         if torch.device(device).type != "cuda":
             return self
@@ -252,14 +190,62 @@ class ClipDataset(torch.utils.data.Dataset):
         return self.copy_to(device) if n_bytes <= free // 2 else self
 
     def copy_to(self, device: str) -> ClipDataset:
-        """Return the dataset with its clips copied to a device, piece by piece.
-
-        Parameters
-        ----------
-        device : str
-            Where to put them.
-        """
+        """Return the dataset with its clips copied to a device, piece by piece."""
         clips = torch.empty(len(self), *self.X.shape[1:], device=device)
         for batch in self._pieces():
             clips[batch[0] : batch[-1] + 1] = self[batch][0]["X"]
         return ClipDataset(clips, self.y, np.arange(len(self)), self.weights)
+
+
+class Batches:
+    """A dataset in batches, for training drawn anew at each pass by `rng`, cropped and augmented.
+
+    Crops are random stretches of `n_frames`; `augment` is called with clips and `rng`.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        n_frames: int | None = None,
+        augment: Callable[..., torch.Tensor] | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.rng = rng
+        self.n_frames = n_frames
+        self.augment = augment
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        n_clips = len(self.dataset)
+        order = np.arange(n_clips) if self.rng is None else self.rng.permutation(n_clips)
+        for start in range(0, n_clips, self.batch_size):
+            inputs, y = self.dataset[order[start : start + self.batch_size]]
+            if self.rng is not None and isinstance(inputs, dict):
+                inputs["X"] = self._augmented(self._cropped(inputs["X"], self.rng))
+            yield inputs, y
+
+    def _cropped(self, clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        n_frames = clips.shape[-1] if self.n_frames is None else self.n_frames
+        if n_frames >= clips.shape[-1]:
+            return clips
+        starts = rng.integers(0, clips.shape[-1] - n_frames + 1, len(clips))
+        return torch.stack([c[..., start : start + n_frames] for c, start in zip(clips, starts)])
+
+    def _augmented(self, clips: torch.Tensor) -> torch.Tensor:
+        """Return the clips as `augment` gives them back: as many, and as large."""
+        if self.augment is None:
+            return clips
+        changed = self.augment(clips, self.rng)
+        shape, dtype = getattr(changed, "shape", ()), getattr(changed, "dtype", type(changed))
+        if tuple(shape) != tuple(clips.shape) or dtype != clips.dtype:
+            raise ValueError(
+                f"The augmentation {self.augment!r} got a batch of shape {tuple(clips.shape)} and "
+                f"type {clips.dtype} and returned {tuple(shape)}, {dtype}. It has to return a "
+                "tensor of the shape and type that it got."
+            )
+        return changed

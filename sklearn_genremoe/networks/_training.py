@@ -1,0 +1,430 @@
+"""How every network here is trained, applied and stored: a skorch net, its schedules, its state."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PassthroughScoring
+
+from .._compat import progress_bar
+from .._parallel import interrupts_wait, torch_threads
+from .._rows import release_pages
+from ._data import Batches
+from ._network import Dropout
+
+ADAM_EPS = 1e-7  # Keras' default; torch's is 1e-8
+
+# A training has the same number of threads wherever it runs, since sums depend on it in their last
+# bits: networks of the size of the paper's make use of two.
+_LARGE = 500_000  # parameters
+_THREADS, _THREADS_OF_LARGE = 1, 2
+
+# Prediction takes this many clips at a time: in one batch on a GPU, by as many threads on the CPU,
+# unless clips are so small that waking threads would cost more than it brings.
+_GPU_BATCH = 64
+_MAX_CLIPS_AT_A_TIME = 16
+_CELLS_WORTH_A_THREAD = 1 << 13
+
+_seeding = threading.Lock()
+
+
+@contextmanager
+def local_seed(seed: int) -> Iterator[None]:
+    """Seed torch's CPU generator in a ``with``, one thread at a time, then put it back."""
+    with _seeding, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return a device that this machine has; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises
+    ------
+    ValueError
+        If torch doesn't know the device or this machine doesn't have it.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    has_mps = torch.backends.mps.is_available()
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if has_mps else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is not known. Use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."
+        ) from error
+    available = {"cuda": torch.cuda.is_available(), "mps": has_mps}.get(resolved.type, True)
+    if not available:
+        raise ValueError(
+            f"device={device!r} is not available here. Use device='auto' to take the best that is."
+        )
+    return resolved
+
+
+class InverseTimeDecay(Callback):
+    """Lower the learning rate after each update: ``lr_t = lr / (1 + decay * t)``.
+
+    This is the ``decay`` of Keras' optimizers; t counts updates from zero, over all epochs and
+    over continued fits. Where another callback changes the rate, that one decays.
+    """
+
+    def __init__(self, lr: float, decay: float) -> None:
+        self.lr = lr
+        self.decay = decay
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Go on counting where the training before ended."""
+        self.n_updates_ = net.history[-1].get("n_updates", 0) if net.history else 0
+        for group in net.optimizer_.param_groups:
+            group["lr"] = self.lr / (1 + self.decay * self.n_updates_)
+
+    def on_batch_end(
+        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        """Lower the rate for the next update."""
+        if training:
+            before, self.n_updates_ = 1 + self.decay * self.n_updates_, self.n_updates_ + 1
+            for group in net.optimizer_.param_groups:
+                group["lr"] *= before / (1 + self.decay * self.n_updates_)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Note the number of updates so far."""
+        net.history.record("n_updates", self.n_updates_)
+
+
+class OneCycle(Callback):
+    """Raise the learning rate from lr/25 to lr in 30 % of the updates, then let it fall to nothing.
+
+    The schedule of :class:`torch.optim.lr_scheduler.OneCycleLR` with its defaults, once per
+    training.
+    """
+
+    def __init__(self, lr: float) -> None:
+        self.lr = lr
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Lay out the cycle over all updates of this training."""
+        n_updates = net.max_epochs * len(net.get_iterator(X, training=True))
+        self.schedule_ = torch.optim.lr_scheduler.OneCycleLR(
+            net.optimizer_, self.lr, total_steps=n_updates + 1
+        )
+
+    def on_batch_end(
+        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        """Go on to the rate of the next update."""
+        if training:
+            self.schedule_.step()
+
+
+class ValidationStopping(EarlyStopping):
+    """Early stopping that sleeps in a training without validation, such as a continued one."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Compare the epoch with the best so far."""
+        if self.monitor in net.history[-1]:
+            super().on_epoch_end(net, **kwargs)
+
+
+class DivergenceGuard(Callback):
+    """Stop a training whose loss is no longer a number."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Look at the loss of the epoch."""
+        epoch = net.history[-1]
+        if not np.isfinite(epoch["train_loss"]):
+            raise ValueError(
+                f"The training diverged: the loss of epoch {epoch['epoch']} is "
+                f"{epoch['train_loss']}. Lower lr, or scale X to about mean 0 and deviation 1."
+            )
+
+
+class ProgressBar(Callback):
+    """Show the epochs, their losses and the time left as a bar on standard error."""
+
+    def __init__(self, desc: str = "training") -> None:
+        self.desc = desc
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Open the bar."""
+        self.bar_ = progress_bar(desc=self.desc, unit="epoch", total=net.max_epochs)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Show the losses of the epoch."""
+        epoch = net.history[-1]
+        losses = {name: epoch[name] for name in ("train_loss", "valid_loss") if name in epoch}
+        self.bar_.set_postfix(losses, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_
+
+
+class _EnoughEpochs(Exception):
+    """An early-stopping callback asked for the end of the training."""
+
+
+class GenreNet(NeuralNetClassifier):
+    """A skorch net that weights its loss, never swallows an interrupt, and is silent.
+
+    Batches are ``({"X": clips, "sample_weight": weights}, y)`` as :class:`ClipDataset` gives
+    them; the loss of a batch is ``sum(w * l) / sum(w)``, so the criterion returns one loss per
+    clip. Everything else is skorch's: its callbacks, history, ``save_params`` and so on work as
+    documented there.
+
+    Parameters
+    ----------
+    module : type
+        Class of the network.
+    seed : int, default=0
+        Determines the initial network and the order of the clips.
+    crop_frames : int or None, default=None
+        Frames of the stretches that training batches are cropped to.
+    augment : callable or None, default=None
+        Called with the clips of a training batch, a tensor, and a
+        :class:`numpy.random.Generator`; returns a tensor.
+    **kwargs
+        Everything else that :class:`skorch.NeuralNetClassifier` takes.
+    """
+
+    module_: torch.nn.Module
+    device: str
+
+    def __init__(
+        self,
+        module: Any,
+        seed: int = 0,
+        crop_frames: int | None = None,
+        augment: Callable[..., torch.Tensor] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(module, **kwargs)
+        self.seed = seed
+        self.crop_frames = crop_frames
+        self.augment = augment
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+            ("divergence_guard", DivergenceGuard()),
+        ]
+
+    def initialize(self) -> GenreNet:
+        """Create the network and all that goes with it, from this net's own seed."""
+        self.device = str(resolve_device(self.device))
+        with interrupts_wait():  # what optimisers load when the first one is made, in seconds
+            importlib.import_module("torch._dynamo")
+        with local_seed(self.seed):
+            return super().initialize()
+
+    def initialize_module(self) -> GenreNet:
+        """Create the network, in the memory layout for which convolutions are fastest."""
+        super().initialize_module()
+        if torch.device(self.device).type in ("cpu", "cuda"):
+            self.module_ = self.module_.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
+
+    def train(self, training: Any, epochs: int, validation: Any = None) -> GenreNet:
+        """Run some more epochs on a dataset, and watch the loss on another, if given.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the user interrupts; skorch's own ``fit`` would return as if nothing had happened.
+        """
+        self.datasets_ = training, validation
+        self.max_epochs = epochs
+        dropouts = [layer for layer in self.module_.modules() if isinstance(layer, Dropout)]
+        for number, layer in enumerate(dropouts):
+            sequence = np.random.SeedSequence([self.seed, len(self.history), number])
+            layer.restart(int(sequence.generate_state(1)[0]))
+        n_parameters = sum(parameter.numel() for parameter in self.module_.parameters())
+        self.notify("on_train_begin", X=training, y=None)
+        try:
+            with torch_threads(_THREADS_OF_LARGE if n_parameters > _LARGE else _THREADS):
+                self.fit_loop(training)
+        except _EnoughEpochs:
+            pass
+        finally:
+            del self.datasets_
+        self.notify("on_train_end", X=training, y=None)
+        self.module_.eval()
+        for epoch in self.history:  # what is kept: Python's numbers, and no single batches
+            epoch["batches"] = []
+            scalars = {key: value for key, value in epoch.items() if isinstance(value, np.generic)}
+            epoch.update((key, value.item()) for key, value in scalars.items())
+        return self
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Tell the callbacks what happens; know an early stop from a user's interrupt."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt:
+            # EarlyStopping asks for the end in the way in which a user interrupts.
+            stops = (cb for _, cb in self.callbacks_ if isinstance(cb, EarlyStopping))
+            enough = any(cb.misses_ == cb.patience for cb in stops)
+            if method_name == "on_epoch_end" and enough and hasattr(self, "datasets_"):
+                raise _EnoughEpochs from None
+            raise
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        """Return what :meth:`train` was given: nothing is held out silently."""
+        if hasattr(self, "datasets_"):
+            return self.datasets_
+        return super().get_split_datasets(X, y, **fit_params)
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Batches:
+        """Return batches: shuffled anew in each epoch for training, in order otherwise."""
+        if not training:
+            return Batches(dataset, self.batch_size)
+        # A continued training draws other numbers than the first.
+        rng = np.random.default_rng([self.seed, len(self.history)])
+        return Batches(dataset, self.batch_size, rng, self.crop_frames, self.augment)
+
+    def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
+        """Return the outputs for a batch, with or without weights; in mixed precision on CUDA."""
+        clips = x["X"] if isinstance(x, dict) else x
+        with mixed_precision(torch.device(self.device)):
+            return super().infer(clips, **fit_params).float()
+
+    def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
+        """Return the mean loss of a batch, weighted if it comes with weights."""
+        losses = super().get_loss(y_pred, y_true, X=X, training=training)
+        if not isinstance(X, dict):
+            return losses.mean()
+        weight = X["sample_weight"].to(losses.device)
+        return (weight * losses).sum() / weight.sum()
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Return the context to train in: bfloat16 on a GPU that computes it natively."""
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def predict_logits(
+    module: torch.nn.Module, X: NDArray[Any], device: torch.device
+) -> NDArray[np.float32]:
+    """Return a module's outputs for clips (n_clips, ...), read from their array bit by bit.
+
+    On the CPU each clip is computed by one thread, and several at the same time. Activations stay
+    in the cache, threads never wait for each other, and the answer for a clip can depend neither on
+    its neighbours nor on the number of threads.
+    """
+    module.eval()
+    on_cpu = device.type == "cpu"
+    batch_size = 1 if on_cpu else _GPU_BATCH
+
+    @torch.inference_mode()
+    def outputs(start: int) -> NDArray[np.float32]:
+        clips = np.array(X[start : start + batch_size], dtype=np.float32)
+        release_pages(X)
+        return module(torch.from_numpy(clips).to(device)).float().cpu().numpy()
+
+    starts = range(0, len(X), batch_size)
+    n_threads = min(torch.get_num_threads(), len(starts), _MAX_CLIPS_AT_A_TIME)
+    if not on_cpu or X[:1].size < _CELLS_WORTH_A_THREAD:
+        n_threads = 1
+    if n_threads == 1:
+        with torch_threads(1) if on_cpu else nullcontext():
+            return np.concatenate([outputs(start) for start in starts])
+    with ThreadPoolExecutor(n_threads, initializer=torch_threads, initargs=(1,)) as threads:
+        return np.concatenate(list(threads.map(outputs, starts)))
+
+
+def net_state(net: GenreNet) -> dict[str, Any]:
+    """Return what a fitted net consists of as lists, dicts, numbers and copied arrays.
+
+    The arguments of its module, the module's parameters and buffers, what the optimizer remembers
+    of each parameter, the history and the seed.
+    """
+    remembered = net.optimizer_.state
+    return {
+        "module": net.get_params_for("module"),
+        "parameters": {name: _array(value) for name, value in net.module_.state_dict().items()},
+        "optimizer": {
+            name: {key: _array(value) for key, value in remembered[parameter].items()}
+            for name, parameter in net.module_.named_parameters()
+            if parameter in remembered
+        },
+        "history": [dict(epoch) for epoch in net.history],
+        "seed": net.seed,
+    }
+
+
+def restore_net(net: GenreNet, state: dict[str, Any]) -> GenreNet:
+    """Initialize a net from the :func:`net_state` of another.
+
+    What it trains by stays as it is; the arguments of its module and its seed become those of the
+    state, of which only "module" and "parameters" have to be there. If this machine lacks its
+    device, it goes to the CPU. It predicts, and goes on to train, as the other one would.
+
+    Raises
+    ------
+    ValueError
+        If the parameters are not those of the module.
+    """
+    try:
+        device = resolve_device(net.device)
+    except ValueError:
+        device = torch.device("cpu")
+    with torch.device("meta"):  # shapes alone: a damaged file may ask for a huge network
+        _require_shapes(net.module(**state["module"]), state["parameters"])
+    arguments = {f"module__{name}": value for name, value in state["module"].items()}
+    net.set_params(device=str(device), seed=state.get("seed", net.seed), **arguments)
+    net.initialize()
+    # A copy: torch would write into the array, which may be read-only.
+    tensors = {name: torch.tensor(value) for name, value in state["parameters"].items()}
+    net.module_.load_state_dict(tensors)
+    for name, remembered in state.get("optimizer", {}).items():
+        parameter = net.module_.get_parameter(name)
+        net.optimizer_.state[parameter] = {
+            # Adam counts its steps on the CPU.
+            key: torch.tensor(value, device=device if np.ndim(value) else "cpu")
+            for key, value in remembered.items()
+        }
+    net.history.extend(dict(epoch) for epoch in state.get("history", []))
+    net.module_.eval()
+    return net
+
+
+def _require_shapes(module: torch.nn.Module, parameters: dict[str, Any]) -> None:
+    """Raise a ValueError that names what differs from the parameters of a module."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    found = {name: np.shape(array) for name, array in parameters.items()}
+    differing = sorted(
+        f"{name}: found {found.get(name, 'none')}, expected {wanted.get(name, 'none')}"
+        for name in found.keys() | wanted.keys()
+        if found.get(name) != wanted.get(name)
+    )
+    if differing:
+        raise ValueError(
+            f"The parameters don't fit the network: {'; '.join(differing[:3])} "
+            f"({len(differing)} differ in all)."
+        )
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return np.array(tensor.detach().cpu().numpy(), order="C")
