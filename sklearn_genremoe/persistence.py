@@ -11,7 +11,7 @@ import os
 import pkgutil
 import sys
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -457,17 +457,16 @@ def _why_not_ours(names: list[str]) -> str:
 
 def _names(trusted: Any) -> set[str]:
     """Return the names of what the user trusts."""
-    if isinstance(trusted, (str, type)):
-        trusted = [trusted]
-    is_collection = isinstance(trusted, Collection)
-    if not is_collection or not all(isinstance(item, str) or callable(item) for item in trusted):
+    listed = [trusted] if isinstance(trusted, (str, type)) else trusted
+    try:
+        return {
+            one if isinstance(one, str) else f"{one.__module__}.{one.__name__}" for one in listed
+        }
+    except (TypeError, AttributeError):
         raise ValueError(
             f"trusted={trusted!r} is not accepted; expected a list of types, or of their names "
             'such as "my_package.MyDomain".'
-        )
-    return {
-        item if isinstance(item, str) else f"{item.__module__}.{item.__name__}" for item in trusted
-    }
+        ) from None
 
 
 def _require_importable(name: str) -> None:
