@@ -106,6 +106,8 @@ def _entries(X) -> list | tuple | np.ndarray:
     """Return what a sequence holds: a list, an array, a lazy column of any library."""
     if isinstance(X, (list, tuple)):
         return X
+    if hasattr(X, "__array__") and not hasattr(X, "__getitem__"):
+        X = np.asarray(X)
     is_sequence = hasattr(X, "__getitem__") and hasattr(X, "__len__")
     is_scalar = isinstance(X, (Mapping, bytes, bytearray)) or getattr(X, "shape", None) == ()
     if not is_sequence or is_scalar:
