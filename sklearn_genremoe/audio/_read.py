@@ -263,8 +263,10 @@ def _require_end(source, file: _SoundFile, rest, position: int) -> None:
         goes_on = any(first_frame(block) is not None for block in rest)
     elif file.format == "OGG":
         goes_on = _is_chained(source)
+    elif file.format == "FLAC" and next(rest, b""):  # a tag, or another flac
+        goes_on = sum(1 for _ in _find_all(source, rb"fLaC[\0\x80]\0\0\x22", 8)) > 1
     else:
-        goes_on = file.format == "FLAC" and bool(next(rest, b"")) and _is_joined_flac(source)
+        goes_on = False
     if goes_on:
         raise _GoesOn
     seconds = total = position / file.samplerate
@@ -295,10 +297,6 @@ def _is_chained(source) -> bool:
     """Tell whether a stream of an ogg file begins behind another, as in a saved radio program."""
     begins = (bool(page[5] & 2) for page in _find_all(source, rb"OggS\0.", 6))
     return any(itertools.dropwhile(bool, begins))
-
-
-def _is_joined_flac(source) -> bool:
-    return sum(1 for _ in _find_all(source, rb"fLaC[\0\x80]\0\0\x22", 8)) > 1
 
 
 def _find_all(source, pattern: bytes, length: int) -> Iterator[bytes]:

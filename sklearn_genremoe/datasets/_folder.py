@@ -193,7 +193,8 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
         if column is not None:
             instead = ", or pass group_by=None for no groups, or another column"
             require_values(manifest, column, metadata[column], instead=instead)
-        keep = _rows_of_genres(manifest, metadata["genre"], genres)
+        wanted = _require_genres(manifest, genres, np.unique(metadata["genre"]).tolist())
+        keep = np.isin(metadata["genre"], wanted)
         listed = {os.path.realpath(path) for path in metadata["path"]}
         metadata = {name: values[keep] for name, values in metadata.items()}
         groups = None if column is None else metadata[column]
@@ -391,10 +392,7 @@ def _clips_of_genre_folders(
             f"{folder}: found {len(tree[''])} files but no subfolder. Put each genre's clips into "
             "a subfolder named after the genre, or pass a manifest that gives the genres."
         )
-    wanted = sorted(found) if genres is None else genres
-    missing = [genre for genre in wanted if genre not in found]
-    if missing:
-        raise ValueError(f"{folder}: no genre {missing} here; found {found}.")
+    wanted = _require_genres(folder, genres, found)
     for path in unreadable:
         if nfc(Path(path).relative_to(folder).parts[0]) in wanted:
             raise _unreadable_folder(path)
@@ -447,14 +445,12 @@ def _tally(folder: Path, paths: list[str]) -> str:
     )
 
 
-def _rows_of_genres(manifest: Path, target: np.ndarray, genres: list[str] | None) -> np.ndarray:
-    if genres is None:
-        return np.ones(len(target), dtype=bool)
-    found = np.unique(target).tolist()
-    missing = sorted(set(genres) - set(found))
+def _require_genres(source: Path, genres: list[str] | None, found: list[str]) -> list[str]:
+    """Return the genres to load, in order; raise if one of those asked for isn't there."""
+    missing = sorted(set(genres or ()) - set(found))
     if missing:
-        raise ValueError(f"{manifest}: no genre {missing} here; found {found}.")
-    return np.isin(target, genres)
+        raise ValueError(f"{source}: no genre {missing} here; found {sorted(found)}.")
+    return genres or sorted(found)
 
 
 def _count_genres(target: np.ndarray, source: Path) -> dict[str, int]:
