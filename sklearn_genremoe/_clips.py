@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
+from ._files import user_path
 from ._rows import CHUNK_BYTES
 
 #: What is larger can't be squared and summed up in single precision.
@@ -195,7 +196,8 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
                 f"X[{row}] is {path!r:.80}; expected a path (str or Path) like the other "
                 "entries: drop the rows without a file"
             )
-        paths.append(os.fsdecode(path))
+        name = os.fsdecode(path)
+        paths.append(str(user_path(name)) if name[:1] == "~" else name)
     if reset:
         estimator.n_features_in_ = path_samples
     elif getattr(estimator, "n_features_in_", path_samples) != path_samples:

@@ -122,7 +122,7 @@ def decode_audio(
         is_number = isinstance(value, Real) and least <= value < math.inf
         if not (is_number or (name == "duration" and value is None)):
             raise ValueError(f"{name}={value!r}; expected {accepted}")
-    source = str(user_path(path)) if isinstance(path, str) and path[:1] == "~" else path
+    source = user_path(path) if str(path)[:1] == "~" else path
     segment = Segment(sample_rate, offset, duration)
     return decode_parts(source, [segment], min_samples=min_samples)[0]
 

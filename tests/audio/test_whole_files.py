@@ -9,13 +9,14 @@ import threading
 import time
 import warnings
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 import soundfile
 
-from sklearn_genremoe import MFCC
+from sklearn_genremoe import MFCC, AudioLoader
 from sklearn_genremoe.audio import BadClipError, decode_audio, read_excerpts
 
 RATE = 22050
@@ -267,7 +268,9 @@ def test_arguments(given, said):
 def test_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.ogg").write_bytes(encoded(*OGG))
-    assert len(decode_audio("~/a.ogg")) == 2 * RATE
+    for path in ("~/a.ogg", Path("~/a.ogg")):
+        assert len(decode_audio(path)) == 2 * RATE
+        assert AudioLoader(duration=1.0).transform([path]).shape == (1, RATE)
 
 
 def test_no_thread_or_descriptor_stays_behind(tmp_path):
