@@ -108,7 +108,7 @@ def test_gradients_of_a_block_are_exact_up_to_rounding(shape: tuple[int, int], n
     z = exact.norm(exact.conv(x64))
     expected = F.max_pool2d(F.elu(z), size, padding=padding, ceil_mode=True)
     output = block(x32)
-    torch.testing.assert_close(output.double(), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(output.double(), expected, rtol=1e-5, atol=5e-5)
     clear = far_from_ties(z, block.pooling)
     assert clear.double().mean() > 0.9
     towards = torch.randn(output.shape) * clear
