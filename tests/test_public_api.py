@@ -103,11 +103,17 @@ IN_ROOMS = {
         "pretrained_experts",
     },
     "inspection": {
+        "CollectionReport",
+        "ComparisonDisplay",
         "DomainDisplay",
         "ExpertAgreementDisplay",
         "LearningHistoryDisplay",
         "MixtureWeightsDisplay",
         "TimelineDisplay",
+        "apply_corrections",
+        "compare",
+        "save_audacity_labels",
+        "save_playlists",
     },
     "mixture": {
         "BalancedMixer",

@@ -128,3 +128,13 @@ def text_colour(background: Any) -> str:
     """Return black or white, whichever reads better on (red, green, blue) in [0, 1]."""
     red, green, blue = background[:3]
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+
+
+def plot_intervals(ax: Any, values: Any, colour: str) -> None:
+    """Plot a data frame with value, low and high as points with bars, a row per name."""
+    error = [values["value"] - values["low"], values["high"] - values["value"]]
+    places = range(len(values))
+    ax.errorbar(values["value"], places, xerr=error, fmt="o", color=colour, capsize=3)
+    ax.set_yticks(places, values.index)
+    ax.spines[["right", "top"]].set_visible(False)
+    ax.grid(axis="x", alpha=0.3)

@@ -1,0 +1,1029 @@
+"""What is wrong in a collection of labelled clips: one report, as data frames and as a page."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_array, check_consistent_length
+
+from .._checks import check_groups, check_targets
+from .._clips import kind_of_clips
+from .._compat import _safe_indexing
+from .._files import write_atomically
+from ..domains import DomainBatch
+from ._label_issues import confident_learning
+from ._out_of_fold import (
+    baselines,
+    check_labels,
+    clip_vectors,
+    cross_fit,
+    extract_once,
+    is_embedded,
+    learning_curve,
+    sound_entries,
+)
+from ._page import page_of, summary_of
+from ._plotting import COLOURS, check_names, import_pandas, new_axes, plot_intervals
+from ._similarity import (
+    EMBEDDED_ALIKE,
+    SUMMED_UP_ALIKE,
+    most_informative,
+    most_similar,
+    unit_vectors,
+)
+from ._statistics import confidence_bin, interval, measures
+
+
+class CollectionReport:
+    """What cross-fitted predictions say about a collection: its labels, files and genres.
+
+    Which labels are probably wrong, which genres are confused, which clips are there twice, which
+    files can't be used, how far the answers can be trusted: as data frames, as figures, and as one
+    page to click and listen through (:meth:`save`). Make one with :meth:`from_cross_validation`, or
+    with :meth:`from_predictions` of probabilities that you have.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_clips, n_classes)
+        The probabilities; rows of NaN for clips that can't be used.
+    classes : ndarray of shape (n_classes,)
+        The genres of the columns, sorted.
+    y : ndarray of shape (n_clips,), default=None
+        The label of each clip; None where none is known.
+    groups : ndarray of shape (n_clips,), default=None
+        What was kept together in the folds, for example artists; intervals draw these.
+    paths : sequence of str, default=None
+        The files; None numbers the clips.
+    expert_proba : ndarray of shape (n_clips, n_experts, n_classes), default=None
+        The probabilities by each expert.
+    expert_names : sequence of str of length n_experts, default=None
+        Names of the experts; None numbers them.
+    weights : ndarray of shape (n_clips, n_experts), default=None
+        How much each expert was trusted.
+    features : ndarray of shape (n_clips, n_features), default=None
+        What tells which clips sound alike, for example embeddings.
+    feature_entries : sequence of str, default=()
+        The entries of a DomainBatch that `features` sums up.
+    errors : dict of int to str, default=None
+        The rows that can't be used, and why.
+    baselines : dict of str to ndarray of shape (n_clips, n_classes), default=None
+        Probabilities by simpler methods on the same folds.
+    models : list of estimators, default=()
+        The fitted models of the folds, which :meth:`next_to_label` asks.
+    curve : list of (int, float), default=()
+        Accuracy of a plain classifier by the number of clips that it learned from.
+    same_recording : float, default=0.8
+        The cosine of standardised `features` from which clips are taken for the same recording;
+        measured for embeddings.
+
+    See Also
+    --------
+    compare : Several estimators on the same folds.
+    apply_corrections : What was marked in the page, as labels.
+
+    Notes
+    -----
+    Suspicious labels are found by confident learning [1]_: a clip's label is doubted if another
+    genre is the most probable of those whose probability reaches the mean that clips with that
+    label have. They are ranked by the normalised margin, the probability of the label minus the
+    largest of the others.
+
+    References
+    ----------
+    .. [1] Northcutt, Jiang, Chuang, "Confident Learning: Estimating Uncertainty in Dataset
+       Labels", Journal of Artificial Intelligence Research 70, 2021.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe.inspection import CollectionReport
+    >>> proba = [[0.9, 0.1], [0.8, 0.2], [0.9, 0.1], [0.3, 0.7], [0.1, 0.9]]
+    >>> y = ["folk", "folk", "rock", "rock", "rock"]
+    >>> report = CollectionReport.from_predictions(y, proba, classes=["folk", "rock"])
+    >>> report.label_issues()[["clip", "genre", "predicted", "margin"]]
+         clip genre predicted  margin
+    2  clip 2  rock      folk    -0.8
+    """
+
+    def __init__(
+        self,
+        proba: NDArray[np.float64],
+        classes: NDArray,
+        *,
+        y: NDArray | None = None,
+        groups: NDArray | None = None,
+        paths: Sequence[str] | None = None,
+        expert_proba: NDArray[np.float64] | None = None,
+        expert_names: Sequence[str] | None = None,
+        weights: NDArray[np.float64] | None = None,
+        features: NDArray | None = None,
+        feature_entries: Sequence[str] = (),
+        errors: Mapping[int, str] | None = None,
+        baselines: Mapping[str, NDArray[np.float64]] | None = None,
+        models: Sequence[Any] = (),
+        curve: Sequence[tuple[int, float]] = (),
+        same_recording: float = EMBEDDED_ALIKE,
+    ) -> None:
+        self.proba = proba
+        self.classes = classes
+        self.y = y
+        self.groups = groups
+        self.paths = paths
+        self.expert_proba = expert_proba
+        self.expert_names = expert_names
+        self.weights = weights
+        self.features = features
+        self.feature_entries = feature_entries
+        self.errors = errors
+        self.baselines = baselines
+        self.models = models
+        self.curve = curve
+        self.same_recording = same_recording
+
+    @classmethod
+    def from_cross_validation(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        *,
+        cv: Any = 5,
+        n_jobs: int | None = None,
+        paths: Sequence[Any] | None = None,
+    ) -> "CollectionReport":
+        """Let an estimator judge each clip after learning from the other folds.
+
+        Features are extracted once, for all folds. Groups are kept together when clips are held
+        out, and again inside each fit of a mixture.
+
+        Parameters
+        ----------
+        estimator : MixtureOfExpertsClassifier or classifier with ``predict_proba``
+            What judges; it is cloned, so that it may be fitted or not.
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that the estimator takes. Of files that can't be used, a
+            :class:`~sklearn_genremoe.audio.BadClipWarning` tells; they stay as rows without an
+            answer. Clips extracted by ``estimator.extract`` are not extracted again.
+        y : array-like of shape (n_clips,)
+            Their labels.
+        groups : array-like of shape (n_clips,), default=None
+            What must stay together, for example artists or albums: without them, clips of one
+            recording judge each other, and a wrong label of an album looks right.
+        cv : int, splitter or iterable of (train, test) rows, default=5
+            The folds, stratified, unshuffled and by groups where it is an int. Each clip must be
+            tested once.
+        n_jobs : int, default=None
+            Folds fitted at the same time; joblib's meaning.
+        paths : sequence of str or Path, default=None
+            The files behind `X`, if that is a DomainBatch or holds waveforms.
+
+        Returns
+        -------
+        report : CollectionReport
+            The report.
+
+        Raises
+        ------
+        ValueError
+            If the folds don't test each clip once, no clip can be used, or the estimator refuses to
+            be fitted on the clips of a fold, for example because a genre has too few groups.
+
+        Examples
+        --------
+        >>> from sklearn_genremoe import MixtureOfExpertsClassifier, default_experts
+        >>> from sklearn_genremoe.datasets import load_mini_genres
+        >>> from sklearn_genremoe.inspection import CollectionReport
+        >>> clips = load_mini_genres()
+        >>> quick = [expert for expert in default_experts(10.0) if "statistics" in expert[0]]
+        >>> clf = MixtureOfExpertsClassifier(quick, cv=3)
+        >>> report = CollectionReport.from_cross_validation(
+        ...     clf, clips.data, clips.target, clips.groups, cv=4
+        ... )
+        >>> report.summary()[0]
+        '48 clips of 4 genres in 41 groups.'
+        """
+        labels = check_labels(X, y, groups, cv)
+        names = _paths_of(X) if paths is None else _check_paths(paths, len(labels.y))
+        estimators, seen, labels.errors = extract_once({"estimator": estimator}, X)
+        if len(labels.errors) == len(labels.y):
+            raise ValueError(f"none of the {len(labels.y)} clips can be used: {labels.errors}")
+        found = cross_fit(estimators["estimator"], seen, labels, n_jobs)
+        entries = sound_entries(seen, found, labels)
+        features = clip_vectors(seen, entries) if entries else None
+        return cls(
+            found.proba,
+            labels.classes,
+            y=labels.y,
+            groups=labels.groups,
+            paths=names,
+            expert_proba=found.expert_proba,
+            expert_names=found.expert_names,
+            weights=found.weights,
+            features=features,
+            feature_entries=entries,
+            errors=labels.errors,
+            baselines=baselines(seen, labels),
+            models=found.models,
+            same_recording=EMBEDDED_ALIKE if is_embedded(seen, entries) else SUMMED_UP_ALIKE,
+            curve=[] if features is None else learning_curve(features, labels),
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y: ArrayLike | None,
+        proba: ArrayLike,
+        *,
+        classes: Sequence[Any] | None = None,
+        groups: ArrayLike | None = None,
+        paths: Sequence[Any] | None = None,
+        expert_proba: ArrayLike | None = None,
+        expert_names: Sequence[str] | None = None,
+        features: ArrayLike | None = None,
+        errors: Mapping[int, str] | None = None,
+    ) -> "CollectionReport":
+        """Report on given probabilities, best of clips that the model didn't learn from.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_clips,) or None
+            The label of each clip; None if none is known: there are no scores then.
+        proba : array-like of shape (n_clips, n_classes)
+            The probabilities; rows of NaN for clips that can't be used.
+        classes : sequence of length n_classes, default=None
+            The genres of the columns. None takes the names of the columns of a data frame, else the
+            genres in `y`, sorted.
+        groups : array-like of shape (n_clips,), default=None
+            What intervals draw together, for example artists.
+        paths : sequence of str or Path, default=None
+            The files; None numbers the clips.
+        expert_proba : array-like of shape (n_clips, n_experts, n_classes), default=None
+            The probabilities by each expert.
+        expert_names : sequence of str of length n_experts, default=None
+            Names of the experts; None numbers them.
+        features : array-like of shape (n_clips, n_features), default=None
+            What tells which clips sound alike, for example embeddings.
+        errors : dict of int to str, default=None
+            Why rows of `proba` are NaN.
+
+        Returns
+        -------
+        report : CollectionReport
+            The report.
+
+        Raises
+        ------
+        ValueError
+            If the lengths don't agree, `y` has genres that no column is about, or `proba` doesn't
+            hold probabilities.
+        """
+        table: np.ndarray = check_array(
+            proba, dtype=np.float64, ensure_all_finite="allow-nan", input_name="proba"
+        )
+        usable = ~np.isnan(table).any(axis=1)
+        known = table[usable]
+        if known.size and (known.min() < 0 or np.abs(known.sum(axis=1) - 1).max() > 1e-3):
+            raise ValueError(
+                "proba holds rows that are negative or don't sum to one; pass what predict_proba "
+                "returns."
+            )
+        labels = None if y is None else check_targets(table, y)
+        if classes is None:
+            if not hasattr(proba, "columns") and labels is None:
+                raise ValueError("classes is None and so is y; name the genre of each column.")
+            classes = list(proba.columns if hasattr(proba, "columns") else np.unique(labels))  # type: ignore
+        genres = np.asarray(classes)
+        if genres.shape != (table.shape[1],) or len(np.unique(genres)) != len(genres):
+            raise ValueError(
+                f"classes holds {genres.tolist()} for {table.shape[1]} columns of proba; pass one "
+                "genre for each column."
+            )
+        unknown = [] if labels is None else np.setdiff1d(labels, genres).tolist()
+        if unknown:
+            raise ValueError(f"y has the genres {unknown}, but proba is about {genres.tolist()}.")
+        order = np.argsort(genres)
+        experts = None
+        if expert_proba is not None:
+            experts = np.asarray(expert_proba, dtype=np.float64)
+            if experts.ndim != 3 or experts.shape[::2] != table.shape:
+                raise ValueError(
+                    f"expert_proba has the shape {experts.shape}; expected ({len(table)}, "
+                    f"n_experts, {table.shape[1]}) as expert_predict_proba returns."
+                )
+            expert_names = check_names(expert_names, experts.shape[1])
+            experts = experts[:, :, order]
+        vectors = None
+        if features is not None:
+            vectors = check_array(features, ensure_all_finite="allow-nan", input_name="features")
+            check_consistent_length(table, vectors)
+        return cls(
+            table[:, order],
+            genres[order],
+            y=labels,
+            groups=None if groups is None else check_groups(groups, len(table)),
+            paths=None if paths is None else _check_paths(paths, len(table)),
+            expert_proba=experts,
+            expert_names=expert_names,
+            features=vectors,
+            errors=errors,
+        )
+
+    # A row per clip.
+
+    def frame(self) -> Any:
+        """Return what is known about each clip.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            A row per clip, in the order given. The columns: clip, its path or number; group; genre,
+            its label; predicted; proba_genre and proba_predicted, the probabilities of both;
+            margin, that of the label minus the largest of the others; suspicion, the rank by
+            margin, 1 for the most suspicious label; issue, whether the label is doubted;
+            votes_for_genre, how many experts say what the label says; ``expert[<name>]``, what each
+            says; duplicates and similar, lists of clips, from :meth:`duplicates` and
+            :meth:`similar`; error. Columns of which nothing is known are left out.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        frame = self._judgements()
+        if self.features is not None:
+            names = self.names
+            copies: dict[int, list[str]] = {row: [] for row in range(len(names))}
+            for first, second, _ in self._pairs():
+                copies[first].append(names[second])
+                copies[second].append(names[first])
+            rows, neighbours, _ = self._neighbours
+            similar: list[list[str]] = [[] for _ in names]
+            for row, others in zip(rows, neighbours):
+                similar[row] = [names[other] for other in others[:3]]
+            frame["duplicates"] = list(copies.values())
+            frame["similar"] = similar
+        frame["error"] = [(self.errors or {}).get(row, "") for row in range(len(frame))]
+        return frame
+
+    def label_issues(self, n: int | None = None) -> Any:
+        """Return the suspicious labels, the most suspicious first.
+
+        Parameters
+        ----------
+        n : int, default=None
+            How many to return, doubted or not; None returns those that are doubted.
+
+        Returns
+        -------
+        issues : pandas.DataFrame
+            Rows of :meth:`frame`, without what sounds alike.
+
+        Raises
+        ------
+        ValueError
+            If no labels are known.
+        ImportError
+            If pandas is not installed.
+        """
+        self._require_labels("label_issues")
+        frame = self._judgements()
+        frame = frame[frame["suspicion"].notna()].sort_values("suspicion")
+        return frame[frame["issue"]] if n is None else frame.head(n)
+
+    def similar(self, clip: Any, n: int = 3) -> Any:
+        """Return the clips that sound most like one.
+
+        Parameters
+        ----------
+        clip : str, Path or int
+            A path of the collection, or the number of a row.
+        n : int, default=3
+            How many.
+
+        Returns
+        -------
+        similar : pandas.DataFrame with the columns clip, genre and similarity
+            The most similar first; similarity is the cosine of the standardised features, 1 for
+            the same.
+
+        Raises
+        ------
+        ValueError
+            If the clip isn't in the collection or can't be used, or there are no features.
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("CollectionReport.similar")
+        vectors = self._vectors
+        row = self._row_of(clip)
+        usable = self._usable
+        if row not in usable:
+            raise ValueError(f"{self.names[row]} can't be used: nothing is known of its sound.")
+        others = usable[usable != row]
+        cosines = vectors[others] @ vectors[row]
+        best = np.argsort(-cosines, kind="stable")[:n]
+        return pandas.DataFrame(
+            {
+                "clip": [self.names[other] for other in others[best]],
+                **({} if self.y is None else {"genre": self.y[others[best]]}),
+                "similarity": cosines[best].astype(float),
+            },
+            index=others[best],
+        )
+
+    def duplicates(self, threshold: float | None = None) -> Any:
+        """Return pairs of clips that are probably the same recording, however it is encoded.
+
+        Parameters
+        ----------
+        threshold : float, default=None
+            The least cosine of their standardised features. None is 0.8 for embeddings, and 0.95
+            for mean and deviation of spectrograms, which are more alike; see the user guide.
+
+        Returns
+        -------
+        pairs : pandas.DataFrame
+            The columns clip and other; similarity; same_genre and same_group, where genres and
+            groups are known. The index numbers the rows of both.
+
+        Raises
+        ------
+        ValueError
+            If there are no features.
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("CollectionReport.duplicates")
+        pairs = self._pairs(threshold)
+        first = np.array([pair[0] for pair in pairs], dtype=np.intp)
+        second = np.array([pair[1] for pair in pairs], dtype=np.intp)
+        names = np.asarray(self.names, dtype=object)
+        columns = {"clip": names[first], "other": names[second]}
+        columns["similarity"] = np.array([pair[2] for pair in pairs], dtype=float)
+        if self.y is not None:
+            columns["same_genre"] = self.y[first] == self.y[second]
+        if self.groups is not None:
+            columns["same_group"] = self.groups[first] == self.groups[second]
+        index = pandas.MultiIndex.from_arrays([first, second], names=["row", "other_row"])
+        return pandas.DataFrame(columns, index=index)
+
+    # The collection as a whole.
+
+    def scores(self) -> Any:
+        """Return how good the mixture is, beside its experts and simpler methods.
+
+        Returns
+        -------
+        scores : pandas.DataFrame with the columns value, low and high
+            Values, and intervals of 95 % by drawing groups (without groups: clips) anew. The index
+            has two levels: the classifier (mixture, the experts by name, and the baselines on the
+            same folds: the most frequent genre, and a support vector machine on mean and deviation
+            of the features), and the measure: accuracy, balanced_accuracy,
+            log_loss, calibration_error (expected, ten bins), and for the mixture
+            ``recall[<genre>]`` and ``precision[<genre>]``. NaN where a measure means nothing.
+
+        Raises
+        ------
+        ValueError
+            If no labels are known.
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("CollectionReport.scores")
+        codes = self._codes("scores")
+        rows = self._usable
+        groups = None if self.groups is None else self.groups[rows]
+        found: dict[str, dict[str, Any]] = {
+            "mixture": measures(codes, self.proba[rows], groups, self.classes)
+        }
+        for index, name in enumerate(self.expert_names or []):
+            found[name] = measures(codes, self.expert_proba[rows, index], groups)  # type: ignore
+        for name, proba in (self.baselines or {}).items():
+            found[name] = measures(codes, proba[rows], groups)
+            if np.isin(proba[rows], (0, 1)).all():  # answers without probabilities
+                nothing = (np.nan, np.nan, np.nan)
+                found[name] |= {"log_loss": nothing, "calibration_error": nothing}
+        table = {(who, what): values for who in found for what, values in found[who].items()}
+        index = pandas.MultiIndex.from_tuples(table, names=["classifier", "measure"])
+        return pandas.DataFrame(list(table.values()), index=index, columns=["value", "low", "high"])
+
+    def confusion(self) -> Any:
+        """Return how many clips of each genre are taken for which.
+
+        Returns
+        -------
+        confusion : pandas.DataFrame of shape (n_classes, n_classes)
+            Numbers of clips; rows are labels, columns predictions.
+
+        Raises
+        ------
+        ValueError
+            If no labels are known.
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("CollectionReport.confusion")
+        codes = self._codes("confusion")
+        counts = np.zeros((len(self.classes), len(self.classes)), dtype=np.intp)
+        np.add.at(counts, (codes, self.proba[self._usable].argmax(axis=1)), 1)
+        return pandas.DataFrame(
+            counts,
+            index=pandas.Index(self.classes, name="genre"),
+            columns=pandas.Index(self.classes, name="predicted"),
+        )
+
+    def calibration(self) -> Any:
+        """Return whether clips are as often right as their probability says.
+
+        Returns
+        -------
+        calibration : pandas.DataFrame
+            A row for each tenth between 0 and 1 in which probabilities of predicted genres lie,
+            with the columns clips, their number; confidence, their mean probability; accuracy, with
+            low and high, its interval of 95 %. Its ``attrs["expected_calibration_error"]`` is the
+            mean distance of confidence and accuracy over the clips.
+
+        Raises
+        ------
+        ValueError
+            If no labels are known.
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("CollectionReport.calibration")
+        codes, rows = self._codes("calibration"), self._usable
+        confidence = self.proba[rows].max(axis=1)
+        right = self.proba[rows].argmax(axis=1) == codes
+        bins = np.eye(10)[confidence_bin(confidence)]
+        sums = np.hstack([bins, bins * right[:, np.newaxis]])
+
+        def accuracy(total: NDArray) -> NDArray:
+            with np.errstate(invalid="ignore"):
+                return total[:, 10:] / total[:, :10]
+
+        value, low, high = interval(
+            sums, None if self.groups is None else self.groups[rows], accuracy
+        )
+        clips = bins.sum(axis=0)
+        mean = np.divide(bins.T @ confidence, clips, where=clips > 0, out=np.zeros(10))
+        frame = pandas.DataFrame(
+            {
+                "clips": clips.astype(int),
+                "confidence": mean,
+                "accuracy": value,
+                "low": low,
+                "high": high,
+            }
+        )
+        frame = frame[clips > 0].reset_index(drop=True)
+        gap = (frame["confidence"] - frame["accuracy"]).abs()
+        frame.attrs["expected_calibration_error"] = float(np.average(gap, weights=frame["clips"]))
+        return frame
+
+    def coverage(self) -> Any:
+        """Return how often the surest answers are right.
+
+        Returns
+        -------
+        coverage : pandas.DataFrame
+            A row per usable clip, the surest first, with the columns coverage, the share of clips
+            that are at least as sure; threshold, the probability of its predicted genre; and
+            accuracy, the share of those that are right.
+
+        Raises
+        ------
+        ValueError
+            If no labels are known.
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("CollectionReport.coverage")
+        codes, proba = self._codes("coverage"), self.proba[self._usable]
+        order = np.argsort(-proba.max(axis=1), kind="stable")
+        right = (proba.argmax(axis=1) == codes)[order]
+        counts = np.arange(1, len(order) + 1)
+        return pandas.DataFrame(
+            {
+                "coverage": counts / len(order),
+                "threshold": proba.max(axis=1)[order],
+                "accuracy": np.cumsum(right) / counts,
+            },
+            index=self._usable[order],
+        )
+
+    def rejection_threshold(self, false_refusals: float = 0.05) -> float:
+        """Return below which probability an answer should be refused.
+
+        ``proba.max(axis=1) < threshold`` tells "none of these" of new clips, at the price that
+        `false_refusals` of the clips of known genres that are answered rightly are refused too.
+
+        Parameters
+        ----------
+        false_refusals : float, default=0.05
+            The share, above 0 and below 1.
+
+        Returns
+        -------
+        threshold : float
+            The quantile of the probability of rightly predicted genres, out of fold.
+
+        Raises
+        ------
+        ValueError
+            If no labels are known, no answer is right, or the share isn't between 0 and 1.
+        """
+        if not 0 < false_refusals < 1:
+            raise ValueError(
+                f"false_refusals={false_refusals!r}; expected a share between 0 and 1."
+            )
+        codes, proba = self._codes("rejection_threshold"), self.proba[self._usable]
+        right = proba.argmax(axis=1) == codes
+        if not right.any():
+            raise ValueError("no clip is answered rightly: there is no threshold to choose.")
+        return float(np.quantile(proba[right].max(axis=1), false_refusals))
+
+    def next_to_label(self, X: Any, n: int = 10) -> Any:
+        """Return which unlabelled clips teach most if they are labelled next.
+
+        They are chosen one by one for being uncertain, and for sounding unlike the clips of the
+        collection and those chosen before.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            Unlabelled clips, in any of the forms that the estimator takes.
+        n : int, default=10
+            How many.
+
+        Returns
+        -------
+        chosen : pandas.DataFrame with the columns clip, predicted, probability and margin
+            The first to label first; the index numbers the rows of `X`. Margin is the probability
+            of the predicted genre minus that of the second.
+
+        Raises
+        ------
+        ValueError
+            If the report wasn't made by :meth:`from_cross_validation`, or no clip can be used.
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("CollectionReport.next_to_label")
+        if not self.models:
+            raise ValueError(
+                "next_to_label asks the models of the folds, and this report has none: make it by "
+                "from_cross_validation."
+            )
+        _, seen, errors = extract_once({"estimator": self.models[0]}, X)
+        n_clips = len(seen)
+        good = np.setdiff1d(np.arange(n_clips), list(errors))
+        if not len(good):
+            raise ValueError(f"none of the {n_clips} clips can be used: {errors}")
+        seen = _safe_indexing(seen, good)
+        proba = np.zeros((len(good), len(self.classes)))
+        for model in self.models:
+            columns = np.searchsorted(self.classes, model.classes_)
+            proba[:, columns] += model.predict_proba(seen) / len(self.models)
+        top = np.sort(proba, axis=1)
+        margin = top[:, -1] - top[:, -2]
+        new = old = None
+        if self.features is not None and self.feature_entries:
+            joint = np.vstack(
+                [self.features[self._usable], clip_vectors(seen, self.feature_entries)]
+            )
+            vectors = unit_vectors(joint, np.ones(len(joint), dtype=bool))
+            old, new = np.split(vectors, [len(self._usable)])
+        chosen = most_informative(1 - margin, new, old, n)
+        names = _paths_of(X) or [f"clip {row}" for row in range(n_clips)]
+        return pandas.DataFrame(
+            {
+                "clip": [names[row] for row in good[chosen]],
+                "predicted": self.classes[proba[chosen].argmax(axis=1)],
+                "probability": proba[chosen].max(axis=1),
+                "margin": margin[chosen],
+            },
+            index=good[chosen],
+        )
+
+    # Figures.
+
+    def plot_scores(self, *, ax: Any = None) -> Any:
+        """Plot the accuracies of the mixture, its experts and the baselines, with intervals.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        ax : matplotlib.axes.Axes
+            The axes.
+
+        Raises
+        ------
+        ValueError
+            If no labels are known.
+        ImportError
+            If matplotlib or pandas is not installed.
+        """
+        scores = self.scores().xs("accuracy", level="measure")[::-1]
+        if ax is None:
+            [ax] = new_axes("CollectionReport", (7.0, 1.0 + 0.3 * len(scores)))
+        plot_intervals(ax, scores, COLOURS[0])
+        ax.set_xlabel("accuracy, with its interval of 95 %")
+        return ax
+
+    def plot_confusion(self, *, ax: Any = None) -> Any:
+        """Plot how many clips of each genre are taken for which.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        ax : matplotlib.axes.Axes
+            The axes.
+
+        Raises
+        ------
+        ValueError
+            If no labels are known.
+        ImportError
+            If matplotlib or pandas is not installed.
+        """
+        from sklearn.metrics import ConfusionMatrixDisplay
+
+        counts = self.confusion().to_numpy()
+        if ax is None:
+            side = 2.5 + 0.5 * len(counts)
+            [ax] = new_axes("CollectionReport", (side, side))
+        display = ConfusionMatrixDisplay(counts, display_labels=self.classes)
+        display.plot(ax=ax, cmap="Blues", colorbar=False, xticks_rotation=45)
+        ax.set(xlabel="predicted", ylabel="label")
+        return ax
+
+    def plot_calibration(self, *, ax: Any = None) -> Any:
+        """Plot how often clips are right against how often their probability says so.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        ax : matplotlib.axes.Axes
+            The axes, with the curve by scikit-learn's ``CalibrationDisplay``.
+
+        Raises
+        ------
+        ValueError
+            If no labels are known.
+        ImportError
+            If matplotlib or pandas is not installed.
+        """
+        from sklearn.calibration import CalibrationDisplay
+
+        codes, proba = self._codes("plot_calibration"), self.proba[self._usable]
+        if ax is None:
+            [ax] = new_axes("CollectionReport", (5.0, 5.0))
+        right = proba.argmax(axis=1) == codes
+        CalibrationDisplay.from_predictions(
+            right, proba.max(axis=1), n_bins=10, name="predicted genre", ax=ax
+        )
+        ax.set(xlabel="probability of the predicted genre", ylabel="share that is right")
+        return ax
+
+    def plot_coverage(self, *, ax: Any = None) -> Any:
+        """Plot how often answers are right against the share of clips that are answered.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        ax : matplotlib.axes.Axes
+            The axes.
+
+        Raises
+        ------
+        ValueError
+            If no labels are known.
+        ImportError
+            If matplotlib or pandas is not installed.
+        """
+        coverage = self.coverage()
+        if ax is None:
+            [ax] = new_axes("CollectionReport", (6.0, 4.0))
+        ax.plot(coverage["coverage"], coverage["accuracy"], color=COLOURS[0])
+        ax.set(xlabel="share of clips that are answered, the surest first", ylabel="accuracy")
+        ax.set(xlim=(0, 1), ylim=(None, 1.02))
+        ax.spines[["right", "top"]].set_visible(False)
+        return ax
+
+    # In words, and as a page.
+
+    def summary(self) -> list[str]:
+        """Return the main findings, each as a sentence.
+
+        Returns
+        -------
+        sentences : list of str
+            What a person should know first.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> from sklearn_genremoe.inspection import CollectionReport
+        >>> report = CollectionReport.from_predictions(None, [[0.9, 0.1]], classes=["folk", "rock"])
+        >>> report.summary()
+        ['1 clip of 2 genres.', 'Predicted: folk 1.']
+        """
+        return summary_of(self)
+
+    def save(self, file: Any, *, embed: bool = False, command: str | None = None) -> Path:
+        """Write the report as one page, which works without network and server.
+
+        In the page clips are heard, searched, filtered and sorted, and their labels marked as right
+        or wrong; what was marked is saved as ``corrections.csv`` for :func:`apply_corrections`.
+
+        Parameters
+        ----------
+        file : str or Path
+            The page to write, for example ``"report.html"``. Players refer to the clips relative
+            to it.
+        embed : bool, default=False
+            Whether to put 10 s of clips into the page, so that it can be sent to others: as many as
+            16 MB hold, the most suspicious first. The others stay references.
+        command : str, default=None
+            How the report was made, to be shown in it.
+
+        Returns
+        -------
+        path : Path
+            The page.
+
+        Raises
+        ------
+        ImportError
+            If jinja2 or pandas is not installed.
+        OSError
+            If the file can't be written.
+        """
+        path = Path(os.path.expanduser(file))
+        write_atomically(path, page_of(self, path.absolute().parent, embed, command).encode())
+        return path
+
+    def _repr_html_(self) -> str:
+        """Return the short form for notebooks."""
+        parts = ["<ul>", *(f"<li>{escape(line)}</li>" for line in self.summary()), "</ul>"]
+        if self.y is not None and len(self._usable):
+            issues = self.label_issues(5)[["clip", "genre", "predicted", "proba_genre", "margin"]]
+            parts += [
+                "<p>Most suspicious labels:</p>",
+                issues.to_html(float_format="{:.2f}".format),
+            ]
+        return "\n".join(parts)
+
+    def __repr__(self) -> str:
+        return f"<CollectionReport: {' '.join(self.summary())}>"
+
+    # What the tables are made from.
+
+    @property
+    def names(self) -> list[str]:
+        """The path of each clip, or its number."""
+        if self.paths is None:
+            return [f"clip {row}" for row in range(len(self.proba))]
+        return list(self.paths)
+
+    @cached_property
+    def _usable(self) -> NDArray[np.intp]:
+        return np.flatnonzero(~np.isnan(self.proba).any(axis=1))
+
+    @cached_property
+    def _vectors(self) -> NDArray[np.float32]:
+        if self.features is None:
+            raise ValueError(
+                "the report has no features that tell which clips sound alike: pass features to "
+                "from_predictions, or paths and experts that begin with a domain to "
+                "from_cross_validation."
+            )
+        usable = np.zeros(len(self.proba), dtype=bool)
+        usable[self._usable] = True
+        return unit_vectors(self.features, usable)
+
+    @cached_property
+    def _neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        """Rows that can be used, and for each its most similar others and their cosines."""
+        return (self._usable, *most_similar(self._vectors, self._usable, 5))
+
+    def _pairs(self, threshold: float | None = None) -> list[tuple[int, int, float]]:
+        """Return pairs of rows above a similarity, the most similar first."""
+        if threshold is None:
+            threshold = self.same_recording
+        rows, neighbours, cosines = self._neighbours
+        found = {
+            (min(row, other), max(row, other)): float(cosine)
+            for row, others, near in zip(rows.tolist(), neighbours.tolist(), cosines)
+            for other, cosine in zip(others, near)
+            if cosine >= threshold
+        }
+        return sorted(((*pair, cosine) for pair, cosine in found.items()), key=lambda p: (-p[2], p))
+
+    def _require_labels(self, method: str) -> NDArray:
+        if self.y is None:
+            raise ValueError(f"{method} compares with labels, and this report has none: pass y.")
+        if not len(self._usable):
+            raise ValueError(f"{method}: none of the {len(self.proba)} clips can be used.")
+        return self.y
+
+    def _codes(self, method: str) -> NDArray[np.intp]:
+        """Return the column of the label of each usable clip."""
+        return np.searchsorted(self.classes, self._require_labels(method)[self._usable])
+
+    def _judgements(self) -> Any:
+        """Return the columns of frame() that don't need features."""
+        pandas = import_pandas("CollectionReport")
+        n_clips, rows = len(self.proba), self._usable
+        proba = self.proba[rows]
+        answers = proba.argmax(axis=1)
+        top = np.sort(proba, axis=1)
+        columns: dict[str, Any] = {"clip": self.names}
+        if self.groups is not None:
+            columns["group"] = self.groups
+
+        def spread(values: Any, otherwise: Any = np.nan) -> Any:
+            column = np.full(n_clips, otherwise, dtype=np.result_type(np.asarray(values), float))
+            column[rows] = values
+            return column
+
+        def spread_genres(answers: NDArray) -> NDArray:
+            column = np.full(n_clips, None, dtype=object)
+            column[rows] = self.classes[answers]
+            return column
+
+        if self.y is not None:
+            columns["genre"] = self.y
+        columns["predicted"] = spread_genres(answers)
+        if self.y is None:
+            columns["proba_predicted"] = spread(top[:, -1])
+            columns["margin"] = spread(top[:, -1] - top[:, -2])
+        elif len(rows):
+            codes = self._codes("frame")
+            is_issue, margin = confident_learning(codes, proba)
+            rank = np.empty(len(rows))
+            rank[np.argsort(margin, kind="stable")] = np.arange(1, len(rows) + 1)
+            columns["proba_genre"] = spread(proba[np.arange(len(rows)), codes])
+            columns["proba_predicted"] = spread(top[:, -1])
+            columns["margin"] = spread(margin)
+            columns["suspicion"] = pandas.array(spread(rank), dtype="Int64")
+            columns["issue"] = spread(is_issue, 0.0).astype(bool)
+        if self.expert_proba is not None:
+            votes = self.expert_proba[rows].argmax(axis=2)
+            if self.y is not None and len(rows):
+                columns["votes_for_genre"] = spread((votes == codes[:, np.newaxis]).sum(axis=1))
+            for index, name in enumerate(self.expert_names or []):
+                columns[f"expert[{name}]"] = spread_genres(votes[:, index])
+        return pandas.DataFrame(columns)
+
+    def _row_of(self, clip: Any) -> int:
+        n_clips = len(self.proba)
+        if isinstance(clip, (int, np.integer)):
+            if not -n_clips <= clip < n_clips:
+                raise ValueError(f"clip {clip} of a collection of {n_clips}; count from 0.")
+            return int(clip) % n_clips
+        path = os.fspath(clip)
+        if path not in self.names:
+            raise ValueError(
+                f"{path} is not in the collection; pass a path of it, or a row number."
+            )
+        return self.names.index(path)
+
+
+def _check_paths(paths: Sequence[Any], n_clips: int) -> list[str]:
+    """Return paths as str, one for each clip."""
+    if len(paths) != n_clips:
+        raise ValueError(f"{len(paths)} paths for {n_clips} clips; pass one for each.")
+    return [os.fspath(path) for path in paths]
+
+
+def _paths_of(X: Any) -> list[str] | None:
+    """Return the paths that clips were given by, if they were."""
+    if isinstance(X, DomainBatch) or kind_of_clips(X) != "paths":
+        return None
+    return [os.fspath(path) for path in X]

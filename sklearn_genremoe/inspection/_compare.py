@@ -1,0 +1,190 @@
+"""Several estimators on the same folds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._out_of_fold import check_labels, cross_fit, extract_once
+from ._plotting import COLOURS, import_pandas, new_axes, plot_intervals
+from ._statistics import difference, mcnemar, measures
+
+
+class ComparisonDisplay:
+    """Scores of several estimators on the same folds, and their differences.
+
+    Make one with :func:`compare`, or from the probabilities of each estimator.
+
+    Parameters
+    ----------
+    proba : dict of str to ndarray of shape (n_clips, n_classes)
+        Out-of-fold probabilities by name; the first is what the others are compared with.
+    y : ndarray of shape (n_clips,)
+        The labels.
+    classes : ndarray of shape (n_classes,)
+        The genres of the columns, sorted.
+    groups : ndarray of shape (n_clips,), default=None
+        What intervals draw together, for example artists; None draws clips.
+
+    Attributes
+    ----------
+    ax_ : ndarray of shape (2,) of matplotlib.axes.Axes
+        The axes of accuracies and of differences. Set by :meth:`plot`.
+    figure_ : matplotlib.figure.Figure
+        The figure of the axes. Set by :meth:`plot`.
+
+    See Also
+    --------
+    compare : Cross-validates and compares.
+    """
+
+    def __init__(
+        self,
+        proba: Mapping[str, NDArray[np.float64]],
+        y: NDArray,
+        classes: NDArray,
+        *,
+        groups: NDArray | None = None,
+    ) -> None:
+        self.proba = proba
+        self.y = y
+        self.classes = classes
+        self.groups = groups
+
+    def frame(self) -> Any:
+        """Return the scores and differences.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            A row per estimator. The columns: accuracy, accuracy_low and accuracy_high, its
+            interval of 95 % by drawing groups anew; balanced_accuracy; log_loss;
+            calibration_error; difference of the accuracy from that of the first estimator,
+            difference_low and difference_high, the interval of the paired difference; and mcnemar,
+            the exact p-value of both being right equally often, which takes clips for independent.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("ComparisonDisplay.frame")
+        codes = np.searchsorted(self.classes, self.y)
+        right = {name: proba.argmax(axis=1) == codes for name, proba in self.proba.items()}
+        first = next(iter(right))
+        rows = {}
+        for name, proba in self.proba.items():
+            found = measures(codes, proba, self.groups)
+            accuracy, low, high = found.pop("accuracy")
+            row = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high}
+            row |= {measure: value for measure, (value, _, _) in found.items()}
+            if name != first:
+                ends = ("difference", "difference_low", "difference_high")
+                row |= dict(zip(ends, difference(right[name], right[first], self.groups)))
+                row["mcnemar"] = mcnemar(right[name], right[first])
+            rows[name] = row
+        frame = pandas.DataFrame.from_dict(rows, orient="index")
+        frame.index.name = "estimator"
+        return frame
+
+    def plot(self, *, ax: Any = None) -> "ComparisonDisplay":
+        """Plot accuracies and, below them, differences from the first, with intervals of 95 %.
+
+        Parameters
+        ----------
+        ax : array-like of shape (2,) of matplotlib.axes.Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib or pandas is not installed.
+        """
+        frame = self.frame()[::-1]
+        if ax is None:
+            ax = new_axes("ComparisonDisplay", (7.0, 2.0 + 0.7 * len(frame)), 2)
+        axes = np.ravel(np.asarray(ax, dtype=object))
+        shown = zip(axes, ("accuracy", "difference"), (frame, frame[:-1]), COLOURS)
+        for place, what, rows, colour in shown:
+            columns = {what: "value", f"{what}_low": "low", f"{what}_high": "high"}
+            plot_intervals(place, rows[list(columns)].rename(columns=columns), colour)
+        axes[0].set_xlabel("accuracy")
+        axes[1].set_xlabel(f"difference from {frame.index[-1]}")
+        axes[1].axvline(0, color="black", linewidth=0.8)
+        self.ax_ = axes
+        self.figure_ = axes[0].figure
+        return self
+
+
+def compare(
+    estimators: Mapping[str, Any],
+    X: Any,
+    y: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    cv: Any = 5,
+    n_jobs: int | None = None,
+) -> ComparisonDisplay:
+    """Cross-validate several estimators on the same folds, and compare them clip by clip.
+
+    Features are extracted once for all of them; groups are kept together when clips are held out,
+    and again inside each fit of a mixture.
+
+    Parameters
+    ----------
+    estimators : dict of str to classifier
+        At least two, with ``predict_proba``; the first is what the others are compared with.
+    X : sequence of str or Path, array-like or DomainBatch
+        The clips, in any of the forms that the estimators take. Those that can't be used are left
+        out, with a :class:`~sklearn_genremoe.audio.BadClipWarning`.
+    y : array-like of shape (n_clips,)
+        Their labels.
+    groups : array-like of shape (n_clips,), default=None
+        What must stay together, for example artists.
+    cv : int, splitter or iterable of (train, test) rows, default=5
+        The folds, as in :meth:`CollectionReport.from_cross_validation`.
+    n_jobs : int, default=None
+        Folds fitted at the same time; joblib's meaning.
+
+    Returns
+    -------
+    display : ComparisonDisplay
+        The numbers, ``display.frame()``, and their figure, ``display.plot()``.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two estimators, or one of them refuses the clips.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn_genremoe.inspection import compare
+    >>> X, y = load_wine(return_X_y=True)
+    >>> display = compare({"neighbours": KNeighborsClassifier(), "bayes": GaussianNB()}, X, y)
+    >>> display.frame()["accuracy"].round(2)
+    estimator
+    neighbours    0.69
+    bayes         0.97
+    Name: accuracy, dtype: float64
+    """
+    if len(estimators) < 2:
+        raise ValueError(f"{len(estimators)} estimator(s); pass at least two to compare, by name.")
+    labels = check_labels(X, y, groups, cv)
+    prepared, seen, labels.errors = extract_once(dict(estimators), X)
+    proba = {name: cross_fit(one, seen, labels, n_jobs).proba for name, one in prepared.items()}
+    known = np.all([~np.isnan(table).any(axis=1) for table in proba.values()], axis=0)
+    return ComparisonDisplay(
+        {name: table[known] for name, table in proba.items()},
+        labels.y[known],
+        labels.classes,
+        groups=None if labels.groups is None else labels.groups[known],
+    )

@@ -1,0 +1,111 @@
+"""What a person has decided about labels."""
+
+import csv
+import os
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch
+
+_COLUMNS = ["clip", "genre", "verdict", "corrected"]
+
+
+def apply_corrections(clips: Any, corrections: Any) -> Bunch:
+    """Correct labels as marked in the page of a :class:`CollectionReport`.
+
+    Parameters
+    ----------
+    clips : Bunch
+        Clips with ``data`` and ``target``, and perhaps ``groups`` and ``metadata``, as
+        :func:`~sklearn_genremoe.datasets.load_audio_folder` returns them. It isn't changed, and
+        neither are files.
+    corrections : str or Path
+        The file that the page saved, ``corrections.csv``: a table with the columns clip, genre (the
+        label so far), verdict ("right", "wrong" or "leave out") and corrected.
+
+    Returns
+    -------
+    corrected : Bunch
+        The same with ``target`` corrected, without the clips that are to be left out, and with
+        ``changes``: a list of (clip, label before, label now), None for what was left out.
+
+    Raises
+    ------
+    ValueError
+        If the file isn't such a table, names a clip that isn't among the clips or is there twice,
+        or its label has changed since.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.utils import Bunch
+    >>> from sklearn_genremoe.inspection import apply_corrections
+    >>> clips = Bunch(data=["a.ogg", "b.ogg"], target=["folk", "rock"])
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "corrections.csv")
+    ...     _ = file.write_text("clip,genre,verdict,corrected\\nb.ogg,rock,wrong,folk\\n")
+    ...     corrected = apply_corrections(clips, file)
+    >>> corrected.changes
+    [('b.ogg', 'rock', 'folk')]
+    """
+    with open(os.path.expanduser(corrections), encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if (reader.fieldnames or [])[: len(_COLUMNS)] != _COLUMNS:
+            raise ValueError(
+                f"{corrections} has the columns {reader.fieldnames}; expected {_COLUMNS}, as the "
+                "page of a report saves them."
+            )
+        lines = list(reader)
+    target = np.asarray(clips.target)
+    names = [
+        os.fspath(clip) if isinstance(clip, (str, os.PathLike)) else f"clip {row}"
+        for row, clip in enumerate(clips.data)
+    ]
+    row_of = {name: row for row, name in enumerate(names)}
+    before = target.tolist()
+    labels = {str(label): label for label in before}
+    changed = target.astype(object)
+    keep = np.ones(len(target), dtype=bool)
+    changes: list[tuple[str, Any, Any]] = []
+    seen: set[int] = set()
+    for number, line in enumerate(lines, start=2):
+        where = f"{corrections}, line {number}: {line['clip']}"
+        row = row_of.get(line["clip"])
+        if row is None:
+            raise ValueError(
+                f"{where} is none of the {len(names)} clips; load them as they were for the report."
+            )
+        if row in seen:
+            raise ValueError(f"{where} is there twice; keep one of the lines.")
+        seen.add(row)
+        if line["genre"] not in ("", str(target[row])):
+            raise ValueError(
+                f"{where} was labelled {line['genre']} in the report and is labelled {target[row]} "
+                "now; make a new report of the clips as they are."
+            )
+        verdict, corrected = line["verdict"], line["corrected"]
+        if verdict not in ("right", "wrong", "leave out") or (verdict == "wrong" and not corrected):
+            raise ValueError(
+                f"{where} has the verdict {verdict!r} and the label {corrected!r}; expected "
+                "right, wrong with the right label, or leave out."
+            )
+        if verdict == "leave out":
+            keep[row] = False
+            changes.append((names[row], before[row], None))
+        elif verdict == "wrong":
+            changed[row] = labels.get(corrected, corrected)
+            changes.append((names[row], before[row], changed[row]))
+    picked = {
+        key: value if value is None else np.asarray(value)[keep]
+        for key, value in clips.items()
+        if key in ("data", "groups")
+    }
+    result = type(clips)(**{**clips, **picked})
+    result.target = np.array(changed[keep].tolist())
+    if "target_names" in clips:
+        result.target_names = sorted(set(result.target.tolist()))
+    if "metadata" in clips:
+        result.metadata = {name: column[keep] for name, column in clips.metadata.items()}
+    result.changes = changes
+    return result

@@ -1,0 +1,268 @@
+"""What estimators say about clips that they were not trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import StratifiedGroupKFold, check_cv
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.parallel import Parallel, delayed
+
+from .._checks import check_classes, check_groups, check_targets
+from .._compat import _safe_indexing
+from ..domains import MFCC, BaseDomain, DomainBatch
+from ..mixture import MixtureOfExpertsClassifier
+
+# Clips whose spectrograms are summed up at a time: they may be mapped from a file.
+_CHUNK = 64
+
+_FREQUENT = "most frequent genre"
+
+# Parts of the clips from which the learning curve's classifier learns.
+_SHARES = (0.25, 0.5, 1.0)
+
+
+@dataclass
+class Labels:
+    """Genres, groups and folds of all clips, and which clips can't be used, and why."""
+
+    y: NDArray
+    groups: NDArray | None
+    classes: NDArray
+    splits: list[tuple[NDArray, NDArray]]
+    errors: dict[int, str] = field(default_factory=dict)
+
+    def used_splits(self) -> list[tuple[NDArray, NDArray]]:
+        """Return the folds without the clips that can't be used."""
+        bad = list(self.errors)
+        return [(np.setdiff1d(train, bad), np.setdiff1d(test, bad)) for train, test in self.splits]
+
+
+@dataclass
+class Predictions:
+    """Out-of-fold probabilities, NaN for clips that can't be used, and the models of the folds."""
+
+    proba: NDArray[np.float64]
+    expert_proba: NDArray[np.float64] | None
+    expert_names: list[str]
+    weights: NDArray[np.float64] | None
+    models: list[Any]
+
+
+def check_labels(X: Any, y: Any, groups: Any, cv: Any) -> Labels:
+    """Return genres and groups checked, and the folds, in which each clip is tested once."""
+    y = check_targets(X, y)
+    groups = None if groups is None else check_groups(groups, len(y))
+    by_group = groups is not None and isinstance(cv, int)
+    splitter = StratifiedGroupKFold(cv) if by_group else check_cv(cv, y, classifier=True)
+    splits = [
+        (np.arange(len(y))[train], np.arange(len(y))[test])
+        for train, test in splitter.split(np.zeros(len(y)), y, groups)
+    ]
+    tested = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(y))
+    if (tested != 1).any():
+        raise ValueError(
+            f"cv={cv!r} tests {np.sum(tested == 0)} of {len(y)} clips never and "
+            f"{np.sum(tested > 1)} more than once; a report needs each clip once, as KFold and "
+            "StratifiedGroupKFold have it."
+        )
+    return Labels(y, groups, check_classes(y), splits)
+
+
+def extract_once(estimators: dict[str, Any], X: Any) -> tuple[dict[str, Any], Any, dict[int, str]]:
+    """Decode and analyse the clips once for all estimators.
+
+    Returns the estimators, which take what was extracted; that, or `X` where they begin with no
+    domain; and the rows that can't be used.
+    """
+    estimators = {name: _as_mixture(estimator) for name, estimator in estimators.items()}
+    if isinstance(X, DomainBatch):
+        bad = {row - X.first_row: why for row, why in X.bad_clips.items()}
+        return estimators, X, bad
+    experts, gates = [], []
+    for index, estimator in enumerate(estimators.values()):
+        if not isinstance(estimator, MixtureOfExpertsClassifier):
+            return estimators, X, {}
+        own = [(name, expert) for name, expert in _experts(estimator) if expert != "drop"]
+        if not all(isinstance(_first_step(expert), BaseDomain) for _, expert in own):
+            return estimators, X, {}
+        experts += [(f"{name}-{index}" if index else name, expert) for name, expert in own]
+        if _mixer_sees_clips(estimator):
+            gates.append(estimator)
+    if len(estimators) == 1:
+        [estimator] = estimators.values()
+        batch = estimator.extract(X)
+    else:
+        how = next(iter(estimators.values())).get_params(deep=False)
+        how = {key: how[key] for key in ("on_error", "memory", "n_jobs", "verbose")}
+        batch = MixtureOfExpertsClassifier(experts, "balanced", **how).extract(X)
+        for gate in gates:  # each has a domain of its own for the mixer
+            batch = batch | {"mixer": gate.extract(X)["mixer"]}
+    return estimators, batch, dict(batch.bad_clips)
+
+
+def cross_fit(estimator: Any, X: Any, labels: Labels, n_jobs: int | None = None) -> Predictions:
+    """Fit an estimator on all folds but one, and let it predict that one."""
+    splits = labels.used_splits()
+    fits = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_and_predict)(estimator, X, labels, train, test) for train, test in splits
+    )
+    n_clips, n_classes = len(labels.y), len(labels.classes)
+    models = [fit[0] for fit in fits]
+    names = expert_names(models[0])
+    proba = np.full((n_clips, n_classes), np.nan)
+    expert_proba = np.full((n_clips, len(names), n_classes), np.nan)
+    weights = np.full((n_clips, len(names)), np.nan)
+    for (_, test), (model, own, of_experts, trust) in zip(splits, fits):
+        known = np.isin(labels.classes, model.classes_)
+        proba[np.ix_(test, ~known)] = 0.0  # genres that the model has never seen
+        proba[np.ix_(test, known)] = own
+        if names:
+            experts = np.arange(len(names))
+            expert_proba[np.ix_(test, experts, ~known)] = 0.0
+            expert_proba[np.ix_(test, experts, known)] = of_experts
+            weights[test] = trust
+    if not names:
+        return Predictions(proba, None, names, None, models)
+    return Predictions(proba, expert_proba, names, weights, models)
+
+
+def baselines(X: Any, labels: Labels) -> dict[str, NDArray[np.float64]]:
+    """Return out-of-fold probabilities by the most frequent genre and by a plain classifier.
+
+    The plain one answers without probabilities: one for its genre, zero for the others.
+    """
+    found = {_FREQUENT: DummyClassifier(strategy="prior")}
+    tables: dict[str, NDArray] = {_FREQUENT: np.zeros((len(labels.y), 1))}
+    if isinstance(X, DomainBatch):
+        mfcc = [name for name, domain in X.domains.items() if isinstance(domain, MFCC)]
+        entry = (mfcc or X.names)[0]
+        name = f"{'MFCC' if mfcc else entry}, mean and deviation, SVC"
+        found[name] = make_pipeline(StandardScaler(), SVC(C=10))
+        tables[name] = clip_vectors(X, [entry])
+    answers = {}
+    for name, model in found.items():
+        answers[name] = np.full((len(labels.y), len(labels.classes)), np.nan)
+        for train, test in labels.used_splits():
+            model.fit(tables[name][train], labels.y[train])
+            if hasattr(model, "predict_proba"):
+                columns = np.searchsorted(labels.classes, model.classes_)
+                answers[name][test] = 0.0
+                answers[name][test[:, np.newaxis], columns] = model.predict_proba(
+                    tables[name][test]
+                )
+            else:
+                answers[name][test] = labels.classes == model.predict(tables[name][test])[:, None]
+    return answers
+
+
+def sound_entries(X: Any, found: Predictions, labels: Labels) -> list[str]:
+    """Return which entries of a batch tell best what sounds alike: tables, or the best expert's."""
+    if not isinstance(X, DomainBatch):
+        return []
+    tables = [name for name in X.names if X[name].ndim == 2]
+    if tables or found.expert_proba is None:
+        return tables or X.names[:1]
+    right = labels.classes[found.expert_proba.argmax(axis=2)] == labels.y[:, np.newaxis]
+    ranked = [found.expert_names[index] for index in np.argsort(-right.mean(axis=0), kind="stable")]
+    return [name for name in ranked if name in X][:1] or X.names[:1]
+
+
+def is_embedded(X: Any, names: Sequence[str]) -> bool:
+    """Tell whether entries of a batch are tables."""
+    return all(X[name].ndim == 2 for name in names)
+
+
+def clip_vectors(batch: DomainBatch, names: Sequence[str]) -> NDArray[np.float32]:
+    """Return entries of a batch as one table: spectrograms by mean and deviation over time."""
+    return np.hstack([_vectors(batch[name]) for name in names])
+
+
+def _vectors(array: NDArray) -> NDArray[np.float32]:
+    if array.ndim == 2:
+        return np.asarray(array, dtype=np.float32)
+    parts = []
+    for start in range(0, len(array), _CHUNK):
+        part = np.asarray(array[start : start + _CHUNK], dtype=np.float32)
+        part = part.reshape(len(part), -1, part.shape[-1])
+        parts.append(np.hstack([part.mean(axis=2), part.std(axis=2)]))
+    return np.concatenate(parts)
+
+
+def learning_curve(table: NDArray, labels: Labels) -> list[tuple[int, float]]:
+    """Return how good a plain classifier is that learns from a part of the groups, or of the clips.
+
+    A support vector machine on the table, on the same folds: what more clips would give.
+    """
+    rng = np.random.default_rng(0)
+    units = np.arange(len(labels.y)) if labels.groups is None else labels.groups
+    curve = []
+    for share in _SHARES:
+        right, sizes = [], []
+        for train, test in labels.used_splits():
+            known = np.unique(units[train])
+            kept = rng.permutation(known)[: max(2, round(share * len(known)))]
+            some = train[np.isin(units[train], kept)]
+            if len(np.unique(labels.y[some])) < 2:
+                return []
+            model = make_pipeline(StandardScaler(), SVC(C=10)).fit(table[some], labels.y[some])
+            right += list(model.predict(table[test]) == labels.y[test])
+            sizes.append(len(some))
+        curve.append((round(float(np.mean(sizes))), float(np.mean(right))))
+    return curve
+
+
+def expert_names(model: Any) -> list[str]:
+    """Return the names of the experts of a fitted mixture; none of another estimator, or of one."""
+    named = getattr(model, "named_experts_", {})
+    names = [name for name, expert in named.items() if not isinstance(expert, str)]
+    return names if len(names) > 1 else []
+
+
+def _fit_and_predict(estimator: Any, X: Any, labels: Labels, train: NDArray, test: NDArray) -> Any:
+    """Return a model of some clips, and what it and its experts say about others."""
+    model = clone(estimator)
+    is_mixture = isinstance(model, MixtureOfExpertsClassifier)
+    by_group = {"groups": labels.groups[train]} if is_mixture and labels.groups is not None else {}
+    model.fit(_safe_indexing(X, train), labels.y[train], **by_group)
+    tested = _safe_indexing(X, test)
+    if not len(expert_names(model)):
+        return model, model.predict_proba(tested), None, None
+    of_experts = model.expert_predict_proba(tested)
+    if model.mixer_.needs_clips:
+        return model, model.predict_proba(tested), of_experts, model.mixture_weights(tested)
+    own = model.mixer_.predict_proba(of_experts, None)
+    return model, own, of_experts, model.mixer_.weights(of_experts, None)
+
+
+def _as_mixture(estimator: Any) -> Any:
+    """Return a mixture that reports bad clips; what else begins with a domain is one of itself."""
+    if isinstance(estimator, MixtureOfExpertsClassifier):
+        return clone(estimator).set_params(on_error="warn")
+    if isinstance(_first_step(estimator), BaseDomain):
+        return MixtureOfExpertsClassifier(
+            [("classifier", clone(estimator))], "balanced", on_error="warn"
+        )
+    return clone(estimator)
+
+
+def _experts(mixture: MixtureOfExpertsClassifier) -> list[tuple[str, Any]]:
+    from ..experts import default_experts
+
+    return default_experts() if mixture.experts is None else mixture.experts
+
+
+def _mixer_sees_clips(mixture: MixtureOfExpertsClassifier) -> bool:
+    return mixture.mixer in ("cnn", "rnn") or getattr(mixture.mixer, "needs_clips", False)
+
+
+def _first_step(estimator: Any) -> Any:
+    while isinstance(estimator, Pipeline):
+        estimator = estimator[0]
+    return estimator
