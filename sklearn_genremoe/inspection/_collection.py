@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.calibration import CalibrationDisplay
+from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.utils import check_array, check_consistent_length
 
 from .._checks import check_groups, check_targets
@@ -39,6 +42,7 @@ from ._similarity import (
 from ._statistics import confidence_bin, interval, measures
 
 
+@dataclass(repr=False, eq=False)
 class CollectionReport:
     """What cross-fitted predictions say about a collection: its labels, files and genres.
 
@@ -93,6 +97,9 @@ class CollectionReport:
     label have. They are ranked by the normalised margin, the probability of the label minus the
     largest of the others.
 
+    Tables need pandas, figures matplotlib, and the page jinja2 (the extra ``[report]``); without
+    them, methods raise an ImportError that says so.
+
     References
     ----------
     .. [1] Northcutt, Jiang, Chuang, "Confident Learning: Estimating Uncertainty in Dataset
@@ -109,40 +116,21 @@ class CollectionReport:
     2  clip 2  rock      folk    -0.8
     """
 
-    def __init__(
-        self,
-        proba: NDArray[np.float64],
-        classes: NDArray,
-        *,
-        y: NDArray | None = None,
-        groups: NDArray | None = None,
-        paths: Sequence[str] | None = None,
-        expert_proba: NDArray[np.float64] | None = None,
-        expert_names: Sequence[str] | None = None,
-        weights: NDArray[np.float64] | None = None,
-        features: NDArray | None = None,
-        feature_entries: Sequence[str] = (),
-        errors: Mapping[int, str] | None = None,
-        baselines: Mapping[str, NDArray[np.float64]] | None = None,
-        models: Sequence[Any] = (),
-        curve: Sequence[tuple[int, float]] = (),
-        same_recording: float = EMBEDDED_ALIKE,
-    ) -> None:
-        self.proba = proba
-        self.classes = classes
-        self.y = y
-        self.groups = groups
-        self.paths = paths
-        self.expert_proba = expert_proba
-        self.expert_names = expert_names
-        self.weights = weights
-        self.features = features
-        self.feature_entries = feature_entries
-        self.errors = errors
-        self.baselines = baselines
-        self.models = models
-        self.curve = curve
-        self.same_recording = same_recording
+    proba: NDArray[np.float64]
+    classes: NDArray
+    y: NDArray | None = None
+    groups: NDArray | None = None
+    paths: Sequence[str] | None = None
+    expert_proba: NDArray[np.float64] | None = None
+    expert_names: Sequence[str] | None = None
+    weights: NDArray[np.float64] | None = None
+    features: NDArray | None = None
+    feature_entries: Sequence[str] = ()
+    errors: Mapping[int, str] | None = None
+    baselines: Mapping[str, NDArray[np.float64]] | None = None
+    models: Sequence[Any] = ()
+    curve: Sequence[tuple[int, float]] = ()
+    same_recording: float = EMBEDDED_ALIKE
 
     @classmethod
     def from_cross_validation(
@@ -256,18 +244,14 @@ class CollectionReport:
         proba : array-like of shape (n_clips, n_classes)
             The probabilities; rows of NaN for clips that can't be used.
         classes : sequence of length n_classes, default=None
-            The genres of the columns. None takes the names of the columns of a data frame, else the
-            genres in `y`, sorted.
-        groups : array-like of shape (n_clips,), default=None
-            What intervals draw together, for example artists.
-        paths : sequence of str or Path, default=None
-            The files; None numbers the clips.
+            The genres of the columns. None takes the names of the columns of a data frame, else
+            the genres in `y`, sorted.
+        groups, paths, features : array-like of length n_clips, default=None
+            As in the class.
         expert_proba : array-like of shape (n_clips, n_experts, n_classes), default=None
             The probabilities by each expert.
         expert_names : sequence of str of length n_experts, default=None
             Names of the experts; None numbers them.
-        features : array-like of shape (n_clips, n_features), default=None
-            What tells which clips sound alike, for example embeddings.
         errors : dict of int to str, default=None
             Why rows of `proba` are NaN.
 
@@ -348,11 +332,6 @@ class CollectionReport:
             votes_for_genre, how many experts say what the label says; ``expert[<name>]``, what each
             says; duplicates and similar, lists of clips, from :meth:`duplicates` and
             :meth:`similar`; error. Columns of which nothing is known are left out.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
         """
         frame = self._judgements()
         if self.features is not None:
@@ -387,12 +366,8 @@ class CollectionReport:
         ------
         ValueError
             If no labels are known.
-        ImportError
-            If pandas is not installed.
         """
-        self._require_labels("label_issues")
-        frame = self._judgements()
-        frame = frame[frame["suspicion"].notna()].sort_values("suspicion")
+        frame = self._judgements().iloc[self._usable[: len(self._codes)]].sort_values("suspicion")
         return frame[frame["issue"]] if n is None else frame.head(n)
 
     def similar(self, clip: Any, n: int = 3) -> Any:
@@ -415,10 +390,7 @@ class CollectionReport:
         ------
         ValueError
             If the clip isn't in the collection or can't be used, or there are no features.
-        ImportError
-            If pandas is not installed.
         """
-        pandas = import_pandas("CollectionReport.similar")
         vectors = self._vectors
         row = self._row_of(clip)
         usable = self._usable
@@ -427,7 +399,7 @@ class CollectionReport:
         others = usable[usable != row]
         cosines = vectors[others] @ vectors[row]
         best = np.argsort(-cosines, kind="stable")[:n]
-        return pandas.DataFrame(
+        return _pandas().DataFrame(
             {
                 "clip": [self.names[other] for other in others[best]],
                 **({} if self.y is None else {"genre": self.y[others[best]]}),
@@ -455,10 +427,7 @@ class CollectionReport:
         ------
         ValueError
             If there are no features.
-        ImportError
-            If pandas is not installed.
         """
-        pandas = import_pandas("CollectionReport.duplicates")
         pairs = self._pairs(threshold)
         first = np.array([pair[0] for pair in pairs], dtype=np.intp)
         second = np.array([pair[1] for pair in pairs], dtype=np.intp)
@@ -469,8 +438,8 @@ class CollectionReport:
             columns["same_genre"] = self.y[first] == self.y[second]
         if self.groups is not None:
             columns["same_group"] = self.groups[first] == self.groups[second]
-        index = pandas.MultiIndex.from_arrays([first, second], names=["row", "other_row"])
-        return pandas.DataFrame(columns, index=index)
+        index = _pandas().MultiIndex.from_arrays([first, second], names=["row", "other_row"])
+        return _pandas().DataFrame(columns, index=index)
 
     # The collection as a whole.
 
@@ -491,11 +460,8 @@ class CollectionReport:
         ------
         ValueError
             If no labels are known.
-        ImportError
-            If pandas is not installed.
         """
-        pandas = import_pandas("CollectionReport.scores")
-        codes = self._codes("scores")
+        codes = self._codes
         rows = self._usable
         groups = None if self.groups is None else self.groups[rows]
         found: dict[str, dict[str, Any]] = {
@@ -509,8 +475,10 @@ class CollectionReport:
                 nothing = (np.nan, np.nan, np.nan)
                 found[name] |= {"log_loss": nothing, "calibration_error": nothing}
         table = {(who, what): values for who in found for what, values in found[who].items()}
-        index = pandas.MultiIndex.from_tuples(table, names=["classifier", "measure"])
-        return pandas.DataFrame(list(table.values()), index=index, columns=["value", "low", "high"])
+        index = _pandas().MultiIndex.from_tuples(table, names=["classifier", "measure"])
+        return _pandas().DataFrame(
+            list(table.values()), index=index, columns=["value", "low", "high"]
+        )
 
     def confusion(self) -> Any:
         """Return how many clips of each genre are taken for which.
@@ -524,17 +492,14 @@ class CollectionReport:
         ------
         ValueError
             If no labels are known.
-        ImportError
-            If pandas is not installed.
         """
-        pandas = import_pandas("CollectionReport.confusion")
-        codes = self._codes("confusion")
+        codes = self._codes
         counts = np.zeros((len(self.classes), len(self.classes)), dtype=np.intp)
         np.add.at(counts, (codes, self.proba[self._usable].argmax(axis=1)), 1)
-        return pandas.DataFrame(
+        return _pandas().DataFrame(
             counts,
-            index=pandas.Index(self.classes, name="genre"),
-            columns=pandas.Index(self.classes, name="predicted"),
+            index=_pandas().Index(self.classes, name="genre"),
+            columns=_pandas().Index(self.classes, name="predicted"),
         )
 
     def calibration(self) -> Any:
@@ -552,11 +517,8 @@ class CollectionReport:
         ------
         ValueError
             If no labels are known.
-        ImportError
-            If pandas is not installed.
         """
-        pandas = import_pandas("CollectionReport.calibration")
-        codes, rows = self._codes("calibration"), self._usable
+        codes, rows = self._codes, self._usable
         confidence = self.proba[rows].max(axis=1)
         right = self.proba[rows].argmax(axis=1) == codes
         bins = np.eye(10)[confidence_bin(confidence)]
@@ -571,7 +533,7 @@ class CollectionReport:
         )
         clips = bins.sum(axis=0)
         mean = np.divide(bins.T @ confidence, clips, where=clips > 0, out=np.zeros(10))
-        frame = pandas.DataFrame(
+        frame = _pandas().DataFrame(
             {
                 "clips": clips.astype(int),
                 "confidence": mean,
@@ -599,15 +561,12 @@ class CollectionReport:
         ------
         ValueError
             If no labels are known.
-        ImportError
-            If pandas is not installed.
         """
-        pandas = import_pandas("CollectionReport.coverage")
-        codes, proba = self._codes("coverage"), self.proba[self._usable]
+        codes, proba = self._codes, self.proba[self._usable]
         order = np.argsort(-proba.max(axis=1), kind="stable")
         right = (proba.argmax(axis=1) == codes)[order]
         counts = np.arange(1, len(order) + 1)
-        return pandas.DataFrame(
+        return _pandas().DataFrame(
             {
                 "coverage": counts / len(order),
                 "threshold": proba.max(axis=1)[order],
@@ -641,7 +600,7 @@ class CollectionReport:
             raise ValueError(
                 f"false_refusals={false_refusals!r}; expected a share between 0 and 1."
             )
-        codes, proba = self._codes("rejection_threshold"), self.proba[self._usable]
+        codes, proba = self._codes, self.proba[self._usable]
         right = proba.argmax(axis=1) == codes
         if not right.any():
             raise ValueError("no clip is answered rightly: there is no threshold to choose.")
@@ -670,10 +629,7 @@ class CollectionReport:
         ------
         ValueError
             If the report wasn't made by :meth:`from_cross_validation`, or no clip can be used.
-        ImportError
-            If pandas is not installed.
         """
-        pandas = import_pandas("CollectionReport.next_to_label")
         if not self.models:
             raise ValueError(
                 "next_to_label asks the models of the folds, and this report has none: make it by "
@@ -700,7 +656,7 @@ class CollectionReport:
             old, new = np.split(vectors, [len(self._usable)])
         chosen = most_informative(1 - margin, new, old, n)
         names = _paths_of(X) or [f"clip {row}" for row in range(n_clips)]
-        return pandas.DataFrame(
+        return _pandas().DataFrame(
             {
                 "clip": [names[row] for row in good[chosen]],
                 "predicted": self.classes[proba[chosen].argmax(axis=1)],
@@ -710,13 +666,15 @@ class CollectionReport:
             index=good[chosen],
         )
 
-    # Figures.
-
-    def plot_scores(self, *, ax: Any = None) -> Any:
-        """Plot the accuracies of the mixture, its experts and the baselines, with intervals.
+    def plot(self, what: str = "scores", *, ax: Any = None) -> Any:
+        """Plot one of the tables.
 
         Parameters
         ----------
+        what : {"scores", "confusion", "calibration", "coverage"}, default="scores"
+            The method whose numbers are drawn: accuracies with their intervals; the confusion
+            matrix; how often clips are right against how often their probability says so, by
+            scikit-learn's ``CalibrationDisplay``; or accuracy against coverage.
         ax : matplotlib.axes.Axes, default=None
             Where to plot; None makes a new figure.
 
@@ -728,107 +686,33 @@ class CollectionReport:
         Raises
         ------
         ValueError
-            If no labels are known.
-        ImportError
-            If matplotlib or pandas is not installed.
+            If no labels are known, or `what` is none of these.
         """
-        scores = self.scores().xs("accuracy", level="measure")[::-1]
+        if what not in ("scores", "confusion", "calibration", "coverage"):
+            raise ValueError(
+                f"what={what!r}; expected 'scores', 'confusion', 'calibration' or 'coverage'."
+            )
+        table = getattr(self, what)()
         if ax is None:
-            [ax] = new_axes("CollectionReport", (7.0, 1.0 + 0.3 * len(scores)))
-        plot_intervals(ax, scores, COLOURS[0])
-        ax.set_xlabel("accuracy, with its interval of 95 %")
-        return ax
-
-    def plot_confusion(self, *, ax: Any = None) -> Any:
-        """Plot how many clips of each genre are taken for which.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
-
-        Returns
-        -------
-        ax : matplotlib.axes.Axes
-            The axes.
-
-        Raises
-        ------
-        ValueError
-            If no labels are known.
-        ImportError
-            If matplotlib or pandas is not installed.
-        """
-        from sklearn.metrics import ConfusionMatrixDisplay
-
-        counts = self.confusion().to_numpy()
-        if ax is None:
-            side = 2.5 + 0.5 * len(counts)
-            [ax] = new_axes("CollectionReport", (side, side))
-        display = ConfusionMatrixDisplay(counts, display_labels=self.classes)
-        display.plot(ax=ax, cmap="Blues", colorbar=False, xticks_rotation=45)
-        ax.set(xlabel="predicted", ylabel="label")
-        return ax
-
-    def plot_calibration(self, *, ax: Any = None) -> Any:
-        """Plot how often clips are right against how often their probability says so.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
-
-        Returns
-        -------
-        ax : matplotlib.axes.Axes
-            The axes, with the curve by scikit-learn's ``CalibrationDisplay``.
-
-        Raises
-        ------
-        ValueError
-            If no labels are known.
-        ImportError
-            If matplotlib or pandas is not installed.
-        """
-        from sklearn.calibration import CalibrationDisplay
-
-        codes, proba = self._codes("plot_calibration"), self.proba[self._usable]
-        if ax is None:
-            [ax] = new_axes("CollectionReport", (5.0, 5.0))
-        right = proba.argmax(axis=1) == codes
-        CalibrationDisplay.from_predictions(
-            right, proba.max(axis=1), n_bins=10, name="predicted genre", ax=ax
-        )
-        ax.set(xlabel="probability of the predicted genre", ylabel="share that is right")
-        return ax
-
-    def plot_coverage(self, *, ax: Any = None) -> Any:
-        """Plot how often answers are right against the share of clips that are answered.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
-
-        Returns
-        -------
-        ax : matplotlib.axes.Axes
-            The axes.
-
-        Raises
-        ------
-        ValueError
-            If no labels are known.
-        ImportError
-            If matplotlib or pandas is not installed.
-        """
-        coverage = self.coverage()
-        if ax is None:
-            [ax] = new_axes("CollectionReport", (6.0, 4.0))
-        ax.plot(coverage["coverage"], coverage["accuracy"], color=COLOURS[0])
-        ax.set(xlabel="share of clips that are answered, the surest first", ylabel="accuracy")
-        ax.set(xlim=(0, 1), ylim=(None, 1.02))
-        ax.spines[["right", "top"]].set_visible(False)
+            [ax] = new_axes("CollectionReport.plot", (6.0, 5.0))
+        if what == "scores":
+            plot_intervals(ax, table.xs("accuracy", level="measure")[::-1], COLOURS[0])
+            ax.set(xlabel="accuracy, with its interval of 95 %")
+        elif what == "confusion":
+            display = ConfusionMatrixDisplay(table.to_numpy(), display_labels=self.classes)
+            display.plot(ax=ax, cmap="Blues", colorbar=False, xticks_rotation=45)
+            ax.set(xlabel="predicted", ylabel="label")
+        elif what == "calibration":
+            proba = self.proba[self._usable]
+            right = proba.argmax(axis=1) == self._codes
+            CalibrationDisplay.from_predictions(
+                right, proba.max(axis=1), n_bins=10, name="predicted genre", ax=ax
+            )
+            ax.set(xlabel="probability of the predicted genre", ylabel="share that is right")
+        else:
+            ax.plot(table["coverage"], table["accuracy"], color=COLOURS[0])
+            ax.set(xlabel="share of clips that are answered, the surest first", ylabel="accuracy")
+            ax.set(xlim=(0, 1), ylim=(None, 1.02))
         return ax
 
     # In words, and as a page.
@@ -840,11 +724,6 @@ class CollectionReport:
         -------
         sentences : list of str
             What a person should know first.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
 
         Examples
         --------
@@ -879,8 +758,6 @@ class CollectionReport:
 
         Raises
         ------
-        ImportError
-            If jinja2 or pandas is not installed.
         OSError
             If the file can't be written.
         """
@@ -945,61 +822,40 @@ class CollectionReport:
         }
         return sorted(((*pair, cosine) for pair, cosine in found.items()), key=lambda p: (-p[2], p))
 
-    def _require_labels(self, method: str) -> NDArray:
+    @cached_property
+    def _codes(self) -> NDArray[np.intp]:
+        """The column of the label of each usable clip."""
         if self.y is None:
-            raise ValueError(f"{method} compares with labels, and this report has none: pass y.")
+            raise ValueError("this report has no labels to compare with: make it with y.")
         if not len(self._usable):
-            raise ValueError(f"{method}: none of the {len(self.proba)} clips can be used.")
-        return self.y
-
-    def _codes(self, method: str) -> NDArray[np.intp]:
-        """Return the column of the label of each usable clip."""
-        return np.searchsorted(self.classes, self._require_labels(method)[self._usable])
+            raise ValueError(f"none of the {len(self.proba)} clips can be used.")
+        return np.searchsorted(self.classes, self.y[self._usable])
 
     def _judgements(self) -> Any:
         """Return the columns of frame() that don't need features."""
-        pandas = import_pandas("CollectionReport")
-        n_clips, rows = len(self.proba), self._usable
+        rows, pandas = self._usable, _pandas()
         proba = self.proba[rows]
-        answers = proba.argmax(axis=1)
         top = np.sort(proba, axis=1)
-        columns: dict[str, Any] = {"clip": self.names}
-        if self.groups is not None:
-            columns["group"] = self.groups
-
-        def spread(values: Any, otherwise: Any = np.nan) -> Any:
-            column = np.full(n_clips, otherwise, dtype=np.result_type(np.asarray(values), float))
-            column[rows] = values
-            return column
-
-        def spread_genres(answers: NDArray) -> NDArray:
-            column = np.full(n_clips, None, dtype=object)
-            column[rows] = self.classes[answers]
-            return column
-
-        if self.y is not None:
-            columns["genre"] = self.y
-        columns["predicted"] = spread_genres(answers)
-        if self.y is None:
-            columns["proba_predicted"] = spread(top[:, -1])
-            columns["margin"] = spread(top[:, -1] - top[:, -2])
-        elif len(rows):
-            codes = self._codes("frame")
-            is_issue, margin = confident_learning(codes, proba)
-            rank = np.empty(len(rows))
-            rank[np.argsort(margin, kind="stable")] = np.arange(1, len(rows) + 1)
-            columns["proba_genre"] = spread(proba[np.arange(len(rows)), codes])
-            columns["proba_predicted"] = spread(top[:, -1])
-            columns["margin"] = spread(margin)
-            columns["suspicion"] = pandas.array(spread(rank), dtype="Int64")
-            columns["issue"] = spread(is_issue, 0.0).astype(bool)
+        genres = self.classes.astype(object)  # numbers stay what they are beside missing ones
+        known = {"clip": self.names, "group": self.groups, "genre": self.y}
+        frame = pandas.DataFrame({name: part for name, part in known.items() if part is not None})
+        columns: dict[str, Any] = {"predicted": genres[proba.argmax(axis=1)]}
+        if self.y is None or not len(rows):
+            columns |= {"proba_predicted": top[:, -1], "margin": top[:, -1] - top[:, -2]}
+        else:
+            is_issue, margin = confident_learning(self._codes, proba)
+            columns["proba_genre"] = proba[np.arange(len(rows)), self._codes]
+            columns |= {"proba_predicted": top[:, -1], "margin": margin}
+            columns["suspicion"] = pandas.Series(margin).rank(method="first").astype("Int64").array
+            columns["issue"] = pandas.array(is_issue, dtype="boolean")
         if self.expert_proba is not None:
             votes = self.expert_proba[rows].argmax(axis=2)
             if self.y is not None and len(rows):
-                columns["votes_for_genre"] = spread((votes == codes[:, np.newaxis]).sum(axis=1))
-            for index, name in enumerate(self.expert_names or []):
-                columns[f"expert[{name}]"] = spread_genres(votes[:, index])
-        return pandas.DataFrame(columns)
+                agree = (votes == self._codes[:, np.newaxis]).sum(axis=1)
+                columns["votes_for_genre"] = pandas.array(agree, dtype="Int64")
+            for name, answers in zip(self.expert_names or [], votes.T):
+                columns[f"expert[{name}]"] = genres[answers]
+        return frame.join(pandas.DataFrame(columns, index=rows))
 
     def _row_of(self, clip: Any) -> int:
         n_clips = len(self.proba)
@@ -1020,6 +876,10 @@ def _check_paths(paths: Sequence[Any], n_clips: int) -> list[str]:
     if len(paths) != n_clips:
         raise ValueError(f"{len(paths)} paths for {n_clips} clips; pass one for each.")
     return [os.fspath(path) for path in paths]
+
+
+def _pandas() -> Any:
+    return import_pandas("CollectionReport")
 
 
 def _paths_of(X: Any) -> list[str] | None:

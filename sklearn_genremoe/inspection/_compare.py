@@ -37,6 +37,18 @@ class ComparisonDisplay:
     See Also
     --------
     compare : Cross-validates and compares.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_genremoe.inspection import ComparisonDisplay
+    >>> proba = {"a": np.array([[0.9, 0.1], [0.6, 0.4]]), "b": np.array([[0.8, 0.2], [0.3, 0.7]])}
+    >>> y, classes = np.array(["folk", "rock"]), np.array(["folk", "rock"])
+    >>> ComparisonDisplay(proba, y, classes).frame()["difference"]
+    estimator
+    a    NaN
+    b    0.5
+    Name: difference, dtype: float64
     """
 
     def __init__(

@@ -46,6 +46,15 @@ def save_playlists(
         If the lengths don't agree.
     OSError
         If a file can't be written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn_genremoe.inspection import save_playlists
+    >>> with TemporaryDirectory() as folder:
+    ...     files = save_playlists(["a.ogg", "b.ogg"], ["folk", "folk"], [0.9, 0.6], folder)
+    >>> [file.name for file in files]
+    ['folk (sure).m3u8', 'folk (unsure).m3u8']
     """
     answers, shares = np.asarray(genres), np.asarray(probability, dtype=np.float64)
     if not len(paths) == len(answers) == len(shares):
@@ -94,6 +103,17 @@ def save_audacity_labels(windows: Any, file: Any) -> Path:
         If `windows` lacks the columns start and end.
     OSError
         If the file can't be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import pandas as pd
+    >>> from sklearn_genremoe.inspection import save_audacity_labels
+    >>> windows = pd.DataFrame({"start": [0.0], "end": [30.0], "folk": [0.9], "rock": [0.1]})
+    >>> with TemporaryDirectory() as folder:
+    ...     save_audacity_labels(windows, Path(folder, "labels.txt")).read_text()
+    '0.000000\\t30.000000\\tfolk, 0.90\\n'
     """
     if list(windows.columns[:2]) != ["start", "end"]:
         raise ValueError(

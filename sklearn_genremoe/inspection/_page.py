@@ -133,7 +133,7 @@ def _data(report: Any, folder: Path, embed: bool) -> dict[str, Any]:
         columns["rank"] = [
             None if rank != rank else int(rank) for rank in frame["suspicion"].astype(float)
         ]
-        columns["issue"] = frame["issue"].astype(int).tolist()
+        columns["issue"] = frame["issue"].fillna(False).astype(int).tolist()
     if report.groups is not None:
         columns["group"] = [str(group) for group in report.groups]
     if report.expert_proba is not None:
