@@ -47,8 +47,9 @@ def main(arguments=None):
         given can't be used, 130 after Ctrl-C.
     """
     streams: list[Any] = [sys.stdout, sys.stderr]
-    for stream in filter(None, streams):  # without a console there are none
-        stream.reconfigure(errors="backslashreplace")
+    for stream in streams:  # None without a console, and io.StringIO takes any character
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
