@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import csv
+import importlib
 import os
 import sys
 import warnings
@@ -59,6 +60,9 @@ def main(arguments=None):
         except KeyboardInterrupt as interrupt:
             _say(f"interrupted; {interrupt if interrupt.args else 'nothing was written'}")
             return INTERRUPTED
+        except BrokenPipeError:  # whoever read the rows, such as head, has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ALL_FINE
         except (ValueError, OSError, ImportError) as error:
             _say(f"error: {error}")
             hints = [f"{name} is {_OPTIONS[name]}" for name in _OPTIONS if name in str(error)]
@@ -93,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a mixture on a folder, and save it")
     train.add_argument("folder", help="a subfolder per genre, or with a manifest.csv")
     train.add_argument("--out", required=True, help="where to save the model, *.skops")
+    train.add_argument("--report", metavar="FILE", help="a page on the clips and labels, *.html")
     train.add_argument("--quick", action="store_true", help="without networks, in seconds")
     train.add_argument(
         "--groups",
@@ -235,13 +240,10 @@ def _rows_of_table(out, header, resume) -> set[str]:
 
 
 def _train(options) -> int:
-    import numpy as np
-    import sklearn
-    from sklearn.model_selection import cross_val_predict
-
     from . import MixtureOfExpertsClassifier, save_model
     from .audio import BadClipWarning
     from .datasets import load_audio_folder
+    from .inspection import CollectionReport
 
     out = _check_out(options.out)
     if out.suffix not in (".skops", ""):
@@ -249,6 +251,14 @@ def _train(options) -> int:
             f"--out {out}: models are saved in the format of skops, and none other; name it "
             f"{out.with_suffix('.skops').name}."
         )
+    if options.report:
+        options.report = _check_out(options.report, "--report")
+        if not options.cv:
+            raise ValueError(
+                "--report tells what clips are taken for out of fold: leave --cv 0 out."
+            )
+        for package in ("jinja2", "pandas"):
+            importlib.import_module(package)  # before the work
     if options.cv < 0 or options.cv == 1:
         raise ValueError(f"--cv {options.cv}: give 2 folds or more, or 0 for no score.")
     if not options.duration > 0:
@@ -258,7 +268,8 @@ def _train(options) -> int:
     group_by = None if options.groups == "none" else options.groups
     clips = load_audio_folder(options.folder, group_by=group_by)
     print(clips.DESCR, flush=True)
-    _make_folds(clips.target, clips.groups, options)  # before the work, if it is in vain
+    y, groups = clips.target, clips.groups
+    _make_folds(y, groups, options)  # before the work, if it is in vain
     clf = MixtureOfExpertsClassifier(
         _experts(options),
         on_error="warn",
@@ -269,28 +280,45 @@ def _train(options) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BadClipWarning)  # listed by their paths
         batch = clf.extract(clips.data)
-    bad = {clips.data[row]: _reason(why, clips.data[row]) for row, why in batch.bad_clips.items()}
-    good = np.setdiff1d(np.arange(len(batch)), list(batch.bad_clips))
-    batch, y = batch[good], clips.target[good]
-    groups = None if clips.groups is None else clips.groups[good]
-    splits, n_folds = _make_folds(y, groups, options)
-    clf.set_params(cv=n_folds)  # the model that is saved learns as those that are judged
-    if splits:
-        with sklearn.config_context(enable_metadata_routing=True):
-            params = None if groups is None else {"groups": groups}
-            right = y == cross_val_predict(clf, batch, y, cv=splits, params=params)
-        low, high = _interval(right, groups, options.seed)
-        print(
-            f"accuracy on clips that were not trained on, {options.cv} folds"
-            f"{'' if groups is None else ' of whole groups'}: {right.mean():.3f} "
-            f"(95 % interval {low:.3f} to {high:.3f}; "
-            f"always the most frequent genre: {max(Counter(y).values()) / len(y):.3f})"
-        )
-    clf.fit(batch, y, groups=groups)
+        bad = dict(batch.bad_clips)
+        splits, n_folds = _make_folds(y, groups, options, list(bad))
+        clf.set_params(cv=n_folds)  # the model that is saved learns as those that are judged
+        if splits:
+            report = CollectionReport.from_cross_validation(
+                clf, batch, y, groups, cv=splits, paths=clips.data
+            )
+            _print_score(report, options)
+            if options.report:
+                report.save(options.report)
+        clf.fit(batch, y, groups=groups)
     clf.set_params(verbose=0)
     save_model(clf, out)
-    print(f"trained on {len(y)} clips, {len(bad)} bad: {out}")
-    return _report(bad)
+    print(f"trained on {len(y) - len(bad)} clips, {len(bad)} bad: {out}")
+    return _report(
+        {path: _reason(bad[row], path) for row, path in enumerate(clips.data) if row in bad}
+    )
+
+
+def _print_score(report, options) -> None:
+    """Print the accuracy out of fold, and where it lies with 95 % if groups are drawn anew."""
+    import numpy as np
+
+    usable = ~np.isnan(report.proba).any(axis=1)
+    y = report.y[usable]
+    right = report.classes[report.proba[usable].argmax(axis=1)] == y
+    units = np.arange(len(y)) if report.groups is None else report.groups[usable]
+    codes = np.unique(units, return_inverse=True)[1]
+    n_right, n_clips = np.bincount(codes, right), np.bincount(codes)
+    rng = np.random.default_rng(options.seed)
+    drawn = rng.integers(len(n_clips), size=(2000, len(n_clips)))
+    low, high = np.quantile(n_right[drawn].sum(axis=1) / n_clips[drawn].sum(axis=1), [0.025, 0.975])
+    print(
+        f"accuracy on clips that were not trained on, {options.cv} folds"
+        f"{'' if report.groups is None else ' of whole groups'}: {right.mean():.3f} "
+        f"(95 % interval {low:.3f} to {high:.3f}; "
+        f"always the most frequent genre: {max(Counter(y).values()) / len(y):.3f})",
+        flush=True,
+    )
 
 
 def _experts(options) -> list:
@@ -307,11 +335,16 @@ def _experts(options) -> list:
     return experts
 
 
-def _make_folds(y, groups, options) -> tuple[list, int]:
+def _make_folds(y, groups, options, bad=()) -> tuple[list, int]:
     """Return the folds of the score, and in how many folds the mixer can learn in all of them."""
+    import numpy as np
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    n_folds = _require_folds(y, groups, max(2, options.cv), f"--cv {options.cv}")
+    def fewest(rows, n_folds, what) -> int:
+        good = np.setdiff1d(rows, bad)
+        return _require_folds(y[good], None if groups is None else groups[good], n_folds, what)
+
+    n_folds = fewest(np.arange(len(y)), 2 if bad else max(2, options.cv), f"--cv {options.cv}")
     if not options.cv:
         return [], min(_MIXER_FOLDS, n_folds)
     splitter = (
@@ -320,11 +353,7 @@ def _make_folds(y, groups, options) -> tuple[list, int]:
         else StratifiedGroupKFold(options.cv)
     )
     splits = list(splitter.split(y, y, groups))
-    left = [
-        _require_folds(y[rows], None if groups is None else groups[rows], 2, "training on the rest")
-        for rows, _ in splits
-    ]
-    return splits, min(_MIXER_FOLDS, *left)
+    return splits, min(_MIXER_FOLDS, *(fewest(rows, 2, "training") for rows, _ in splits))
 
 
 def _require_folds(y, groups, n_folds, what) -> int:
@@ -338,18 +367,6 @@ def _require_folds(y, groups, n_folds, what) -> int:
             f"{', or other --groups' if groups is not None else ''}."
         )
     return fewest
-
-
-def _interval(right, groups, seed) -> tuple[float, float]:
-    """Return where the accuracy lies with 95 % probability, by drawing groups anew."""
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    codes = np.arange(len(right)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_right, n_clips = np.bincount(codes, right), np.bincount(codes)
-    drawn = rng.integers(len(n_clips), size=(2000, len(n_clips)))
-    low, high = np.quantile(n_right[drawn].sum(axis=1) / n_clips[drawn].sum(axis=1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _audio_files(given) -> tuple[list[str], dict[str, str]]:
@@ -371,18 +388,18 @@ def _audio_files(given) -> tuple[list[str], dict[str, str]]:
     return list(found), left_out
 
 
-def _check_out(given) -> Path:
+def _check_out(given, option="--out") -> Path:
     """Raise before the work if its result can't be written after it."""
     from ._files import user_path
 
     path = user_path(given)
     if path.is_dir():
-        raise ValueError(f"--out {path} is a folder; give the name of a file.")
+        raise ValueError(f"{option} {path} is a folder; give the name of a file.")
     folder = path.absolute().parent
     if not folder.is_dir():
-        raise ValueError(f"--out {path}: there is no folder {path.parent}; make it first.")
+        raise ValueError(f"{option} {path}: there is no folder {path.parent}; make it first.")
     if not os.access(folder, os.W_OK):
-        raise ValueError(f"--out {path}: the folder {path.parent} can't be written to.")
+        raise ValueError(f"{option} {path}: the folder {path.parent} can't be written to.")
     return path
 
 

@@ -142,6 +142,38 @@ def test_few_clips_of_a_genre(
     assert "genre folk: 1 group(s), too few for" in capsys.readouterr().err
 
 
+def test_report_and_score_come_from_the_same_fits(
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real, n_clips = MixtureOfExpertsClassifier.fit, []
+
+    def fit(self: object, X: object, *arguments: object, **options: object) -> object:
+        n_clips.append(len(X))  # type: ignore[arg-type]
+        return real(self, X, *arguments, **options)
+
+    monkeypatch.setattr(MixtureOfExpertsClassifier, "fit", fit)
+    folder = tmp_path / "clips"
+    shutil.copytree(small, folder)
+    (folder / "0.wav").write_text("no audio")
+    page = tmp_path / "report.html"
+    train = ["train", str(folder), "--quick", "--duration=0.5", f"--out={tmp_path}/m.skops"]
+    train += ["--groups=none"]
+    assert main([*train, "--cv=4", f"--report={page}"]) == 1
+    assert len(n_clips) == 5  # four folds, and the model that is saved
+    assert sum(n_clips[:4]) == 3 * 7
+    printed = capsys.readouterr()
+    assert "trained on 7 clips, 1 bad" in printed.out
+    assert re.search(r"^bad: .*0\.wav: ", printed.err)
+    text = page.read_text(encoding="utf-8")
+    assert all(f"{row}.wav" in text for row in range(8))
+    for option, said in (("--cv=0", "leave --cv 0 out"), (f"--report={tmp_path}", "is a folder")):
+        assert main([*train, f"--report={page}", option]) == 2
+        assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [
