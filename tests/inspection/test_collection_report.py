@@ -92,7 +92,7 @@ def test_label_issues_by_hand():
     assert_allclose(frame["margin"], [0.8, 0.6, -0.8, 0.4, 0.8, -0.2])
     # Clip 5 is more likely folk, but below what clips of folk have.
     assert_array_equal(frame["issue"], [False, False, True, False, False, False])
-    assert_array_equal(frame["suspicion"], [5, 4, 1, 3, 6, 2])
+    assert_array_equal(frame["suspicion"], [5, 4, 1, 3, 6, 2])  # by 0.9, 0.8, 0.1, 0.7, 0.9, 0.4
     assert report.label_issues().index.tolist() == [2]
     assert report.label_issues(3).index.tolist() == [2, 5, 3]
 
