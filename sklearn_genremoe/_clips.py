@@ -149,13 +149,16 @@ def only_clip(clip: Any, name: str) -> Any:
     """Return a path or a waveform as the only one of a sequence; raise if it is several."""
     if _is_path(clip):
         return [clip]
-    waveform = without_torch(clip)
-    if np.ndim(waveform) != 1 or np.asarray(waveform).dtype.kind not in "biuf":
+    try:
+        waveform = np.asarray(without_torch(clip))
+    except ValueError:  # waveforms of different lengths
+        waveform = np.empty((0, 0))
+    if waveform.ndim != 1 or waveform.dtype.kind not in "biuf":
         raise ValueError(
             f"{name} is of the type {_type_name(clip)}, but neither a path nor a waveform of shape "
             f"(n_samples,): give one {name}, for example X[0]."
         )
-    return np.asarray(waveform)[np.newaxis]
+    return waveform[np.newaxis]
 
 
 def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | None = None) -> Clips:

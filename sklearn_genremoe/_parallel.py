@@ -1,109 +1,82 @@
 """Work on clips in parallel, and when Ctrl-C has to wait."""
 
-import contextlib
-import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
+from queue import SimpleQueue
 from typing import Any
-from uuid import uuid4
-from weakref import WeakValueDictionary
 
 from joblib import Parallel, delayed
+from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController
+
+# Tasks per worker that other backends than threads get at a time.
+_BLOCK = 32
 
 
 def map_clips(function: Callable, clips: Iterable, n_jobs: int | None) -> Generator:
     """Apply a function to each clip and yield the results in order as they are ready.
 
-    Close the iterator however its use ends (``contextlib.closing``): it waits for the clips under
-    way and starts no more. Left to be closed by the end of the interpreter, where the traceback of
-    an error keeps it until then, it would wait for threads that are no more.
-
     Threads unless a joblib context says otherwise: decoding, transforms and filters release the
-    interpreter lock, and threads need neither start-up nor copies. The function and the clips
-    have to be picklable for the backends that use processes or a cluster.
+    interpreter lock, and threads need neither start-up nor copies. No more than two clips per
+    worker are ahead of the caller. The function and the clips have to be picklable for the
+    backends that use processes or a cluster.
+
+    Close the iterator however its use ends (``contextlib.closing``): it waits for the clips under
+    way and starts no more.
     """
-    # Not scikit-learn's Parallel: its workers exchange the warnings filters, which all threads
-    # share.
-    call = _Call(function)
+    backend, default = get_active_backend(prefer="threads")
+    n_workers = backend.effective_n_jobs(default if n_jobs is None else n_jobs)
+    if n_workers == 1:
+        yield from map(function, clips)
+    elif getattr(backend, "supports_sharedmem", False):
+        yield from _map_in_threads(function, clips, n_workers)
+    else:
+        # In blocks, as some backends can't stream results and others run ahead without end.
+        clips = iter(clips)
+        while block := list(islice(clips, _BLOCK * n_workers)):
+            yield from Parallel(n_jobs=n_jobs)(delayed(function)(clip) for clip in block)
 
-    def tasks() -> Iterator:
-        for clip in clips:
-            if call.stopped:
+
+def _map_in_threads(function: Callable, clips: Iterable, n_threads: int) -> Iterator:
+    # Results come through a queue that is written in C: an interrupt in the middle of a future's
+    # condition could leave its lock taken, and a thread waiting for good.
+    results: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
+
+    def call(number: int, clip: Any) -> None:
+        try:
+            results.put((number, function(clip), None))
+        except BaseException as error:
+            results.put((number, None, error))
+
+    numbered = enumerate(clips)
+    ready: dict[int, tuple[Any, BaseException | None]] = {}
+    n_started = n_yielded = 0
+    pool = ThreadPoolExecutor(n_threads)
+    try:
+        while True:
+            for number, clip in islice(numbered, 2 * n_threads - (n_started - n_yielded)):
+                with interrupts_wait():
+                    pool.submit(call, number, clip)
+                n_started = number + 1
+            if n_yielded == n_started:
                 return
-            yield delayed(call.task)(clip)
-
-    try:
-        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    except ValueError:  # the backends "multiprocessing" and "ray" cannot stream results
-        parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    results = iter(parallel(tasks()))
-    try:
-        # "yield from" would close the results, and joblib would warn of those that are in vain.
-        for result in results:  # noqa: UP028
+            while n_yielded not in ready:
+                number, *outcome = results.get()
+                ready[number] = tuple(outcome)
+            result, error = ready.pop(n_yielded)
+            n_yielded += 1
+            if error is not None:
+                raise error
             yield result
     finally:
-        # The caller stops early, at a bad clip or interrupted. Let those under way come to their
-        # end; should another fail too, the caller's error is the first one.
-        call.stopped = True
-        with contextlib.suppress(Exception):
-            for _ in results:
-                pass
-        call.wait()  # joblib doesn't, if it was interrupted itself
-
-
-class _Call:
-    """One call of :func:`map_clips`: what its threads in this process are at.
-
-    The interpreter must not end while one of them is in native code: the process would abort.
-    """
-
-    def __init__(self, function: Callable) -> None:
-        self.stopped = False
-        self.task = _Task(function, id(self))
-        self._n_running = 0
-        self._changed = threading.Condition()
-        _calls[id(self)] = self
-
-    def run(self, function: Callable, clip: Any) -> Any:
-        with self._changed:
-            if self.stopped:
-                return None  # nobody waits for it
-            self._n_running += 1
-        try:
-            return function(clip)
-        finally:
-            with self._changed:
-                self._n_running -= 1
-                self._changed.notify_all()
-
-    def wait(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._n_running == 0)
-
-
-class _Task:
-    """The function, which finds its call again where that is in the same process."""
-
-    def __init__(self, function: Callable, call: int) -> None:
-        self.function = function
-        self.call = call
-        self.process = os.getpid(), _MACHINE
-
-    def __call__(self, clip: Any) -> Any:
-        if self.process != (os.getpid(), _MACHINE):
-            return self.function(clip)
-        call = _calls.get(self.call)
-        return None if call is None else call.run(self.function, clip)
-
-
-_calls: WeakValueDictionary[int, _Call] = WeakValueDictionary()
-
-# Processes of other machines may have the same number.
-_MACHINE = uuid4().hex
+        # The interpreter must not end while a thread is in native code: the process would abort.
+        with interrupts_wait():
+            pool.shutdown(cancel_futures=True)
 
 
 def torch_threads(number: int):

@@ -3,6 +3,7 @@
 import contextlib
 import mmap
 import tempfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,54 +46,72 @@ class Rows:
         return Rows(self.base, rows if self.index is None else self.index[rows])
 
     def array(self) -> np.ndarray:
-        """Return the rows as an array: a view where they are contiguous, else a copy."""
+        """Return the rows as a read-only array: a view where they are contiguous, else a copy."""
         if self.index is None:
-            return self.base
-        if len(self.index) and np.all(np.diff(self.index) == 1):
-            return self.base[self.index[0] : self.index[-1] + 1]
-        row_bytes = self.base[:1].nbytes
-        if _mapped_file(self.base) and len(self.index) * row_bytes > SPILL_BYTES:
-            with contextlib.suppress(OSError):  # no room: then there is only memory
-                return self._spill(row_bytes)
-        return np.asarray(self.base[self.index])
+            array = self.base
+        elif len(self.index) and np.all(np.diff(self.index) == 1):
+            array = self.base[self.index[0] : self.index[-1] + 1]
+        else:
+            array = self._copied()
+        return read_only(array)
 
-    def without_numbers(self, *, throughout: bool = False) -> list[int]:
-        """Return the rows with NaN or infinity; told by one number if they are so `throughout`."""
+    def non_finite(self) -> list[int]:
+        """Return the rows with NaN or infinity."""
         if self.base.dtype.kind != "f" or 0 in self.shape:
             return []
-        first = [0] * (self.base.ndim - 1) if throughout else []
-        step = max(1, CHUNK_BYTES // self.base[:1].nbytes)
         bad: list[int] = []
-        for start in range(0, len(self), step):
-            some = slice(start, start + step)
-            numbers = self.base[(some if self.index is None else self.index[some], *first)]
-            fine = np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)
+        for start, rows in self._chunks():
+            fine = np.isfinite(self.base[rows]).reshape(len(rows), -1).all(axis=1)
             bad += (start + np.flatnonzero(~fine)).tolist()
             release_pages(self.base)
         return bad
 
-    def _spill(self, row_bytes) -> np.ndarray:
-        """Copy the rows to a nameless file, which lives as long as the array, and map it."""
-        path, offset = _mapped_file(self.base)  # type: ignore[misc]
-        # Beside the source, where there is room; the usual folder may be held in memory.
-        with open(path, "rb") as source, tempfile.TemporaryFile(dir=path.parent) as target:
-            for row in self.index:  # type: ignore[union-attr]
-                source.seek(offset + int(row) * row_bytes)
-                target.write(source.read(row_bytes))
-            target.flush()
-            mapped = mmap.mmap(target.fileno(), 0, access=mmap.ACCESS_READ)
-        return np.ndarray(self.shape, dtype=self.base.dtype, buffer=mapped)
+    def _chunks(self):
+        """Yield rows of the base, some megabytes at a time, and the number of the first."""
+        index = np.arange(len(self)) if self.index is None else self.index
+        step = max(1, CHUNK_BYTES // max(1, self.base[:1].nbytes))
+        for start in range(0, len(index), step):
+            yield start, index[start : start + step]
+
+    def _copied(self) -> np.ndarray:
+        """Return a copy: where there is much in a file, in a nameless file beside it."""
+        file = mapped_file(self.base)
+        if file and len(self) * self.base[:1].nbytes > SPILL_BYTES:
+            # Beside the source, where there is room; the usual folder may be held in memory.
+            # Where there is no room, there is only memory.
+            with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=file[0].parent) as target:
+                for _, rows in self._chunks():
+                    target.write(self.base[rows].tobytes())
+                    release_pages(self.base)
+                target.flush()
+                mapped = mmap.mmap(target.fileno(), 0, access=mmap.ACCESS_READ)
+                return np.ndarray(self.shape, dtype=self.base.dtype, buffer=mapped)
+        return np.asarray(self.base[self.index])
 
     def __reduce__(self):
-        file = _mapped_file(self.base)
+        file = mapped_file(self.base)
         if file:  # by reference: other processes map the same file
-            return _rows_of_file, (*file, self.base.dtype, self.base.shape, self.index)
+            args = (*file, self.base.dtype, self.base.shape, self.index, self._checksum())
+            return _rows_of_file, args
         return Rows, (self.array(),)
+
+    def _checksum(self) -> int:
+        """Return a checksum of the first, the middle and the last row."""
+        rows = sorted({0, len(self) // 2, len(self) - 1}) if len(self) else []
+        return zlib.crc32(self.pick(rows).array().tobytes())
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return an array, or a view of it, that can't be written to."""
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array
 
 
 def join_rows(parts: Sequence[Rows]) -> Rows:
     """Put rows behind each other: rows of the same file stay there, others become an array."""
-    files = {_mapped_file(part.base) for part in parts}
+    files = {mapped_file(part.base) for part in parts}
     if len(files) > 1 or None in files:
         return Rows(np.concatenate([part.array() for part in parts]))
     base = max((part.base for part in parts), key=len)  # a later map has what was added since
@@ -121,7 +140,7 @@ def release_pages(array) -> None:
                 base.madvise(mmap.MADV_DONTNEED)
 
 
-def _mapped_file(array) -> tuple[Path, int] | None:
+def mapped_file(array) -> tuple[Path, int] | None:
     """Return file and offset of a whole, read-only memory-mapped array in C order."""
     is_map = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap)
     if not is_map or array.mode != "r" or not array.flags.c_contiguous or not array.filename:
@@ -129,5 +148,17 @@ def _mapped_file(array) -> tuple[Path, int] | None:
     return (Path(array.filename), array.offset) if Path(array.filename).is_file() else None
 
 
-def _rows_of_file(path, offset, dtype, shape, index) -> Rows:
-    return Rows(np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape), index)
+def _rows_of_file(path, offset, dtype, shape, index, checksum) -> Rows:
+    """Map rows that were pickled by reference; raise if the file is another one by now."""
+    try:
+        rows = Rows(np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape), index)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path}, which held the features of this batch, is gone or damaged ({error}); extract "
+            "the clips again."
+        ) from error
+    if rows._checksum() != checksum:
+        raise ValueError(
+            f"{path} holds other features than when this batch was saved; extract the clips again."
+        )
+    return rows

@@ -17,7 +17,7 @@ from sklearn_genremoe import (
 )
 from sklearn_genremoe.audio import decode_parts
 from sklearn_genremoe.datasets import load_mini_genres
-from sklearn_genremoe.domains import _extraction
+from sklearn_genremoe.domains import _extract
 
 RATE = 22050
 N_CLIPS = 18
@@ -39,7 +39,7 @@ def decoded(monkeypatch):
         seen.append(path)
         return decode_parts(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extraction, "decode_parts", counting)
+    monkeypatch.setattr(_extract, "decode_parts", counting)
     return seen
 
 

@@ -94,7 +94,7 @@ def test_extraction_by_local_backends(paths, backend):
 
 
 class TestDask:
-    def test_extraction(self, cluster, paths, tmp_path):
+    def test_extract(self, cluster, paths, tmp_path):
         expected = union().transform(paths)
         with joblib.parallel_config(backend="dask"):
             assert_equal(union().transform(paths), expected)

@@ -39,6 +39,8 @@ def documented_members(cls: type) -> list[str]:
         for name, member in inspect.getmembers(cls)
         if not name.startswith("_")
         and (inspect.isfunction(member) or isinstance(member, property))
+        # Where there is no other, the site and help() show the docstring of the base class.
+        and not (member.__doc__ is None and inspect.getdoc(getattr(cls, name)))
         and (member.fget if isinstance(member, property) else member).__module__.startswith(
             "sklearn_genremoe"
         )

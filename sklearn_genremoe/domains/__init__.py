@@ -3,11 +3,14 @@
 from ._analysis import ClipAnalysis
 from ._base import BaseDomain
 from ._batch import DomainBatch
+from ._batch import DomainView as DomainView
 from ._embedding import AudioSetEmbedding
+from ._extract import extract as extract
 from ._log_mel import LogMelSpectrogram
 from ._mfcc import MFCC
 from ._modulation import ModulationSpectrogram
 from ._music_tags import MusicTagEmbedding
+from ._plan import Plan as Plan
 from ._scattering import TimeFrequencyScattering, time_frequency_scattering
 from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
 from ._statistics import modulation_statistics, time_statistics

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 
+from .._rows import read_only
 from ._median import running_median
 from ._mel_kernels import masked_mel_power, mel_power
 
@@ -48,7 +49,7 @@ class ClipAnalysis:
     Attributes
     ----------
     waveform : ndarray of shape (n_samples,), dtype float32
-        The clip.
+        The clip; read-only, as all arrays here.
     sample_rate : int
         The sample rate as given.
 
@@ -68,14 +69,18 @@ class ClipAnalysis:
     """
 
     def __init__(self, waveform, sample_rate):
-        self.waveform = np.asarray(waveform, dtype=np.float32)
+        self.waveform = read_only(np.asarray(waveform, dtype=np.float32))
         self.sample_rate = sample_rate
         self._kept: dict[tuple, object] = {}
 
     def _once(self, compute, *args):
         key = (compute.__name__, *args)
         if key not in self._kept:
-            self._kept[key] = compute(*args)
+            kept = compute(*args)
+            # All domains see the same arrays.
+            self._kept[key] = (
+                tuple(map(read_only, kept)) if isinstance(kept, tuple) else read_only(kept)
+            )
         return self._kept[key]
 
     def amplitude(self, n_fft, hop_length):
@@ -137,6 +142,39 @@ class ClipAnalysis:
             Power per band.
         """
         return self._once(self._mel_power, n_fft, hop_length, n_mels, fmin, fmax, part, separation)
+
+    def log_mel(
+        self,
+        n_fft,
+        hop_length,
+        n_mels,
+        fmin,
+        fmax,
+        top_db,
+        part="original",
+        separation=None,
+    ):
+        """Return the mel power spectrogram of the clip or of a part of it in decibels.
+
+        Parameters
+        ----------
+        n_fft, hop_length, n_mels, fmin, fmax : int or float
+            As in :meth:`mel_power`.
+        top_db : float or None
+            Floor below the maximum, in dB; None for no floor.
+        part, separation : str and Separation
+            As in :meth:`mel_power`.
+
+        Returns
+        -------
+        log_mel : ndarray of shape (n_mels, n_frames), dtype float32
+            Decibels.
+        """
+        mel = (n_fft, hop_length, n_mels, fmin, fmax)
+        return self._once(self._log_mel, mel, top_db, part, separation)
+
+    def _log_mel(self, mel, top_db, part, separation):
+        return power_to_db(self._once(self._mel_power, *mel, part, separation), top_db)
 
     def _amplitude(self, n_fft, hop_length):
         return np.ascontiguousarray(self._once(self._amplitude_by_frames, n_fft, hop_length).T)
@@ -231,8 +269,8 @@ def power_to_db(power, top_db):
     decibels : ndarray, dtype float32
         ``10 * log10(power)``.
     """
-    decibels = np.log10(np.maximum(power, np.float32(_MIN_POWER)))
-    decibels *= np.float32(10)
+    decibels = np.log(np.maximum(power, np.float32(_MIN_POWER)))  # 3 times as fast as log10
+    decibels *= np.float32(10 / np.log(10))
     if top_db is not None:
         np.maximum(decibels, decibels.max() - np.float32(top_db), out=decibels)
     return decibels

@@ -1,5 +1,6 @@
 """What all feature domains have in common."""
 
+import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 
@@ -9,13 +10,24 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from .._clips import Clips, check_clips, raise_bad_rows
 from .._compat import Interval, StrOptions
 from .._rows import Rows
+from ..audio import BadClipWarning, warn_of_long_files
 from ._analysis import zscore
-from ._batch import DomainBatch
-from ._code import frozen
-from ._extraction import extract, report
+from ._batch import DomainBatch, DomainView
+from ._extract import extract
+from ._plan import Plan, fingerprint
 
 #: Parameters that say how to compute, not what.
-_HOW = frozenset({"on_error", "n_jobs", "verbose"})
+_EXECUTION_PARAMS = frozenset({"on_error", "n_jobs", "verbose"})
+
+
+def report(estimator, bad_clips, seconds, domains) -> None:
+    """Keep on an estimator which clips are bad, and warn of these and of long files, once each."""
+    if bad_clips or hasattr(estimator, "bad_clips_"):
+        estimator.bad_clips_ = bad_clips
+    if bad_clips:
+        warnings.warn(BadClipWarning(bad_clips), stacklevel=5)
+    if seconds:
+        warn_of_long_files(seconds, max(domain.offset + domain.duration for domain in domains))
 
 
 class SpectrogramMixin(TransformerMixin):
@@ -127,7 +139,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         self : BaseDomain
             The domain.
         """
-        self._check(X, reset=True)
+        self._check(X, Plan({"domain": self}), reset=True)
         return self
 
     def fit_transform(self, X, y=None):
@@ -145,7 +157,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         features : ndarray of shape (n_clips, n_bins, n_frames), dtype float32
             As from :meth:`transform`.
         """
-        return self._extract(self._check(X, reset=True))
+        return self._extract(X, reset=True)
 
     def transform(self, X):
         """Compute the domain of each clip.
@@ -166,7 +178,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         BadClipError
             A file cannot be used, and `on_error` is "raise".
         """
-        return self._extract(self._check(X, reset=False))
+        return self._extract(X, reset=False)
 
     def spectrogram(self, analysis):
         """Compute the normalised domain of one clip.
@@ -199,12 +211,15 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         params = self.get_params(deep=False)
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
-            *((name, self._frozen(name, params[name])) for name in sorted(params.keys() - _HOW)),
+            *(
+                (name, self._fingerprint(name, params[name]))
+                for name in sorted(params.keys() - _EXECUTION_PARAMS)
+            ),
         )
 
-    def _frozen(self, name, value):
+    def _fingerprint(self, name, value):
         try:
-            return frozen(value)
+            return fingerprint(value)
         except ValueError as error:
             raise ValueError(f"{type(self).__name__}: the parameter {name}={error}") from error
 
@@ -229,34 +244,33 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_params(self) -> None:
         self._validate_params()
 
-    def _check(self, X, reset):
-        self._check_params()
+    def _check(self, X, plan, reset):
+        """Return clips, or the rows of a batch that hold this domain."""
         if reset:
             self.bad_clips_ = {}
-        if isinstance(X, Clips):  # who hands them over has checked them
-            return X
         if isinstance(X, DomainBatch):
             if reset:
                 self.__dict__.pop("n_features_in_", None)  # any width will do
-            if bad := X.bad_rows():
+            if X.bad_clips:
                 if self.on_error == "raise":
-                    raise_bad_rows(bad)
-                report(self, bad, (), [self])
-            return X._rows_of(self)
+                    raise_bad_rows(X.bad_clips)
+                report(self, X.bad_clips, {}, [self])
+            return X.rows(X.name_of(self, key=plan.keys["domain"]))
         return check_clips(self, X, path_samples=self.n_samples, reset=reset)
 
-    def _extract(self, clips):
+    def _extract(self, X, reset):
+        """Extract a plan of one domain."""
+        if isinstance(X, DomainView):
+            return X.rows("domain").array()
+        plan = Plan({"domain": self})
+        clips = X if isinstance(X, Clips) else self._check(X, plan, reset)
         if isinstance(clips, Rows):
             return clips.array()
         batch, seconds = extract(
-            clips,
-            {"domain": self},
-            on_error=self.on_error,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
+            clips, plan, on_error=self.on_error, n_jobs=self.n_jobs, verbose=self.verbose
         )
         report(self, batch.bad_clips, seconds, [self])
-        return batch["domain"]
+        return batch.rows("domain").base
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,16 +1,18 @@
 """Clips as extracted domains."""
 
-import math
+import os
 from collections.abc import Mapping
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.base import clone
 
 from .._clips import without_torch
 from .._compat import get_namespace
 from .._rows import Rows, join_rows
+from ._plan import Plan
 
-# They would lose what a batch is without a word.
+# numpy would silently turn batches into plain arrays.
 _OTHER_JOINTS = (np.append, np.stack, np.vstack, np.dstack, np.column_stack, np.block)
 
 
@@ -19,7 +21,8 @@ class DomainBatch:
 
     Behaves like a 1-D array of clips, so that scikit-learn's splitters can index it, and like
     a mapping from domain names to spectrograms: ``batch[rows]`` is a smaller batch,
-    ``batch["harmonic"]`` the array of a domain.
+    ``batch["harmonic"]`` the array of a domain. It is no array of numbers: estimators that know
+    nothing of batches refuse it.
 
     Parameters
     ----------
@@ -33,18 +36,18 @@ class DomainBatch:
         what it computes instead of by name.
     bad_clips : mapping of int to str, default=None
         Rows that could not be extracted, and why. Their features are NaN.
-    first_row : int, default=0
-        Where the batch is a part of a longer list: the number in it of the first clip, from which
-        `bad_clips` is numbered.
+    paths : sequence of str, default=None
+        The files of the clips, where they are known: data frames with an index of paths are
+        put into their order.
 
     Attributes
     ----------
     domains : dict of str to BaseDomain
-        The domains as given.
+        Copies of the domains as given.
     bad_clips : dict of int to str
         The bad rows as given.
-    first_row : int
-        The number of the first clip as given.
+    paths : ndarray of shape (n_clips,) or None
+        The files as given.
 
     See Also
     --------
@@ -68,35 +71,64 @@ class DomainBatch:
     DomainBatch(5 clips; original: 96 x 40, mert: 768)
     """
 
-    #: As an array, a batch is 1-D and its clips, flattened, are float32.
+    # What scikit-learn asks of an array of clips.
     ndim = 1
     dtype = np.dtype(np.float32)
 
-    def __init__(self, arrays, domains=None, *, bad_clips=None, first_row=0):
+    def __init__(self, arrays, domains=None, *, bad_clips=None, paths=None):
         if not isinstance(arrays, Mapping) or not arrays:
             kind = "empty" if isinstance(arrays, Mapping) else type(arrays).__name__
             raise ValueError(
                 f"arrays is {kind}; expected a mapping with at least one entry, "
                 "from names to arrays of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)"
             )
+        unknown = sorted(set(domains or {}) - set(arrays))
+        if unknown:
+            raise ValueError(f"domains names {unknown}, which arrays lacks: it has {[*arrays]}")
         self._columns = {
             name: columns for name, array in arrays.items() if (columns := _columns_of(array))
         }
-        self._rows = {name: _as_rows(name, array) for name, array in arrays.items()}
-        counts = {name: len(rows) for name, rows in self._rows.items()}
+        self._set_rows({name: _as_rows(name, array) for name, array in arrays.items()})
+        self.domains = {name: clone(domain) for name, domain in (domains or {}).items()}
+        # What was computed, even if a file of weights is another one tomorrow.
+        self._keys = Plan(self.domains).keys
+        self._is_finite: frozenset[str] = frozenset()
+        self.bad_clips = dict(bad_clips or {})
+        self.paths = None
+        if paths is not None:
+            self.paths = np.empty(len(self), dtype=object)
+            self.paths[:] = [os.fsdecode(path) for path in paths]
+
+    @classmethod
+    def _extracted(cls, rows, plan, bad_clips, paths) -> "DomainBatch":
+        """Return a batch of what was computed, of which all but bad clips is finite."""
+        batch = object.__new__(cls)
+        batch._set_rows(rows)
+        batch._columns, batch.bad_clips, batch.paths = {}, bad_clips, None
+        if paths is not None:
+            batch.paths = np.empty(len(paths), dtype=object)
+            batch.paths[:] = paths
+        batch.domains = {name: clone(domain) for name, domain in plan.domains.items()}
+        batch._keys = plan.keys
+        batch._is_finite = frozenset(rows)
+        return batch
+
+    def _with(self, rows, bad_clips, paths) -> "DomainBatch":
+        """Return a batch of these entries with other rows."""
+        batch = object.__new__(type(self))
+        batch.__dict__ |= self.__dict__
+        batch.bad_clips, batch.paths = bad_clips, paths
+        batch._set_rows(rows)
+        return batch
+
+    def _set_rows(self, rows) -> None:
+        counts = {name: len(entry) for name, entry in rows.items()}
         if len(set(counts.values())) > 1:
             raise ValueError(
                 f"the domains hold different numbers of clips: {counts}; every domain needs one "
                 "row per clip"
             )
-        self.domains = dict(domains or {})
-        unknown = sorted(set(self.domains) - set(self._rows))
-        if unknown:
-            raise ValueError(f"domains names {unknown}, which arrays lacks: it has {self.names}")
-        # What was computed, even if a file of weights is another one tomorrow.
-        self._signatures = {name: domain.signature for name, domain in self.domains.items()}
-        self.bad_clips = dict(bad_clips or {})
-        self.first_row = first_row
+        self._rows = rows
 
     @property
     def names(self) -> list[str]:
@@ -118,31 +150,31 @@ class DomainBatch:
         return (self[[row]] for row in range(len(self)))
 
     def __getitem__(self, key):
-        """Return the array of a domain, or the batch of some clips."""
+        """Return the array of a domain, read-only, or the batch of some clips."""
         if isinstance(key, str):
-            if key not in self._rows:
-                raise KeyError(f"no domain {key!r}; the batch holds {self.names}")
-            return self._rows[key].array()
+            return self.rows(key).array()
         key = _resolve_rows(key)
-        numbers = self.first_row + np.arange(len(self))[key]
+        numbers = np.arange(len(self))[key]
         bad = {i: self.bad_clips[row] for i, row in enumerate(numbers) if row in self.bad_clips}
         picked = {name: rows.pick(key) for name, rows in self._rows.items()}
-        return self._with(picked, bad)
+        return self._with(picked, bad, None if self.paths is None else self.paths[key])
 
-    def __getstate__(self) -> dict:
-        # A clip that is sent to a worker stays small.
-        optional = ("_signatures", "_columns")
-        return {name: v for name, v in self.__dict__.items() if v or name not in optional}
+    def rows(self, name) -> Rows:
+        """Return the rows of an entry, of which none is copied yet.
 
-    def __setstate__(self, state) -> None:
-        self.__dict__ |= {"_signatures": {}, "_columns": {}, **state}
+        Parameters
+        ----------
+        name : str
+            The entry.
 
-    def _with(self, rows, bad_clips, first_row=0) -> "DomainBatch":
-        """Return a batch of these entries with other rows."""
-        batch = DomainBatch(rows, bad_clips=bad_clips, first_row=first_row)
-        batch.domains = dict(self.domains)
-        batch._signatures, batch._columns = self._signatures, self._columns
-        return batch
+        Returns
+        -------
+        rows : Rows
+            ``rows.array()`` gathers them, ``rows.pick(numbers)`` leaves some out.
+        """
+        if name not in self._rows:
+            raise KeyError(f"no domain {name!r}; the batch holds {self.names}")
+        return self._rows[name]
 
     def table(self, name):
         """Return an entry as an expert takes it: a data frame where its columns have names.
@@ -167,14 +199,15 @@ class DomainBatch:
         array = self[name]
         if name not in self._columns:
             return array
-        import pandas  # somebody had it
+        import pandas  # installed: the columns came from a pandas frame
 
         return pandas.DataFrame(array, columns=self._columns[name], copy=False)
 
     def __or__(self, other) -> "DomainBatch":
         """Return a batch with the entries of another one, or of a mapping of arrays, beside these.
 
-        What the domains are and which clips are bad is kept.
+        What the domains are and which clips are bad is kept. A data frame with an index of paths
+        is put into the order of this batch.
         """
         if not isinstance(other, (DomainBatch, Mapping)):
             raise TypeError(
@@ -182,19 +215,44 @@ class DomainBatch:
                 f"{type(other).__name__}; give the array a name, batch | {{'name': array}}"
             )
         if isinstance(other, Mapping):
-            other = DomainBatch(other)
+            other = DomainBatch({name: self._aligned(name, x) for name, x in other.items()})
         twice = [name for name in other.names if name in self]
         if twice:
             raise ValueError(f"both have entries {twice}; give them other names in one of the two")
-        shift = self.first_row - other.first_row
-        bad = {row + shift: reason for row, reason in other.bad_clips.items()}
-        batch = self._with(self._rows | other._rows, bad | self.bad_clips, self.first_row)
+        paths = other.paths if self.paths is None else self.paths
+        batch = self._with(self._rows | other._rows, other.bad_clips | self.bad_clips, paths)
         batch.domains = self.domains | other.domains
-        batch._signatures = self._signatures | other._signatures
+        batch._keys = self._keys | other._keys
         batch._columns = self._columns | other._columns
+        batch._is_finite = self._is_finite | other._is_finite
         return batch
 
     __ror__ = __or__
+
+    def _aligned(self, name, table):
+        """Return a data frame in the order of the batch; raise if its index is of other clips."""
+        if not _is_pandas(table) or not len(table):
+            return table
+        index = table.index
+        if index.dtype.kind in "iu" and index.is_monotonic_increasing:
+            return table
+        known = [] if self.paths is None else list(self.paths)
+        labels = [os.fsdecode(x) if isinstance(x, os.PathLike) else x for x in index]
+        place = {label: row for row, label in enumerate(labels)}
+        missing = [path for path in known if path not in place]
+        if not known or missing or len(place) < len(labels):
+            found = (
+                f"lacks {len(missing)} of the {len(self)} clips, for example {missing[0]!r}"
+                if 0 < len(missing) < len(self)
+                else "holds a label several times"
+                if known and not missing
+                else f"begins with {labels[:2]}, which are no paths of the clips of this batch"
+            )
+            raise ValueError(
+                f"the index of the table {name!r} {found}; expected the paths of the clips. If its "
+                "rows are in the order of the batch, say so by table.reset_index(drop=True)"
+            )
+        return table.iloc[[place[path] for path in known]]
 
     def __array_namespace__(self, *, api_version=None):
         # With array_api_dispatch on, scikit-learn picks clips by this namespace's take.
@@ -224,30 +282,6 @@ class DomainBatch:
         DomainBatch(2 clips; a: 3 x 4)
         """
         return self[rows]
-
-    def take_domains(self, domains) -> "DomainBatch":
-        """Return a batch of the domains asked for, found by what they compute.
-
-        Parameters
-        ----------
-        domains : mapping of str to BaseDomain
-            The domains and their names in the new batch.
-
-        Returns
-        -------
-        batch : DomainBatch
-            The same clips; arrays are shared, not copied.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn_genremoe import MFCC
-        >>> batch = DomainBatch({"a": np.zeros((2, 60, 4))}, {"a": MFCC()})
-        >>> batch.take_domains({"mfcc": MFCC()}).names
-        ['mfcc']
-        """
-        rows = {name: self._rows_of(domain, name) for name, domain in domains.items()}
-        return DomainBatch(rows, domains, bad_clips=self.bad_clips, first_row=self.first_row)
 
     @classmethod
     def concatenate(cls, batches) -> "DomainBatch":
@@ -283,12 +317,14 @@ class DomainBatch:
                 f"the batches hold different domains, {batches[0]!r} and "
                 f"{batches[contents.index(other)]!r}; extract all by the same DomainUnion"
             )
-        bad: dict[int, str] = {}
-        start = 0
-        for batch in batches:
-            shift = start - batch.first_row
-            bad |= {shift + row: reason for row, reason in batch.bad_clips.items()}
-            start += len(batch)
+        starts = np.cumsum([0, *map(len, batches)])
+        bad = {
+            int(start) + row: reason
+            for start, batch in zip(starts, batches)
+            for row, reason in batch.bad_clips.items()
+        }
+        known = [batch.paths for batch in batches if batch.paths is not None]
+        paths = np.concatenate(known) if len(known) == len(batches) else None
         joined: dict[tuple, Rows] = {}  # names that share an array go on sharing it
         arrays = {}
         for name in batches[0].names:
@@ -297,12 +333,14 @@ class DomainBatch:
             if key not in joined:
                 joined[key] = join_rows(parts)
             arrays[name] = joined[key]
-        return batches[0]._with(arrays, bad)
+        batch = batches[0]._with(arrays, bad, paths)
+        batch._is_finite = frozenset.intersection(*(batch._is_finite for batch in batches))
+        return batch
 
     def _contents(self) -> dict:
         """Return what tells one kind of batch from another: what is in it, and of which shape."""
         return {
-            name: (rows.shape[1:], self._signatures.get(name), self._columns.get(name))
+            name: (rows.shape[1:], self._keys.get(name), self._columns.get(name))
             for name, rows in self._rows.items()
         }
 
@@ -324,13 +362,39 @@ class DomainBatch:
         domain : BaseDomain
             The domain asked for.
         name : str, default=None
-            The entry to fall back on where the batch was made by hand and does not know what
-            computed its arrays. None accepts the only entry of such a batch.
+            As in :meth:`name_of`.
 
         Returns
         -------
         array : ndarray of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
-            The features.
+            The features, read-only.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_genremoe import MFCC
+        >>> DomainBatch({"mfcc": np.zeros((2, 60, 40))}).find(MFCC()).shape
+        (2, 60, 40)
+        """
+        return self[self.name_of(domain, name)]
+
+    def name_of(self, domain, name=None, key=None) -> str:
+        """Return the name of the entry that holds what a domain computes.
+
+        Parameters
+        ----------
+        domain : BaseDomain
+            The domain asked for.
+        name : str, default=None
+            The entry to fall back on where the batch was made by hand and does not know what
+            computed its arrays. None accepts the only entry of such a batch.
+        key : tuple, default=None
+            The key of the domain in a plan that was made before; None computes it.
+
+        Returns
+        -------
+        name : str
+            The name of its entry.
 
         Raises
         ------
@@ -341,53 +405,26 @@ class DomainBatch:
         --------
         >>> import numpy as np
         >>> from sklearn_genremoe import MFCC
-        >>> batch = DomainBatch({"mfcc": np.zeros((2, 60, 40))})
-        >>> batch.find(MFCC(), "mfcc").shape
-        (2, 60, 40)
+        >>> batch = DomainBatch({"a": np.zeros((2, 60, 4))}, {"a": MFCC()})
+        >>> batch[batch.name_of(MFCC())].shape
+        (2, 60, 4)
         """
-        return self._rows_of(domain, name).array()
-
-    def _rows_of(self, domain, name=None) -> Rows:
-        """Return what :meth:`find` does, not yet gathered."""
-        return self._rows[self.name_of(domain, name)]
-
-    def name_of(self, domain, name=None) -> str:
-        """Return the name of the entry that :meth:`find` returns.
-
-        Parameters
-        ----------
-        domain : BaseDomain
-            The domain asked for.
-        name : str, default=None
-            The entry to fall back on, as in :meth:`find`.
-
-        Returns
-        -------
-        name : str
-            The name of its entry.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn_genremoe import MFCC
-        >>> DomainBatch({"a": np.zeros((2, 60, 4))}, {"a": MFCC()}).name_of(MFCC())
-        'a'
-        """
-        signature = domain.signature
-        computed = self._signatures
-        if not domain._is_complete:  # lost weights are told by their path, no longer by content
-            computed = {entry: stored.signature for entry, stored in self.domains.items()}
-        for entry, stored in computed.items():
-            if stored == signature:
+        if key is None:
+            key = Plan({"domain": domain}).keys["domain"]
+        keys = self._keys
+        if not domain._is_complete:  # the key of lost weights is their path, no longer a hash
+            keys = Plan(self.domains).keys
+        for entry, stored in keys.items():
+            if stored == key:
                 return entry
         if name is None and len(self.names) == 1:
             name = self.names[0]
         if name in self and name not in self.domains:
-            n_dim = self._ndim_of(name) - 1
-            if n_dim != domain.output_ndim:
+            ndim = len(self._rows[name].shape) - 1
+            if ndim != domain.output_ndim:
                 raise ValueError(
-                    f"the entry {name!r} is {_kind_of(n_dim)}, but {domain} computes "
-                    f"{_kind_of(domain.output_ndim)}; give the entry another name, or leave the "
+                    f"the entry {name!r} is {_KINDS[ndim]}, but {domain} computes "
+                    f"{_KINDS[domain.output_ndim]}; give the entry another name, or leave the "
                     "domain out of the expert that is to take it"
                 )
             return name
@@ -398,12 +435,30 @@ class DomainBatch:
             "of a mixture clf: clf.extract(X)), or pass paths or waveforms"
         )
 
-    def _ndim_of(self, name) -> int:
-        """Return the dimensions of an entry, 2 to 4, without gathering its rows."""
-        return len(self._rows[name].shape)
+    def pick_domains(self, plan) -> "DomainBatch":
+        """Return a batch of the domains of a plan, found by what they compute.
 
-    def rows_without_numbers(self, name) -> list[int]:
-        """Return the clips for which an entry holds NaN or infinity.
+        Parameters
+        ----------
+        plan : Plan
+            The domains and their names in the new batch.
+
+        Returns
+        -------
+        batch : DomainBatch
+            The same clips; arrays are shared, not copied.
+        """
+        entries = {
+            name: self.name_of(domain, name, plan.keys[name])
+            for name, domain in plan.domains.items()
+        }
+        rows = {name: self._rows[entry] for name, entry in entries.items()}
+        batch = DomainBatch._extracted(rows, plan, self.bad_clips, self.paths)
+        batch._is_finite = frozenset(n for n, entry in entries.items() if entry in self._is_finite)
+        return batch
+
+    def non_finite_rows(self, name) -> list[int]:
+        """Return the clips for which an entry that wasn't extracted here holds NaN or infinity.
 
         Parameters
         ----------
@@ -413,48 +468,37 @@ class DomainBatch:
         Returns
         -------
         rows : list of int
-            The clips. Where it is known which domain computed the entry, bad clips only, which hold
-            nothing else, so that their first number tells.
+            The clips. In an extracted entry only bad clips are not finite; these aren't listed.
 
         Examples
         --------
         >>> import numpy as np
-        >>> DomainBatch({"mert": [[0.1, 0.2], [np.nan, 0.3]]}).rows_without_numbers("mert")
+        >>> DomainBatch({"mert": [[0.1, 0.2], [np.nan, 0.3]]}).non_finite_rows("mert")
         [1]
         """
-        return self._rows[name].without_numbers(throughout=name in self.domains)
-
-    def bad_rows(self) -> dict[int, str]:
-        """Return the bad clips by their rows in this batch, which may be a part of a list.
-
-        Returns
-        -------
-        bad_rows : dict of int to str
-            The rows, counted from 0, and why.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> mel = np.full((2, 3, 4), np.nan)
-        >>> part = DomainBatch({"mel": mel}, bad_clips={8: "holds no samples"}, first_row=8)
-        >>> part.bad_rows()
-        {0: 'holds no samples'}
-        """
-        return {row - self.first_row: why for row, why in self.bad_clips.items()}
+        return [] if name in self._is_finite else self._rows[name].non_finite()
 
     def __array__(self, dtype=None, copy=None):
-        """Return all domains side by side, (n_clips, n_features)."""
-        flat = [
-            rows.array().reshape(len(self), math.prod(rows.shape[1:]))
-            for rows in self._rows.values()
-        ]
-        return np.concatenate(flat, axis=1, dtype=dtype or self.dtype)
+        raise ValueError(
+            f"{self!r} is no array of numbers, so this estimator or function can't take it. Give "
+            f"it the array of one domain, batch[{self.names[0]!r}], or a "
+            "MixtureOfExpertsClassifier or pipeline that begins with a domain in its place"
+        )
 
     def __repr__(self) -> str:
         shapes = ", ".join(
             f"{name}: {' x '.join(map(str, rows.shape[1:]))}" for name, rows in self._rows.items()
         )
         return f"DomainBatch({len(self)} clips; {shapes})"
+
+
+class DomainView(DomainBatch):
+    """The one entry that was picked for an expert: its leading domain lets it through as it is."""
+
+    @classmethod
+    def of_rows(cls, rows) -> "DomainView":
+        """Return a view of some rows."""
+        return cls({"domain": rows})
 
 
 def _resolve_rows(key):
@@ -543,9 +587,9 @@ def _is_pandas(array) -> bool:
     return hasattr(array, "select_dtypes")
 
 
-def _kind_of(n_dim) -> str:
-    return {
-        1: "a table (n_clips, n_features)",
-        2: "spectrograms (n_clips, n_bins, n_frames)",
-        3: "spectrograms with channels (n_clips, n_channels, n_bins, n_frames)",
-    }[n_dim]
+# By dimensions of a clip.
+_KINDS = {
+    1: "a table (n_clips, n_features)",
+    2: "spectrograms (n_clips, n_bins, n_frames)",
+    3: "spectrograms with channels (n_clips, n_channels, n_bins, n_frames)",
+}

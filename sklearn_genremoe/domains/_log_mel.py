@@ -1,6 +1,6 @@
 """The original domain of the paper."""
 
-from ._mel_domain import MelDomain
+from ._mel import MelDomain
 
 
 class LogMelSpectrogram(MelDomain):
@@ -14,47 +14,8 @@ class LogMelSpectrogram(MelDomain):
 
     Parameters
     ----------
-    sample_rate : int, default=22050
-        Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
-    duration : float, default=30.0
-        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
-    n_fft : int, default=1024
-        Samples per frame (46 ms at 22,050 Hz).
-    hop_length : int, default=512
-        Samples from one frame to the next (23 ms at 22,050 Hz).
-    n_mels : int, default=96
-        Number of mel bands.
-    offset : float, default=0.0
-        Where in each file to begin, in seconds.
-    fill : {"zeros", "repeat"}, default="zeros"
-        What files that are shorter than `duration` are filled up with: zeros, or the clip again
-        and again.
-    fmin : float, default=0.0
-        Lower end of the mel bands in Hz.
-    fmax : float, default=None
-        Upper end of the mel bands in Hz; None means half the sample rate.
-    top_db : float, default=80.0
-        Floor of the decibels below the clip's own maximum; None for no floor.
-    normalize : {"clip", "bin"} or None, default="clip"
-        What is shifted and scaled to mean 0 and deviation 1: the whole clip, each of its
-        mel bands by itself, or nothing. What is constant becomes zeros.
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips extracted in parallel; joblib's meaning.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    bad_clips_ : dict of int to str
-        Row numbers of the bad clips of the last call, and what is wrong with each.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
+    <signal>
+    <others>
 
     See Also
     --------
@@ -110,16 +71,4 @@ class LogMelSpectrogram(MelDomain):
         self.verbose = verbose
 
     def features(self, analysis):
-        """Compute the log-mel spectrogram of one clip.
-
-        Parameters
-        ----------
-        analysis : ClipAnalysis
-            The clip and its spectra.
-
-        Returns
-        -------
-        spectrogram : ndarray of shape (n_mels, n_frames), dtype float32
-            Decibels.
-        """
         return self._log_mel(analysis)

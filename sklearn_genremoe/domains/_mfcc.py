@@ -7,7 +7,7 @@ import numpy as np
 import scipy.fft
 
 from .._compat import Interval
-from ._mel_domain import MelDomain
+from ._mel import MelDomain
 
 _DELTA_WIDTH = 9  # frames that a slope is fitted to
 
@@ -21,49 +21,10 @@ class MFCC(MelDomain):
 
     Parameters
     ----------
-    sample_rate : int, default=22050
-        Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
-    duration : float, default=30.0
-        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
-    n_fft : int, default=1024
-        Samples per frame (46 ms at 22,050 Hz).
-    hop_length : int, default=512
-        Samples from one frame to the next (23 ms at 22,050 Hz).
-    n_mels : int, default=96
-        Number of mel bands.
+    <signal>
     n_mfcc : int, default=20
         Number of coefficients; the result has three times as many rows, at most 3 * n_mels.
-    offset : float, default=0.0
-        Where in each file to begin, in seconds.
-    fill : {"zeros", "repeat"}, default="zeros"
-        What files that are shorter than `duration` are filled up with: zeros, or the clip again
-        and again.
-    fmin : float, default=0.0
-        Lower end of the mel bands in Hz.
-    fmax : float, default=None
-        Upper end of the mel bands in Hz; None means half the sample rate.
-    top_db : float, default=80.0
-        Floor of the decibels below the clip's own maximum; None for no floor.
-    normalize : {"clip", "bin"} or None, default="clip"
-        What is shifted and scaled to mean 0 and deviation 1: the whole clip, each of its
-        coefficients by itself, or nothing. What is constant becomes zeros.
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips extracted in parallel; joblib's meaning.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    bad_clips_ : dict of int to str
-        Row numbers of the bad clips of the last call, and what is wrong with each.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
+    <others>
 
     See Also
     --------
@@ -125,18 +86,6 @@ class MFCC(MelDomain):
         self.verbose = verbose
 
     def features(self, analysis):
-        """Compute the coefficients of one clip.
-
-        Parameters
-        ----------
-        analysis : ClipAnalysis
-            The clip and its spectra.
-
-        Returns
-        -------
-        spectrogram : ndarray of shape (3 * n_mfcc, n_frames), dtype float32
-            Coefficients, first and second differences.
-        """
         mel = self._log_mel(analysis)
         mfcc = scipy.fft.dct(mel, axis=0, type=2, norm="ortho")[: self.n_mfcc]
         return np.concatenate([mfcc, _delta(mfcc, 1), _delta(mfcc, 2)])

@@ -5,7 +5,7 @@ import scipy.fft
 
 from .._compat import StrOptions
 from ._analysis import power_to_db, zscore
-from ._mel_domain import MelDomain
+from ._mel import MelDomain
 
 
 class ModulationSpectrogram(MelDomain):
@@ -16,53 +16,14 @@ class ModulationSpectrogram(MelDomain):
 
     Parameters
     ----------
-    sample_rate : int, default=22050
-        Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
-    duration : float, default=30.0
-        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
-    n_fft : int, default=1024
-        Samples per frame (46 ms at 22,050 Hz).
-    hop_length : int, default=512
-        Samples from one frame to the next (23 ms at 22,050 Hz).
-    n_mels : int, default=96
-        Number of mel bands.
+    <signal>
     scale : {"linear", "log"}, default="linear"
         Magnitude, as in the paper, or its decibels with the floor `top_db`.
     drop_dc : bool, default=False
         Whether to begin at one pulse per clip. Else the first column is the mean of each band,
         as in the paper; it is so large that after normalisation nearly everything else is
         within 0.5 of zero.
-    offset : float, default=0.0
-        Where in each file to begin, in seconds.
-    fill : {"zeros", "repeat"}, default="zeros"
-        What files that are shorter than `duration` are filled up with: zeros, or the clip again
-        and again.
-    fmin : float, default=0.0
-        Lower end of the mel bands in Hz.
-    fmax : float, default=None
-        Upper end of the mel bands in Hz; None means half the sample rate.
-    top_db : float, default=80.0
-        Floor of the decibels below the clip's own maximum; None for no floor.
-    normalize : {"clip", "bin"} or None, default="clip"
-        What is shifted and scaled to mean 0 and deviation 1: the whole clip, each of its
-        mel bands by itself, or nothing. What is constant becomes zeros.
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips extracted in parallel; joblib's meaning.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    bad_clips_ : dict of int to str
-        Row numbers of the bad clips of the last call, and what is wrong with each.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
+    <others>
 
     See Also
     --------
@@ -127,19 +88,12 @@ class ModulationSpectrogram(MelDomain):
         self.verbose = verbose
 
     def features(self, analysis):
-        """Compute the modulation spectrogram of one clip.
-
-        Parameters
-        ----------
-        analysis : ClipAnalysis
-            The clip and its spectra.
-
-        Returns
-        -------
-        spectrogram : ndarray of shape (n_mels, n_frames // 2), dtype float32
-            Magnitudes, or their decibels.
-        """
         mel = zscore(self._log_mel(analysis))
+        if self.drop_dc and mel.shape[1] < 2:
+            raise ValueError(
+                "drop_dc=True leaves nothing of a clip of one frame; expected at least two frames: "
+                "give longer clips, a shorter hop_length, or drop_dc=False"
+            )
         first = int(self.drop_dc)
         last = first + max(1, mel.shape[1] // 2)
         magnitude = np.abs(scipy.fft.rfft(mel, axis=1)[:, first:last])

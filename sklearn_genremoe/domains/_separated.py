@@ -6,11 +6,13 @@ import numpy as np
 
 from .._compat import Interval
 from ._analysis import Separation
-from ._mel_domain import MelDomain
+from ._mel import MelDomain
 
 
 class SeparatedSpectrogram(MelDomain):
     """Log-mel spectrogram of one part of a harmonic-percussive separation."""
+
+    _name: str
 
     _parameter_constraints: dict = {
         **MelDomain._parameter_constraints,
@@ -28,6 +30,48 @@ class SeparatedSpectrogram(MelDomain):
                     f"kernel_size={self.kernel_size!r} is not accepted; expected one positive "
                     "integer, or a tuple of two: frames and frequency bins."
                 )
+
+    def __init__(
+        self,
+        sample_rate=22050,
+        duration=30.0,
+        n_fft=1024,
+        hop_length=512,
+        n_mels=96,
+        *,
+        kernel_size=31,
+        power=2.0,
+        margin=1.0,
+        offset=0.0,
+        fill="zeros",
+        fmin=0.0,
+        fmax=None,
+        top_db=80.0,
+        normalize="clip",
+        on_error="raise",
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.sample_rate = sample_rate
+        self.duration = duration
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.n_mels = n_mels
+        self.kernel_size = kernel_size
+        self.power = power
+        self.margin = margin
+        self.offset = offset
+        self.fill = fill
+        self.fmin = fmin
+        self.fmax = fmax
+        self.top_db = top_db
+        self.normalize = normalize
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def features(self, analysis):
+        return self._part(analysis, self._name)
 
     def _part(self, analysis, part):
         """Return the log-mel spectrogram of the clip or of a part of it."""
@@ -52,16 +96,7 @@ class HarmonicSpectrogram(SeparatedSpectrogram):
 
     Parameters
     ----------
-    sample_rate : int, default=22050
-        Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
-    duration : float, default=30.0
-        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
-    n_fft : int, default=1024
-        Samples per frame (46 ms at 22,050 Hz).
-    hop_length : int, default=512
-        Samples from one frame to the next (23 ms at 22,050 Hz).
-    n_mels : int, default=96
-        Number of mel bands.
+    <signal>
     kernel_size : int or tuple of (int, int), default=31
         Frames per running median along time and frequency bins per one along frequency; one
         number stands for both.
@@ -69,37 +104,7 @@ class HarmonicSpectrogram(SeparatedSpectrogram):
         Exponent of the soft masks.
     margin : float, default=1.0
         How many times louder than the other part a part must be; at 1 the masks sum to 1.
-    offset : float, default=0.0
-        Where in each file to begin, in seconds.
-    fill : {"zeros", "repeat"}, default="zeros"
-        What files that are shorter than `duration` are filled up with: zeros, or the clip again
-        and again.
-    fmin : float, default=0.0
-        Lower end of the mel bands in Hz.
-    fmax : float, default=None
-        Upper end of the mel bands in Hz; None means half the sample rate.
-    top_db : float, default=80.0
-        Floor of the decibels below the clip's own maximum; None for no floor.
-    normalize : {"clip", "bin"} or None, default="clip"
-        What is shifted and scaled to mean 0 and deviation 1: the whole clip, each of its
-        mel bands by itself, or nothing. What is constant becomes zeros.
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips extracted in parallel; joblib's meaning.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    bad_clips_ : dict of int to str
-        Row numbers of the bad clips of the last call, and what is wrong with each.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
+    <others>
 
     See Also
     --------
@@ -120,59 +125,7 @@ class HarmonicSpectrogram(SeparatedSpectrogram):
     (2, 96, 216)
     """
 
-    def __init__(
-        self,
-        sample_rate=22050,
-        duration=30.0,
-        n_fft=1024,
-        hop_length=512,
-        n_mels=96,
-        *,
-        kernel_size=31,
-        power=2.0,
-        margin=1.0,
-        offset=0.0,
-        fill="zeros",
-        fmin=0.0,
-        fmax=None,
-        top_db=80.0,
-        normalize="clip",
-        on_error="raise",
-        n_jobs=None,
-        verbose=0,
-    ):
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.kernel_size = kernel_size
-        self.power = power
-        self.margin = margin
-        self.offset = offset
-        self.fill = fill
-        self.fmin = fmin
-        self.fmax = fmax
-        self.top_db = top_db
-        self.normalize = normalize
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-
-    def features(self, analysis):
-        """Compute the harmonic log-mel spectrogram of one clip.
-
-        Parameters
-        ----------
-        analysis : ClipAnalysis
-            The clip and its spectra.
-
-        Returns
-        -------
-        spectrogram : ndarray of shape (n_mels, n_frames), dtype float32
-            Decibels.
-        """
-        return self._part(analysis, "harmonic")
+    _name = "harmonic"
 
 
 class PercussiveSpectrogram(SeparatedSpectrogram):
@@ -189,16 +142,7 @@ class PercussiveSpectrogram(SeparatedSpectrogram):
 
     Parameters
     ----------
-    sample_rate : int, default=22050
-        Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
-    duration : float, default=30.0
-        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
-    n_fft : int, default=1024
-        Samples per frame (46 ms at 22,050 Hz).
-    hop_length : int, default=512
-        Samples from one frame to the next (23 ms at 22,050 Hz).
-    n_mels : int, default=96
-        Number of mel bands.
+    <signal>
     kernel_size : int or tuple of (int, int), default=31
         Frames per running median along time and frequency bins per one along frequency; one
         number stands for both.
@@ -206,37 +150,7 @@ class PercussiveSpectrogram(SeparatedSpectrogram):
         Exponent of the soft masks.
     margin : float, default=1.0
         How many times louder than the other part a part must be; at 1 the masks sum to 1.
-    offset : float, default=0.0
-        Where in each file to begin, in seconds.
-    fill : {"zeros", "repeat"}, default="zeros"
-        What files that are shorter than `duration` are filled up with: zeros, or the clip again
-        and again.
-    fmin : float, default=0.0
-        Lower end of the mel bands in Hz.
-    fmax : float, default=None
-        Upper end of the mel bands in Hz; None means half the sample rate.
-    top_db : float, default=80.0
-        Floor of the decibels below the clip's own maximum; None for no floor.
-    normalize : {"clip", "bin"} or None, default="clip"
-        What is shifted and scaled to mean 0 and deviation 1: the whole clip, each of its
-        mel bands by itself, or nothing. What is constant becomes zeros.
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips extracted in parallel; joblib's meaning.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    bad_clips_ : dict of int to str
-        Row numbers of the bad clips of the last call, and what is wrong with each.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
+    <others>
 
     See Also
     --------
@@ -257,56 +171,4 @@ class PercussiveSpectrogram(SeparatedSpectrogram):
     (2, 96, 216)
     """
 
-    def __init__(
-        self,
-        sample_rate=22050,
-        duration=30.0,
-        n_fft=1024,
-        hop_length=512,
-        n_mels=96,
-        *,
-        kernel_size=31,
-        power=2.0,
-        margin=1.0,
-        offset=0.0,
-        fill="zeros",
-        fmin=0.0,
-        fmax=None,
-        top_db=80.0,
-        normalize="clip",
-        on_error="raise",
-        n_jobs=None,
-        verbose=0,
-    ):
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.kernel_size = kernel_size
-        self.power = power
-        self.margin = margin
-        self.offset = offset
-        self.fill = fill
-        self.fmin = fmin
-        self.fmax = fmax
-        self.top_db = top_db
-        self.normalize = normalize
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-
-    def features(self, analysis):
-        """Compute the percussive log-mel spectrogram of one clip.
-
-        Parameters
-        ----------
-        analysis : ClipAnalysis
-            The clip and its spectra.
-
-        Returns
-        -------
-        spectrogram : ndarray of shape (n_mels, n_frames), dtype float32
-            Decibels.
-        """
-        return self._part(analysis, "percussive")
+    _name = "percussive"

@@ -3,30 +3,40 @@
 import hashlib
 import json
 import os
+import time
 import zlib
-from numbers import Real
 from pathlib import Path
+from uuid import uuid4
 
+import joblib
 import numpy as np
 from filelock import FileLock
 
+from .._files import user_path
 from .._parallel import interrupts_wait
-from ..audio import Excerpt
-from ._code import code_of
+from ..audio import SourceExcerpt
+from ._plan import code_of, text_of
 
 #: Raise it whenever the same parameters would give other features than before.
-FORMAT = 3
+FORMAT = 4
 
 _MISSING = -1
+
+# Rows and their checksums that this process has found right, by file, as long as it is unchanged.
+_CHECKED: dict[Path, tuple[tuple[int, ...], set[tuple[int, int]]]] = {}
+
+# Nanoseconds within which a file system may not tell two changes apart.
+_TICK = 100_000_000
 
 
 class FeatureStore:
     """The features of one domain, one fixed-size row per clip, in one file.
 
-    The folder holds ``features.bin`` (the rows), ``index.txt`` (a line ``key row crc32`` per
+    The folder holds ``features-<id>.bin`` (the rows), ``index.txt`` (a line ``key row crc32`` per
     finished row, only ever appended to) and ``about.json`` (what the rows are). A row counts once
     its line is complete and its checksum is right; whatever else an interrupted or a broken
-    writer leaves behind is computed again. Writers take turns by a file lock.
+    writer leaves behind is computed again. Writers take turns by a file lock. A store that is
+    begun anew has another id, so that no batch of before takes its rows for those it had.
 
     Parameters
     ----------
@@ -48,33 +58,47 @@ class FeatureStore:
         self.about = about
         self.dtype = np.dtype(dtype).newbyteorder("<")
         self.shape: tuple[int, ...] | None = None
+        self._features = folder / "none"
         self._entries: dict[str, tuple[int, int]] = {}
         self._index_read = 0
         self._refresh()
 
     def find(self, keys: list[str]) -> np.ndarray:
-        """Return the rows of clips, -1 for those that are missing or damaged."""
+        """Return the rows of clips, -1 for those that are missing or damaged.
+
+        A process reads and checks a row once, unless the file has changed since.
+        """
         self._refresh()
         rows = np.full(len(keys), _MISSING)
-        if self.shape is not None and self._features.exists():
-            with open(self._features, "rb") as file:
-                for i, key in enumerate(keys):
-                    row, checksum = self._entries.get(key, (_MISSING, 0))
-                    if row != _MISSING and zlib.crc32(self._read(file, row)) == checksum:
-                        rows[i] = row
+        if not self._features.exists():
+            return rows
+        with open(self._features, "rb") as file:
+            stat = os.fstat(file.fileno())
+            stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            known, checked = _CHECKED.get(self._features, (None, set()))
+            checked = checked if known == stamp else set()
+            for i, key in enumerate(keys):
+                entry = self._entries.get(key)
+                if entry is None:
+                    continue
+                if entry in checked or zlib.crc32(self._read(file, entry[0])) == entry[1]:
+                    checked.add(entry)
+                    rows[i] = entry[0]
+        if time.time_ns() - stat.st_mtime_ns > _TICK:
+            _CHECKED[self._features] = (stamp, checked)
         return rows
 
-    def write(self, key: str, spectrogram: np.ndarray) -> int:
+    def write(self, key: str, features: np.ndarray) -> int:
         """Store the features of a clip and return their row."""
-        data = np.ascontiguousarray(spectrogram, dtype=self.dtype).tobytes()
+        data = np.ascontiguousarray(features, dtype=self.dtype).tobytes()
         self.folder.mkdir(parents=True, exist_ok=True)
         with interrupts_wait(), FileLock(self.folder / "lock"):
             self._refresh()
-            if self.shape is None:
-                self._describe(spectrogram.shape)
-            if spectrogram.shape != self.shape:
+            if not self._features.exists():
+                self._begin(features.shape)
+            if features.shape != self.shape:
                 raise ValueError(
-                    f"features of shape {spectrogram.shape} where {self.folder} holds "
+                    f"features of shape {features.shape} where {self.folder} holds "
                     f"{self.shape}; the features of a domain need one shape for all clips"
                 )
             with open(self._features, "a+b") as file:
@@ -102,10 +126,6 @@ class FeatureStore:
         return np.memmap(self._features, self.dtype, mode="r", shape=(n_rows, *self.shape))
 
     @property
-    def _features(self) -> Path:
-        return self.folder / "features.bin"
-
-    @property
     def _index(self) -> Path:
         return self.folder / "index.txt"
 
@@ -113,26 +133,33 @@ class FeatureStore:
     def _row_bytes(self) -> int:
         return int(np.prod(self.shape)) * self.dtype.itemsize  # type: ignore[arg-type]
 
-    def _describe(self, shape) -> None:
-        about = {**self.about, "shape": list(shape), "dtype": self.dtype.str}
+    def _begin(self, shape) -> None:
+        """Begin an empty store, under a new id."""
+        self._index.unlink(missing_ok=True)
+        name = f"features-{uuid4().hex[:16]}.bin"
+        about = {**self.about, "shape": list(shape), "dtype": self.dtype.str, "file": name}
         temporary = self.folder / f"about.json.{os.getpid()}"
         temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
         temporary.replace(self.folder / "about.json")
-        self.shape = tuple(shape)
+        (self.folder / name).touch()
+        self._features, self.shape = self.folder / name, tuple(shape)
+        self._entries, self._index_read = {}, 0
 
     def _refresh(self) -> None:
         """Read what was added to the index since the last look."""
-        if self.shape is None:
-            try:
-                about = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
-                self.shape = tuple(about["shape"])
-            except (OSError, ValueError, KeyError):
-                return  # nothing there yet, or unreadable: it is written anew
+        try:
+            about = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
+            features, shape = self.folder / about["file"], tuple(about["shape"])
+        except (OSError, ValueError, KeyError):
+            features, shape = self.folder / "none", None  # it is written anew
+        if features != self._features:
+            self._features, self.shape = features, shape
+            self._entries, self._index_read = {}, 0
         try:
             with open(self._index, "rb") as file:
                 file.seek(self._index_read)
                 new = file.read()
-        except FileNotFoundError:
+        except OSError:
             return
         complete = new[: new.rfind(b"\n") + 1]
         self._index_read += len(complete)
@@ -147,20 +174,26 @@ def store_for(root: Path, domain, signature: tuple, width: int, dtype: str) -> F
     name, *params = signature
     about = {
         "domain": name,
-        "parameters": {key: _plain(value) for key, value in params},
+        "parameters": {key: text_of(value) for key, value in params},
         "n_samples": width,
         "dtype": dtype,
         "format": FORMAT,
         "version": domain.version,
-        "code": code_of(type(domain)),
+        "code": code_of(type(domain)),  # type: ignore[arg-type]
     }
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     return FeatureStore(root / f"{type(domain).__name__}-{digest[:16]}", about, dtype)
 
 
+def cache_folder(memory) -> Path | None:
+    """Return the folder of the cache, its own part of a folder that others may share."""
+    location = memory.location if isinstance(memory, joblib.Memory) else memory
+    return None if location is None else user_path(location) / "sklearn_genremoe"
+
+
 def clip_key(clip) -> str:
     """Identify a clip: a file by path, size and time of change, a waveform by its samples."""
-    if isinstance(clip, Excerpt):
+    if isinstance(clip, SourceExcerpt):
         part = f"{clip_key(clip.path)} {clip.offset} {clip.seconds}"
         return hashlib.sha256(part.encode()).hexdigest()
     if isinstance(clip, str):
@@ -170,10 +203,3 @@ def clip_key(clip) -> str:
             content += f"\0{stat.st_size}\0{stat.st_mtime_ns}"
         return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
     return hashlib.sha256(np.ascontiguousarray(clip, dtype=np.float32).data).hexdigest()
-
-
-def _plain(value):
-    """Make equal parameters look equal: 30, 30.0 and numpy's numbers."""
-    if isinstance(value, Real) and not isinstance(value, bool):
-        return float(value)
-    return value if value is None or isinstance(value, (str, bool)) else repr(value)

@@ -4,17 +4,17 @@ import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from numbers import Integral
-from pathlib import Path
 
 import joblib
 
-from .._clips import Clips, check_clips, kind_of_clips
+from .._clips import Clips, check_clips, kind_of_clips, without_torch
 from .._compat import StrOptions, _BaseComposition
-from ._base import BaseDomain, SpectrogramMixin
+from ._base import BaseDomain, SpectrogramMixin, report
 from ._batch import DomainBatch
-from ._extraction import extract, report
+from ._extract import extract
 from ._log_mel import LogMelSpectrogram
 from ._modulation import ModulationSpectrogram
+from ._plan import Plan
 from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
 
 
@@ -128,6 +128,8 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         self : DomainUnion
             The union.
         """
+        if isinstance(params.get("domains", self.domains), tuple):
+            params["domains"] = list(params.get("domains", self.domains))  # scikit-learn's replaces
         self._set_params("domains", **params)
         return self
 
@@ -146,7 +148,7 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         self : DomainUnion
             The union.
         """
-        self._check(X, reset=True)
+        self._check(X, self._plan(), reset=True)
         return self
 
     def fit_transform(self, X, y=None):
@@ -164,7 +166,7 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         batch : DomainBatch
             As from :meth:`transform`.
         """
-        return self._extract(*self._check(X, reset=True))
+        return self._extract(X, reset=True)
 
     def transform(self, X):
         """Extract the domains of each clip.
@@ -186,8 +188,7 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         BadClipError
             A file cannot be used, and `on_error` is "raise".
         """
-        clips, domains = self._check(X, reset=False)
-        return self._extract(clips, domains, warn=not isinstance(X, Clips))
+        return self._extract(X, reset=False)
 
     def iter_transform(self, X, batch_size=32):
         """Extract the domains batch by batch, for collections that fit nowhere.
@@ -220,72 +221,71 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
         if not isinstance(X, Iterable) or isinstance(X, (str, bytes, os.PathLike, Mapping)):
             kind_of_clips(X)
         clips = iter(X.to_numpy() if hasattr(X, "to_numpy") else X)
+        plan = self._plan()
         bad: dict[int, str] = {}
         seconds: dict[str, float] = {}
         first = 0
         try:
-            while batch := list(islice(clips, int(batch_size))):
-                checked, domains = self._check(batch, reset=False)
-                extraction = self._compute(checked, domains, first)
-                first += len(batch)
-                bad |= extraction.batch.bad_clips
-                seconds |= extraction.seconds
-                yield extraction.batch
+            while part := list(islice(clips, int(batch_size))):
+                batch, lengths = self._compute(self._check(part, plan, reset=False), plan)
+                bad |= {first + row: reason for row, reason in batch.bad_clips.items()}
+                first += len(part)
+                seconds |= lengths
+                yield batch
         finally:
             if first:
-                report(self, bad, seconds, domains.values())
+                report(self, bad, seconds, plan.domains.values())
 
-    def _check(self, X, reset):
-        domains = self._check_domains()
+    def _check(self, X, plan, reset):
+        """Return clips, or the domains that are picked from a batch."""
         if reset:
             self.bad_clips_ = {}
         if isinstance(X, DomainBatch):
             if reset:
                 self.__dict__.pop("n_features_in_", None)  # any width will do
-            return X.take_domains(domains), domains
-        rates = {name: domain.sample_rate for name, domain in domains.items()}
-        checked = isinstance(X, Clips)
-        if len(set(rates.values())) > 1 and (
-            X.paths is None if checked else kind_of_clips(X) != "paths"
-        ):
-            raise ValueError(
-                f"waveforms have one sample rate, but the domains expect {rates}; give the domains "
-                "one sample_rate, or pass paths"
-            )
-        if checked:  # by who hands them over
-            return X, domains
-        path_samples = next(iter(domains.values())).n_samples
-        return check_clips(self, X, path_samples=path_samples, reset=reset), domains
+            return X.pick_domains(plan)
+        if not isinstance(X, Clips):
+            X = without_torch(X)
+            kind = kind_of_clips(X)
+            if kind == "waveforms":
+                plan.check_rates()
+            n_samples = next(iter(plan.domains.values())).n_samples
+            return check_clips(self, X, kind=kind, path_samples=n_samples, reset=reset)
+        if X.paths is None:
+            plan.check_rates()
+        return X
 
-    def _extract(self, clips, domains, warn=True):
+    def _extract(self, X, reset):
+        plan = self._plan()
+        clips = self._check(X, plan, reset)
         if isinstance(clips, DomainBatch):
             return clips
-        batch, seconds = self._compute(clips, domains)
-        # Who hands checked clips over says in his own words what became of the bad ones.
-        report(self, batch.bad_clips if warn else {}, seconds, domains.values())
+        batch, seconds = self._compute(clips, plan)
+        report(self, batch.bad_clips, seconds, plan.domains.values())
         return batch
 
-    def _compute(self, clips, domains, first=0):
+    def _compute(self, clips, plan):
         return extract(
             clips,
-            domains,
+            plan,
             on_error=self.on_error,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
-            memory=_folder(self.memory),
+            memory=self.memory,
             dtype=self.dtype,
-            first=first,
         )
 
-    def _check_domains(self) -> dict[str, BaseDomain]:
+    def _plan(self) -> Plan:
         self._validate_params()
         if self.domains is None:
-            return {
-                "original": LogMelSpectrogram(),
-                "harmonic": HarmonicSpectrogram(),
-                "percussive": PercussiveSpectrogram(),
-                "modulation": ModulationSpectrogram(),
-            }
+            return Plan(
+                {
+                    "original": LogMelSpectrogram(),
+                    "harmonic": HarmonicSpectrogram(),
+                    "percussive": PercussiveSpectrogram(),
+                    "modulation": ModulationSpectrogram(),
+                }
+            )
         if not self.domains:
             raise ValueError("domains is empty; give at least one (name, domain), or None")
         for item in self.domains:
@@ -295,18 +295,10 @@ class DomainUnion(SpectrogramMixin, _BaseComposition):
                     "such as LogMelSpectrogram() or another BaseDomain"
                 )
         self._validate_names([name for name, _ in self.domains])
-        for _, domain in self.domains:
-            domain._check_params()
-        return dict(self.domains)
+        return Plan(dict(self.domains))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _folder(memory) -> Path | None:
-    """Return the folder of the cache, its own part of a folder that others may share."""
-    location = memory.location if isinstance(memory, joblib.Memory) else memory
-    return None if location is None else Path(location) / "sklearn_genremoe"

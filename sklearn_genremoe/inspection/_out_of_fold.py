@@ -83,7 +83,7 @@ def extract_once(estimators: dict[str, Any], X: Any) -> tuple[dict[str, Any], An
     """
     estimators = {name: _as_mixture(estimator) for name, estimator in estimators.items()}
     if isinstance(X, DomainBatch):
-        bad = {row - X.first_row: why for row, why in X.bad_clips.items()}
+        bad = dict(X.bad_clips)
         return estimators, X, bad
     experts, gates = [], []
     for index, estimator in enumerate(estimators.values()):

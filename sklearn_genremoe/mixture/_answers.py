@@ -1,18 +1,201 @@
-"""From probabilities to labels and scores, where some rows may have none."""
+"""From probabilities to labels, tables and scores, where some rows may have none."""
 
 from __future__ import annotations
 
+import os
+import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted
 
-from ..audio import BadClipError
-from ._training_clips import TrainingClips
+from .._clips import kind_of_clips
+from ..audio import BadClipError, BadClipWarning
+from ..domains import DomainBatch
+from ._clips import TrainingClips
 
 
-def answer(
+class ClipClassifierMixin(ClassifierMixin):
+    """What a classifier of clips or tracks answers, some of which may be unusable.
+
+    A class has ``_predict_rows(X, on_error)``, which returns the probabilities, NaN in the rows of
+    bad clips, and these with reasons.
+    """
+
+    classes_: Any
+    on_error: str
+
+    # Groups reach fit without a request, as they reach scikit-learn's group splitters.
+    __metadata_request__fit = {"groups": True}
+    # A parameter of predict itself, nothing that belongs to the clips.
+    __metadata_request__predict = {"missing": UNUSED}
+
+    def _predict_rows(self, X: Any, on_error: str) -> tuple[NDArray, dict[int, str]]:
+        raise NotImplementedError
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each genre.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_clips, n_classes)
+            Probabilities in the order of ``classes_``; rows sum to one. With
+            ``on_error="warn"``, the rows of bad clips are NaN.
+        """
+        proba, bad = self._predict_rows(X, self.on_error)
+        self._report(bad)
+        return proba
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the logarithm of the probability of each genre.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_clips, n_classes)
+            Logarithms in the order of ``classes_``; minus infinity for excluded genres.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any, *, missing: Any = None) -> NDArray:
+        """Return the most probable genre of each clip.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes.
+        missing : object, default=None
+            The label of clips that can't be used, with ``on_error="warn"``; for example
+            ``"unknown"``. None refuses to answer if there are any.
+
+        Returns
+        -------
+        y : ndarray of shape (n_clips,)
+            Genres; of objects where some are `missing` and that is of another type.
+
+        Raises
+        ------
+        BadClipError
+            Some clips can't be used, and `on_error` is "raise" or `missing` is None.
+        """
+        proba, bad = self._predict_rows(X, self.on_error)
+        labels = labels_from_proba(proba, bad, self.classes_, missing)
+        self._report(bad, f"answered by {missing!r}")
+        return labels
+
+    def predict_frame(self, X: Any) -> Any:
+        """Return genre and probabilities of each clip, or why there are none, in one table.
+
+        Unlike ``predict`` followed by a look at ``bad_clips_``, this is safe with several threads:
+        reasons come with the answer.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            A row per clip. The columns: path, None where clips came otherwise; genre;
+            ``probability[<genre>]`` for each genre; and error, why a clip can't be used, whatever
+            `on_error` is. Genre and error are None, and probabilities NaN, where there are none.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_pandas("predict_frame")
+        proba, bad = self._predict_rows(X, "warn")
+        rows = range(len(proba))
+        labels = labels_from_proba(proba, bad, self.classes_, "")
+        columns = {
+            "path": paths_of(X, len(proba)),
+            "genre": [None if row in bad else labels[row] for row in rows],
+            **{f"probability[{genre}]": proba[:, i] for i, genre in enumerate(self.classes_)},
+            "error": [bad.get(row) for row in rows],
+        }
+        return pandas.DataFrame(
+            {
+                name: pandas.Series(column, dtype=object if name in ("path", "error") else None)
+                for name, column in columns.items()
+            }
+        )
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the share of clips whose genre is found.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            The clips, in any of the forms that ``fit`` takes. With ``on_error="warn"`` those that
+            can't be used are left out of the score, with a warning.
+        y : array-like of shape (n_clips,)
+            Their genres.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weights of the clips.
+
+        Returns
+        -------
+        score : float
+            Accuracy, from 0 to 1.
+
+        Raises
+        ------
+        BadClipError
+            A clip can't be used, and `on_error` is "raise", or none can be used.
+        """
+        check_is_fitted(self)
+        true = TrainingClips.check(X, y, sample_weight, groups=None)
+        proba, bad = self._predict_rows(X, self.on_error)
+        good = rows_to_score(true, bad)
+        self._report(bad, "left out of the score")
+        weight = None if true.weight is None else true.weight[good]
+        found = self.classes_[proba[good].argmax(axis=1)]
+        return float(accuracy_score(true.y[good], found, sample_weight=weight))
+
+    def _report(self, bad: dict[int, str], fate: str = "whose rows are NaN") -> None:
+        """Say once which clips were bad, and keep it."""
+        if bad or getattr(self, "bad_clips_", None):
+            self.bad_clips_ = bad
+        if bad:
+            warnings.warn(BadClipWarning(bad, fate), stacklevel=3)
+
+
+def paths_of(X: Any, n_clips: int) -> list[Any]:
+    """Return the paths of clips, None for those that came otherwise."""
+    if isinstance(X, DomainBatch):
+        return [None] * n_clips if X.paths is None else list(X.paths)
+    if np.ndim(X) > 1 or kind_of_clips(X) != "paths":
+        return [None] * n_clips
+    return [os.fsdecode(path) for path in X]
+
+
+def import_pandas(method: str) -> Any:
+    """Return pandas; raise if a method that needs it is called without."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(f"{method} needs pandas: pip install pandas.") from error
+    return pandas
+
+
+def labels_from_proba(
     proba: NDArray[np.float64], bad: dict[int, str], classes: NDArray, missing: Any
 ) -> NDArray:
     """Return the most probable genres, and `missing` in bad rows, which None refuses to do."""
@@ -24,22 +207,12 @@ def answer(
             "rows are NaN:\n" + "\n".join(f"row {row}: {why}" for row, why in bad.items()),
         )
     good = ~np.isin(np.arange(len(proba)), list(bad))
-    answers = classes[np.where(good[:, None], proba, 0).argmax(axis=1)]
+    labels = classes[np.where(good[:, None], proba, 0).argmax(axis=1)]
     if not bad:
-        return answers
+        return labels
     if np.asarray(missing).dtype.kind != classes.dtype.kind:  # keep the labels what they are
-        answers = answers.astype(object)
-    return np.where(good, answers, np.asarray(missing))  # an array: 1000 has no room in int8
-
-
-def accuracy(
-    proba: NDArray[np.float64], bad: dict[int, str], classes: NDArray, true: TrainingClips
-) -> float:
-    """Return the share of right answers among the rows that aren't bad."""
-    good = rows_to_score(true, bad)
-    weight = None if true.weight is None else true.weight[good]
-    found = classes[proba[good].argmax(axis=1)]
-    return float(accuracy_score(true.y[good], found, sample_weight=weight))
+        labels = labels.astype(object)
+    return np.where(good, labels, np.asarray(missing))  # an array: 1000 has no room in int8
 
 
 def rows_to_score(true: TrainingClips, bad: dict[int, str]) -> NDArray[np.intp]:
@@ -55,3 +228,51 @@ def rows_to_score(true: TrainingClips, bad: dict[int, str]) -> NDArray[np.intp]:
 def none_usable(bad: dict[int, str], what: str = "clips") -> BadClipError:
     """Return the error for clips, or tracks, that are all bad."""
     return BadClipError(f"all {len(bad)} {what}", "none can be used:\n" + "\n".join(bad.values()))
+
+
+# A genre that was excluded costs this much at most: -log(1e-15) = 34.5.
+_FLOOR = 1e-15
+
+
+def score_table(
+    expert_proba: NDArray,
+    proba: NDArray,
+    weights: NDArray,
+    y: NDArray,
+    classes: NDArray,
+    names: list[str],
+    sample_weight: NDArray | None = None,
+) -> Any:
+    """Compare experts, mixture and oracle on clips with known genre: see ``score_experts``."""
+    pandas = import_pandas("score_experts")
+    rows = np.arange(len(y))
+    everyone = np.concatenate([expert_proba, proba[:, None]], axis=1)
+    right = everyone.argmax(axis=2) == y[:, None]
+    loss = -np.log(np.maximum(everyone[rows, :, y], _FLOOR))
+    differs = everyone.argmax(axis=2) != proba.argmax(axis=1)[:, None]
+    oracle = right[:, :-1].any(axis=1, keepdims=True)
+
+    def mean(values: NDArray, of: NDArray = rows) -> Any:
+        chosen = None if sample_weight is None else sample_weight[of]
+        return np.average(values[of], axis=0, weights=chosen)
+
+    pairs = [
+        mean(expert_proba[:, a].argmax(axis=1) != expert_proba[:, b].argmax(axis=1))
+        for a in range(len(names))
+        for b in range(a)
+    ]
+    columns: dict[str, Any] = {
+        "accuracy": [*mean(right), *mean(oracle)],
+        "log_loss": [*mean(loss), np.nan],
+        "disagreement": [*mean(differs), np.nan],
+        "weight": [*mean(weights), np.nan, np.nan],
+    }
+    for number, genre in enumerate(classes):
+        of_genre = np.flatnonzero(y == number)
+        known = len(of_genre) > 0 and (sample_weight is None or sample_weight[of_genre].any())
+        of_experts = mean(weights, of_genre) if known else np.full(len(names), np.nan)
+        columns[f"weight[{genre}]"] = [*of_experts, np.nan, np.nan]
+    index = pandas.Index([*names, "mixture", "oracle"], name="expert")
+    table = pandas.DataFrame(columns, index=index, dtype=float)
+    table.attrs["mean_disagreement"] = float(np.mean(pairs)) if pairs else 0.0
+    return table

@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_consistent_length
 
 from .._checks import check_weight
+from .._clips import some_rows
 
 _SIMPLEX_TOLERANCE = 1e-3
 # Below this, a probability counts as this in a logarithm: one expert that excludes the right
@@ -249,3 +250,51 @@ def merge_equal(
     _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     weight = np.bincount(group.ravel(), weights=sample_weight)
     return expert_proba[first], y[first], weight
+
+
+def aligned_proba(
+    expert: Any, X: Any, classes: NDArray, rows: NDArray[np.intp] | None = None
+) -> NDArray[np.float64]:
+    """Return an expert's probabilities with one column for each of `classes`.
+
+    Parameters
+    ----------
+    expert : estimator
+        A fitted classifier.
+    X : array-like of shape (n_clips, ...)
+        What it sees of the clips.
+    classes : ndarray of shape (n_classes,)
+        All genres, sorted. Those that the expert has never seen get zeros.
+    rows : ndarray of int of shape (n_clips,), default=None
+        The numbers of the clips, for messages; None counts from zero.
+
+    Returns
+    -------
+    proba : ndarray of shape (n_clips, n_classes)
+        Rows sum to one within float64.
+
+    Raises
+    ------
+    ValueError
+        If what the expert gives aren't probabilities.
+    """
+    given = np.asarray(expert.predict_proba(X), dtype=np.float64)
+    decides = type(getattr(expert, "_final_estimator", expert)).__name__
+    if given.ndim != 2 or given.shape[1] != len(expert.classes_):
+        raise ValueError(
+            f"predict_proba of the expert {decides} gave an array of shape {given.shape}; expected "
+            f"a row per clip and a column for each of its {len(expert.classes_)} classes."
+        )
+    total = given.sum(axis=1)
+    wrong = np.flatnonzero(~(np.isfinite(total) & (total > 0) & (given >= 0).all(axis=1)))
+    if len(wrong):
+        clips = wrong if rows is None else rows[wrong]
+        raise ValueError(
+            f"predict_proba of the expert {decides} gave no probabilities for {len(wrong)} of "
+            f"{len(given)} clips (rows {some_rows(clips.tolist())}), the first is "
+            f"{given[wrong[0]]}. Expected numbers of zero or above, not all zero: look at these "
+            "clips, or at the expert."
+        )
+    proba = np.zeros((len(given), len(classes)))
+    proba[:, np.searchsorted(classes, expert.classes_)] = given
+    return proba / total[:, np.newaxis]

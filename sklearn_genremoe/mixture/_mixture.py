@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from numbers import Integral, Real
@@ -10,13 +11,13 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin, TransformerMixin, clone
-from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
+from sklearn.base import MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.utils import Bunch, check_array, check_random_state
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._checks import check_classes, unchanged_on_error, unfitted_on_error
-from .._clips import check_clips, check_finite, kind_of_clips, without_torch
+from .._clips import Clips, check_clips, check_finite, kind_of_clips, without_torch
 from .._compat import (
     StrOptions,
     _BaseComposition,
@@ -27,31 +28,31 @@ from .._compat import (
 from .._diagram import DiagramMixin
 from .._rows import Rows, release_pages
 from ..audio import BadClipWarning
-from ..domains import BaseDomain, DomainBatch, DomainUnion
+from ..domains import BaseDomain, DomainBatch, Plan
 from ..experts import default_experts
-from ._answers import accuracy, answer, none_usable, rows_to_score
+from ._answers import ClipClassifierMixin, none_usable, rows_to_score, score_table
 from ._base import BaseMixer
-from ._cross_fitting import (
+from ._clips import TrainingClips, extract_domains, plan_experts, view_clips
+from ._cross_fit import (
+    check_cv_value,
     check_devices,
+    check_splits,
     classes_of_prefit,
     expert_proba_of,
     fit_experts,
     group_params,
+    make_splits,
     seed_missing,
     weight_params,
 )
 from ._parts import MIXERS, check_experts, make_mixer
-from ._scores import score_table
-from ._splits import check_cv_value, check_splits, make_splits
-from ._training_clips import TrainingClips
-from ._views import Views, extract_views, leading_domains, make_union
 
 # Prediction on fewer clips than this is short work, which shows no progress bar.
 _MANY_CLIPS = 100
 
 
 class MixtureOfExpertsClassifier(
-    DiagramMixin, ClassifierMixin, TransformerMixin, MetaEstimatorMixin, _BaseComposition
+    DiagramMixin, ClipClassifierMixin, TransformerMixin, MetaEstimatorMixin, _BaseComposition
 ):
     r"""Several experts, each with its own view of a clip, and a mixer that weighs them.
 
@@ -181,11 +182,6 @@ class MixtureOfExpertsClassifier(
         "verbose": ["verbose"],
     }
 
-    # Groups reach fit without a request, as they reach scikit-learn's group splitters.
-    __metadata_request__fit = {"groups": True}
-    # A parameter of predict itself, nothing that belongs to the clips.
-    __metadata_request__predict = {"missing": UNUSED}
-
     def __init__(
         self,
         experts: Any = None,
@@ -261,27 +257,33 @@ class MixtureOfExpertsClassifier(
             check_devices(experts)
             mixer = make_mixer(self.mixer)
             mixer._check_params()
-            X = self._check_X(X, experts, reset=True, with_clips=mixer.needs_clips)
+            if not prefit:
+                experts = [(name, clone(expert)) for name, expert in experts]
+            X, plan = self._check_X(X, experts, mixer.needs_clips, reset=True)
             clips = TrainingClips.check(X, y, sample_weight, groups)
             clips.params = self._route(experts, clips.weight, clips.groups, params)
             clips = clips.present()
             out_of_fold = mixer.needs_fit and not isinstance(self.cv, str)
-            if not prefit:
-                experts = [(name, clone(expert)) for name, expert in experts]
             split_seed = self._seed([] if prefit else experts, mixer)
             cv = self.cv
             if out_of_fold and not isinstance(cv, Real) and not hasattr(cv, "split"):
                 cv = list(cv)  # perhaps an iterator, which can be read only once
 
-            def plan(clips: TrainingClips) -> tuple[NDArray, list[Any]]:
+            def split(clips: TrainingClips) -> tuple[NDArray, list[Any]]:
                 if prefit:
                     return classes_of_prefit(experts, clips.y), []
                 classes = check_classes(clips.y)
                 splits = make_splits(cv, clips, split_seed) if out_of_fold else []
                 return classes, check_splits(splits, clips.y, cv)
 
-            classes, splits = plan(clips)
-            views = self._extract_views(clips.X, experts, mixer.needs_clips, self.verbose)
+            classes, splits = split(clips)
+            views = view_clips(
+                clips.X,
+                experts,
+                plan,
+                with_mixer=mixer.needs_clips,
+                **self._viewing_params(self.verbose, self.on_error),
+            )
             bad: dict[int, str] = {}
             if views.bad_clips:
                 good = np.setdiff1d(np.arange(len(clips.y)), list(views.bad_clips))
@@ -292,7 +294,7 @@ class MixtureOfExpertsClassifier(
                 lost = ", ".join(f"{genre} {n}" for genre, n in zip(genres, counts))
                 self._report(bad, f"left out of the fit on {len(good)} others ({lost})")
                 clips, views = clips.take(good), views.take(good)
-                classes, splits = plan(clips)
+                classes, splits = split(clips)
         with unfitted_on_error(self):
             self.bad_clips_ = bad
             if prefit:
@@ -361,102 +363,42 @@ class MixtureOfExpertsClassifier(
         self._validate_params()
         experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
         with_mixer = make_mixer(self.mixer).needs_clips
-        batch = self._union(experts, with_mixer, self.verbose).transform(X)
-        if not isinstance(X, DomainBatch):
-            return batch
-        others = {name: X.table(name) for name, _ in experts if name in X and name not in batch}
-        return batch | others if others else batch
+        if not isinstance(X, (DomainBatch, Clips)):
+            X = without_torch(X)
+        kind = _kind_of(X)
+        # Of a batch the mixer's domain is picked too.
+        plan = plan_experts(
+            experts,
+            "paths" if kind == "batch" else kind,
+            with_mixer=with_mixer,
+            mixer_domain=self.mixer_domain,
+        )
+        if not plan.domains:
+            raise ValueError(
+                "no expert begins with a feature domain, so there is nothing to extract: pass X to "
+                "fit as it is, or let the experts begin with domains, for example "
+                "make_pipeline(LogMelSpectrogram(), CNNClassifier())."
+            )
+        if isinstance(X, DomainBatch):
+            batch = X.pick_domains(plan)
+            others = {name: X.table(name) for name, _ in experts if name in X and name not in batch}
+            return batch | others if others else batch
+        n_samples = next(iter(plan.domains.values())).n_samples
+        if not isinstance(X, Clips):
+            X = check_clips(copy.copy(self), X, kind=kind, path_samples=n_samples, reset=True)
+        batch = extract_domains(
+            X,
+            plan,
+            memory=self.memory,
+            n_jobs=self.n_jobs,
+            on_error=self.on_error,
+            verbose=self.verbose,
+        )
+        if batch.bad_clips:
+            warnings.warn(BadClipWarning(batch.bad_clips), stacklevel=2)
+        return batch
 
     # Prediction.
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the mixture's probability of each genre.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that ``fit`` takes.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_clips, n_classes)
-            Probabilities in the order of ``classes_``; rows sum to one. With
-            ``on_error="warn"``, the rows of bad clips are NaN.
-        """
-        proba, bad = self._answer(X, "predict_proba")
-        self._report(bad)
-        return proba
-
-    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the logarithm of the mixture's probability of each genre.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that ``fit`` takes.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_clips, n_classes)
-            Logarithms in the order of ``classes_``; minus infinity for excluded genres.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def predict(self, X: Any, *, missing: Any = None) -> NDArray:
-        """Return the most probable genre of each clip.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that ``fit`` takes.
-        missing : object, default=None
-            The answer for clips that can't be used, with ``on_error="warn"``; for example
-            ``"unknown"``. None refuses to answer if there are any.
-
-        Returns
-        -------
-        y : ndarray of shape (n_clips,)
-            Genres.
-
-        Raises
-        ------
-        BadClipError
-            Some clips can't be used, and `on_error` is "raise" or `missing` is None.
-        """
-        proba, bad = self._answer(X, "predict_proba")
-        answers = answer(proba, bad, self.classes_, missing)
-        self._report(bad, f"answered by {missing!r}")
-        return answers
-
-    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the share of clips whose genre is found.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that ``fit`` takes. With ``on_error="warn"`` those that
-            can't be used are left out of the score, with a warning.
-        y : array-like of shape (n_clips,)
-            Their genres.
-        sample_weight : array-like of shape (n_clips,), default=None
-            Weights of the clips.
-
-        Returns
-        -------
-        score : float
-            Accuracy, from 0 to 1.
-
-        Raises
-        ------
-        BadClipError
-            A clip can't be used, and `on_error` is "raise", or none can be used.
-        """
-        proba, bad = self._answer(X, "predict_proba")
-        true = TrainingClips.check(X, y, sample_weight, groups=None)
-        score = accuracy(proba, bad, self.classes_, true)
-        self._report(bad, "left out of the score")
-        return score
 
     def expert_predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return each expert's probability of each genre.
@@ -471,7 +413,7 @@ class MixtureOfExpertsClassifier(
         proba : ndarray of shape (n_clips, n_experts, n_classes)
             Probabilities, experts in the order of ``experts_``.
         """
-        proba, bad = self._answer(X, "experts")
+        proba, bad = self._predict_rows(X, self.on_error, "experts")
         self._report(bad)
         return proba
 
@@ -489,7 +431,7 @@ class MixtureOfExpertsClassifier(
             Weights, zero or above; rows sum to one. What they mean is up to the mixer: see its
             documentation.
         """
-        weights, bad = self._answer(X, "weights")
+        weights, bad = self._predict_rows(X, self.on_error, "weights")
         self._report(bad)
         return weights
 
@@ -573,15 +515,16 @@ class MixtureOfExpertsClassifier(
         oracle        0.98
         Name: accuracy, dtype: float64
         """
-        proba, clips, _, bad = self._expert_proba(X, self._mixer_sees_clips())
+        check_is_fitted(self)
         true = TrainingClips.check(X, y, sample_weight, groups=None)
-        true = true.take(rows_to_score(true, bad))
         unknown = np.setdiff1d(true.y, self.classes_)
         if len(unknown):
             raise ValueError(
                 f"y has the genres {unknown.tolist()}, which were not seen in fit; known are "
                 f"{self.classes_.tolist()}."
             )
+        proba, clips, _, bad = self._expert_proba(X, self.mixer_.needs_clips, self.on_error)
+        true = true.take(rows_to_score(true, bad))
         self._report(bad, "left out of the scores")
         return score_table(
             proba,
@@ -595,29 +538,35 @@ class MixtureOfExpertsClassifier(
 
     # From the user's clips to the predictions of the experts.
 
-    def _check_X(self, X: Any, experts: list[Any], *, reset: bool, with_clips: bool) -> Any:
-        """Return clips validated: Clips that are audio, numbers that aren't, or a DomainBatch."""
-        if isinstance(X, DomainBatch):
-            if reset:  # any width will do from now on
-                for name in ("n_features_in_", "feature_names_in_"):
-                    self.__dict__.pop(name, None)
-            return X
-        X = without_torch(X)
-        kind = kind_of_clips(X)
-        domains = leading_domains(experts)
-        for domain in domains.values():
-            domain._check_params()
-        audio = bool(domains) or (with_clips and self.mixer_domain is not None)
-        if kind == "paths" or (kind == "waveforms" and audio):
-            first = next(iter(domains.values()), None)
+    def _check_X(
+        self, X: Any, experts: list[Any], with_mixer: bool, *, reset: bool
+    ) -> tuple[Any, Plan]:
+        """Return clips validated, as Clips if they are audio, and which domains see them."""
+        if not isinstance(X, (DomainBatch, Clips)):
+            X = without_torch(X)
+        kind = _kind_of(X)
+        plan = plan_experts(experts, kind, with_mixer=with_mixer, mixer_domain=self.mixer_domain)
+        if reset and kind in ("batch", "paths"):  # a batch has no width, and paths no columns
+            self.__dict__.pop("feature_names_in_", None)
+        if reset and kind == "batch":
+            self.__dict__.pop("n_features_in_", None)
+        if isinstance(X, (DomainBatch, Clips)):
+            return X, plan
+        if kind == "paths" or (kind == "waveforms" and plan.domains):
+            first = next(iter(plan.domains.values()), None)
             n_samples = 661_500 if first is None else first.n_samples
-            return check_clips(self, X, kind=kind, path_samples=n_samples, reset=reset)
-        if kind == "spectrograms" and domains:
+            return check_clips(self, X, kind=kind, path_samples=n_samples, reset=reset), plan
+        if kind == "spectrograms" and plan.domains:
             raise ValueError(
-                f"X holds spectrograms ({np.ndim(X)} dimensions), but the experts {list(domains)} "
-                "begin with a domain, which starts from audio: pass paths, waveforms "
-                "or a DomainBatch, or leave the domains out of the experts."
+                f"X holds spectrograms ({np.ndim(X)} dimensions), but the experts "
+                f"{list(plan.domains)} begin with a domain, which starts from audio: pass paths, "
+                "waveforms or a DomainBatch, or leave the domains out of the experts."
             )
+        is_frame = hasattr(X, "columns")  # experts may choose columns by their names
+        if is_frame:
+            X = validate_data(self, X, reset=reset, skip_check_array=True)
+            check_finite(check_array(X, ensure_all_finite=False, estimator=self))
+            return X, plan
         X = validate_data(self, X, allow_nd=True, reset=reset, ensure_all_finite=False)
         if X.ndim > 4:
             raise ValueError(
@@ -627,42 +576,29 @@ class MixtureOfExpertsClassifier(
                 "n_bins, n_frames)."
             )
         check_finite(X, release_pages)
-        return X
+        return X, plan
 
-    def _how(self, verbose: int) -> dict[str, Any]:
-        """Return how domains are extracted."""
+    def _viewing_params(self, verbose: int, on_error: str) -> dict[str, Any]:
         return {
+            "mixer_domain": self.mixer_domain,
             "memory": self.memory,
             "n_jobs": self.n_jobs,
-            "on_error": self.on_error,
+            "on_error": on_error,
             "verbose": verbose,
         }
 
-    def _union(self, experts: list[Any], with_mixer: bool, verbose: int) -> DomainUnion:
-        return make_union(
-            experts, with_mixer=with_mixer, mixer_domain=self.mixer_domain, **self._how(verbose)
-        )
-
-    def _extract_views(self, X: Any, experts: list[Any], with_clips: bool, verbose: int) -> Views:
-        return extract_views(
-            X,
-            experts,
-            with_clips=with_clips,
-            mixer_domain=self.mixer_domain,
-            **self._how(verbose),
-        )
-
     def _expert_proba(
-        self, X: Any, with_clips: bool
+        self, X: Any, with_mixer: bool, on_error: str
     ) -> tuple[NDArray, NDArray | None, NDArray[np.intp], dict[int, str]]:
         """Return for the usable clips the experts' probabilities, the clips themselves if asked
         for, and their rows; and the bad clips."""
-        check_is_fitted(self)
         self._validate_params()
         experts = self._fitted()
-        X = self._check_X(X, experts, reset=False, with_clips=with_clips)
+        X, plan = self._check_X(X, experts, with_mixer, reset=False)
         verbose = self.verbose if len(X) >= _MANY_CLIPS else 0
-        views = self._extract_views(X, experts, with_clips, verbose)
+        views = view_clips(
+            X, experts, plan, with_mixer=with_mixer, **self._viewing_params(verbose, on_error)
+        )
         bad = views.bad_clips
         good = np.setdiff1d(np.arange(len(X)), list(bad))
         if bad:
@@ -672,33 +608,26 @@ class MixtureOfExpertsClassifier(
             proba = expert_proba_of(experts, views.of_experts, self.classes_)
         return proba, views.of_mixer, good, bad
 
-    def _mixer_sees_clips(self) -> bool:
-        check_is_fitted(self)
-        return self.mixer_.needs_clips
-
-    def _answer(self, X: Any, ask: str) -> tuple[NDArray, dict[int, str]]:
+    def _predict_rows(
+        self, X: Any, on_error: str, what: str = "predict_proba"
+    ) -> tuple[NDArray, dict[int, str]]:
         """Return what the mixer ("predict_proba" or "weights") or the experts say about each
         clip, with NaN in the rows of bad clips; and the bad clips."""
-        of_experts = ask == "experts"
-        proba, clips, good, bad = self._expert_proba(X, not of_experts and self._mixer_sees_clips())
-        if len(good):
-            values = proba if of_experts else getattr(self.mixer_, ask)(proba, clips)
+        check_is_fitted(self)
+        of_experts = what == "experts"
+        with_mixer = not of_experts and self.mixer_.needs_clips
+        proba, clips, good, bad = self._expert_proba(X, with_mixer, on_error)
+        if of_experts:
+            values = proba
+        elif len(good):
+            values = getattr(self.mixer_, what)(proba, clips)
         else:
-            values = {"experts": proba, "predict_proba": proba[:, 0], "weights": proba[:, :, 0]}[
-                ask
-            ]
+            values = proba[:, 0] if what == "predict_proba" else proba[:, :, 0]
         if not bad:
             return values, bad
-        answers = np.full((len(good) + len(bad), *values.shape[1:]), np.nan)
-        answers[good] = values
-        return answers, bad
-
-    def _report(self, bad: dict[int, str], fate: str = "whose rows are NaN") -> None:
-        """Say once which clips were bad, and keep it."""
-        if bad or getattr(self, "bad_clips_", None):
-            self.bad_clips_ = bad
-        if bad:
-            warnings.warn(BadClipWarning(bad, fate), stacklevel=3)
+        rows = np.full((len(good) + len(bad), *values.shape[1:]), np.nan)
+        rows[good] = values
+        return rows, bad
 
     def _fitted(self) -> list[tuple[str, Any]]:
         return [
@@ -745,7 +674,7 @@ class MixtureOfExpertsClassifier(
         params : dict
             Names and values.
         """
-        return self._get_params("experts", deep=deep)
+        return self._get_params("experts", deep=deep and not isinstance(self.experts, dict))
 
     def set_params(self, **params: Any) -> MixtureOfExpertsClassifier:
         """Set parameters of the mixture, its experts and its mixer.
@@ -762,6 +691,8 @@ class MixtureOfExpertsClassifier(
         self : MixtureOfExpertsClassifier
             The mixture.
         """
+        if isinstance(params.get("experts", self.experts), tuple):  # scikit-learn replaces in lists
+            params["experts"] = list(params.get("experts", self.experts))
         heads = {name.partition("__")[0] for name in params}
         if params.get("experts", self.experts) is None and heads - {*self.get_params(deep=False)}:
             params["experts"] = default_experts()
@@ -847,7 +778,8 @@ class MixtureOfExpertsClassifier(
         )
 
     def _sk_visual_block_(self) -> _VisualBlock:
-        names, experts = zip(*self._experts())
+        names = tuple(_names_of(self._experts()))
+        experts = [dict(self._experts())[name] for name in names]
         return _VisualBlock(
             "serial",
             (
@@ -862,3 +794,12 @@ def _names_of(experts: Any) -> list[str]:
     """Return the names of experts, none for what isn't a list of pairs."""
     pairs = experts if isinstance(experts, (list, tuple)) else []
     return [pair[0] for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2]
+
+
+def _kind_of(X: Any) -> str:
+    """Return what clips are: "batch", or as in :func:`kind_of_clips`."""
+    if isinstance(X, DomainBatch):
+        return "batch"
+    if isinstance(X, Clips):  # who hands them over has checked them
+        return "waveforms" if X.paths is None else "paths"
+    return kind_of_clips(X)

@@ -34,8 +34,8 @@ def make_mixer(mixer: Any) -> BaseMixer:
     )
 
 
-# Of what scikit-learn keeps the experts in by their names.
-_ARGUMENTS = ("self", "method_mapping")
+# Arguments of scikit-learn's beside which experts stand by their names, and other rows of scores.
+_RESERVED = ("self", "method_mapping", "mixture", "oracle")
 
 
 def check_experts(experts: Any, reserved: Collection[str] = ()) -> list[tuple[str, Any]]:
@@ -52,11 +52,12 @@ def check_experts(experts: Any, reserved: Collection[str] = ()) -> list[tuple[st
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"The expert names {twice} stand for several experts; names are unique.")
-    odd = sorted(name for name in names if "__" in name or name in {*reserved, *_ARGUMENTS})
+    odd = sorted(name for name in names if "__" in name or name in {*reserved, *_RESERVED})
     if odd:
         raise ValueError(
             f"The expert names {odd} stand for something else in set_params: names must not "
-            "contain '__' nor be 'self', 'method_mapping' or one of the mixture's own parameters."
+            "contain '__' nor be one of the mixture's own parameters or of "
+            f"{', '.join(map(repr, _RESERVED))}."
         )
     for name, expert in experts:
         if isinstance(expert, str) and expert == "drop":

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
+from sklearn.model_selection import (
+    GroupKFold,
+    GroupShuffleSplit,
+    LeaveOneGroupOut,
+    LeavePGroupsOut,
+    StratifiedGroupKFold,
+    check_cv,
+)
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import (
-    UNUSED,
     MetadataRouter,
     MethodMapping,
     get_routing_for_object,
@@ -27,27 +35,31 @@ from tqdm.auto import tqdm
 
 from .._checks import check_classes, forget_fit, unchanged_on_error, unfitted_on_error
 from .._clips import Clips, check_clips, kind_of_clips, only_clip, without_torch
-from .._compat import Interval, StrOptions, _check_method_params, _routing_enabled
+from .._compat import (
+    BaseSearchCV,
+    Interval,
+    StrOptions,
+    _check_method_params,
+    _routing_enabled,
+)
 from .._diagram import DiagramMixin
 from ..audio import (
     ONE_FRAME,
     REST,
     SILENCE,
     BadClipError,
-    BadClipWarning,
     SourceExcerpt,
     fix_length,
     read_excerpts,
 )
-from ..domains import BaseDomain, DomainBatch, DomainUnion
-from ._answers import accuracy, answer, none_usable
-from ._cross_fitting import _last_step, group_params, weight_params
+from ..domains import BaseDomain, DomainBatch, Plan
+from ._answers import ClipClassifierMixin, import_pandas, none_usable
+from ._clips import TrainingClips, extract_domains, first_part, plan_experts, take_clips
+from ._cross_fit import group_params, last_step, make_splits, weight_params
 from ._mixture import MixtureOfExpertsClassifier
 from ._parts import check_experts, make_mixer
-from ._training_clips import TrainingClips, take_clips
-from ._views import leading_domain, leading_domains, make_union
 
-# Windows decoded, extracted and judged at a time: 5 MB each at 44,100 Hz.
+# Windows at a time, or more for more jobs: 5 MB each at 44,100 Hz.
 _CHUNK = 4
 # Numbers in waveforms at a time.
 _CHUNK_SAMPLES = 2**22
@@ -55,9 +67,17 @@ _CHUNK_SAMPLES = 2**22
 _APART = 64
 # Hz of the waveforms that an estimator without a feature domain gets.
 _SAMPLE_RATE = 22050
+# Splitters that keep groups whole.
+_BY_GROUP = (
+    GroupKFold,
+    GroupShuffleSplit,
+    LeaveOneGroupOut,
+    LeavePGroupsOut,
+    StratifiedGroupKFold,
+)
 
 
-class _Heard(NamedTuple):
+class WindowChunk(NamedTuple):
     """Some windows: their tracks, begin and end in seconds, which can be used, and what the
     estimator sees of those."""
 
@@ -67,7 +87,44 @@ class _Heard(NamedTuple):
     view: Any
 
 
-class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class Front(NamedTuple):
+    """What sees the windows first: a mixture (if it is one and not several), the domains that it
+    or a pipeline begins with, what is extracted (None: waveforms are taken), and sample rates."""
+
+    mixture: MixtureOfExpertsClassifier | None
+    inner: Any
+    domains: list[BaseDomain]
+    plan: Plan | None
+    rates: list[int]
+
+    @classmethod
+    def of(cls, estimator: Any) -> Front:
+        """Resolve an estimator, once per call."""
+        inner, mixture = _first(estimator), _only_mixture(estimator)
+        if isinstance(inner, BaseDomain):
+            return cls(mixture, inner, [inner], Plan({"domain": inner}), [inner.sample_rate])
+        if not isinstance(inner, MixtureOfExpertsClassifier):
+            rates = [inner.sample_rate] if hasattr(inner, "sample_rate") else []
+            return cls(mixture, inner, [], None, rates)
+        experts = check_experts(inner._experts(), reserved=inner.get_params(deep=False))
+        with_mixer = make_mixer(inner.mixer).needs_clips
+        plan = plan_experts(
+            experts, "paths", with_mixer=with_mixer, mixer_domain=inner.mixer_domain
+        )
+        domains = [plan.domains[name] for name, _ in experts if name in plan.domains]
+        firsts = [_first(expert) for _, expert in experts]
+        rates = [first.sample_rate for first in firsts if hasattr(first, "sample_rate")]
+        if with_mixer and isinstance(inner.mixer_domain, BaseDomain):
+            rates.append(inner.mixer_domain.sample_rate)
+        return cls(mixture, inner, domains, plan if len(domains) == len(experts) else None, rates)
+
+    @property
+    def rate(self) -> int:
+        """Hz of the waveforms that the estimator takes."""
+        return self.rates[0] if self.rates else _SAMPLE_RATE
+
+
+class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Classifies whole tracks by windows.
 
     A track of any length is read once from one end to the other, a few windows at a time, so that
@@ -124,7 +181,8 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
     its weight, so that tracks count alike whatever their lengths, and its track as its group, or
     the group that was given for the track: no window of a track is predicted by experts that were
     trained on another. Where tracks differ in length but the estimator takes no weights, each
-    window counts alike.
+    window counts alike. In the mixture, search or calibration that is the estimator itself, rows
+    that a `cv` holds or a splitter yields are tracks.
 
     A window that is silent throughout is left out; so is what precedes and follows a track that is
     shorter than a window, which is filled up as the domains say (`fill`). The windows of a file
@@ -163,10 +221,6 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
-
-    # As in the mixture.
-    __metadata_request__fit = {"groups": True}
-    __metadata_request__predict = {"missing": UNUSED}
 
     def __init__(
         self,
@@ -228,10 +282,11 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             self._validate_params()
             if not hasattr(self.estimator, "predict_proba"):
                 raise TypeError(
-                    f"{type(self.estimator).__name__} has no predict_proba; windows are judged by "
+                    f"{type(self.estimator).__name__} has no predict_proba; windows are taken by "
                     "probabilities: give a classifier that has them."
                 )
-            clips = self._check_X(X, reset=True)
+            front = Front.of(self.estimator)
+            clips = self._check_X(X, front, reset=True)
             tracks = TrainingClips.check(clips, y, sample_weight, groups)
             if _is_frozen(self.estimator):
                 check_is_fitted(self.estimator)
@@ -243,8 +298,7 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             # Refuse what the estimator can't take before files are read.
             self._metadata(tracks, np.arange(len(tracks.y)), params)
             bad: dict[int, str] = {}
-            memory = getattr(_inner(self.estimator), "memory", None)
-            view, of_track = self._all_windows(tracks.X, memory, bad)
+            view, of_track = self._all_windows(tracks.X, front, bad)
             bad = dict(sorted(bad.items()))
             bad_clips = {int(tracks.origin[row]): why for row, why in bad.items()}
             self._report(bad_clips, f"left out of the fit on {len(tracks.y) - len(bad)} others")
@@ -252,103 +306,15 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
                 raise none_usable(bad, "tracks")
             check_classes(tracks.y[of_track])
             metadata = self._metadata(tracks, of_track, params)
+            estimator = _split_by_track(clone(self.estimator), tracks, of_track)
         with unfitted_on_error(self):
             if bad_clips:
                 self.bad_clips_ = bad_clips
-            self.estimator_ = clone(self.estimator).fit(view, tracks.y[of_track], **metadata)
+            self.estimator_ = estimator.fit(view, tracks.y[of_track], **metadata)
         return self
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each genre for each track.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, or array-like of shape (n_tracks, n_samples)
-            Paths of files of any length, or waveforms.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_tracks, n_classes)
-            Probabilities in the order of ``classes_``; rows sum to one. With
-            ``on_error="warn"``, the rows of bad tracks are NaN.
-        """
-        proba, bad = self._track_proba(X)
-        self._report(bad)
-        return proba
-
-    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the logarithm of the probability of each genre for each track.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, or array-like of shape (n_tracks, n_samples)
-            Paths of files of any length, or waveforms.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_tracks, n_classes)
-            Logarithms in the order of ``classes_``; minus infinity for excluded genres.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def predict(self, X: Any, *, missing: Any = None) -> NDArray:
-        """Return the most probable genre of each track.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, or array-like of shape (n_tracks, n_samples)
-            Paths of files of any length, or waveforms.
-        missing : object, default=None
-            The answer for tracks that can't be used, with ``on_error="warn"``; for example
-            ``"unknown"``. None refuses to answer if there are any.
-
-        Returns
-        -------
-        y : ndarray of shape (n_tracks,)
-            Genres; of objects where some are `missing` and that is of another type.
-
-        Raises
-        ------
-        BadClipError
-            Some tracks can't be used, and `on_error` is "raise" or `missing` is None.
-        """
-        proba, bad = self._track_proba(X)
-        answers = answer(proba, bad, self.classes_, missing)
-        self._report(bad, f"answered by {missing!r}")
-        return answers
-
-    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the share of tracks whose genre is found.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, or array-like of shape (n_tracks, n_samples)
-            Paths of files of any length, or waveforms. With ``on_error="warn"`` those that can't
-            be used are left out of the score, with a warning.
-        y : array-like of shape (n_tracks,)
-            Their genres.
-        sample_weight : array-like of shape (n_tracks,), default=None
-            Weights of the tracks.
-
-        Returns
-        -------
-        score : float
-            Accuracy, from 0 to 1.
-
-        Raises
-        ------
-        BadClipError
-            A track can't be used, and `on_error` is "raise", or none can be used.
-        """
-        proba, bad = self._track_proba(X)
-        true = TrainingClips.check(X, y, sample_weight, groups=None)
-        score = accuracy(proba, bad, self.classes_, true)
-        self._report(bad, "left out of the score")
-        return score
-
     def predict_windows(self, track: Any) -> Any:
-        """Return what is said of each window of a track.
+        """Return the genre probabilities of each window of a track.
 
         Parameters
         ----------
@@ -385,24 +351,21 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         1   15.0  45.0   0.5   0.5
         2   30.0  60.0   0.5   0.5
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("predict_windows needs pandas: pip install pandas.") from error
-        clips, model = self._ready(only_clip(track, "track"))
-        mixture = _fitted_mixture(model)
+        pandas = import_pandas("predict_windows")
+        model, front, clips = self._ready(only_clip(track, "track"))
+        mixture = front.mixture
         names = [] if mixture is None else [name for name, _ in mixture._fitted()]
         columns = ["start", "end", *self.classes_, *(f"weight[{name}]" for name in names)]
         tables = []
-        for heard in self._listen(clips, model, {}, on_error="raise"):
-            table = np.full((len(heard.rows), len(columns)), np.nan)
-            table[:, :2] = heard.spans
-            if heard.usable.any():
-                said = [model.predict_proba(heard.view)]
-                said += [] if mixture is None else [mixture.mixture_weights(heard.view)]
-                table[heard.usable, 2:] = np.hstack(said)
+        for chunk in self._iter_windows(clips, front, {}, "raise"):
+            table = np.full((len(chunk.rows), len(columns)), np.nan)
+            table[:, :2] = chunk.spans
+            if chunk.usable.any():
+                values = [model.predict_proba(chunk.view)]
+                values += [] if mixture is None else [mixture.mixture_weights(chunk.view)]
+                table[chunk.usable, 2:] = np.hstack(values)
             tables.append(table)
-        return pd.DataFrame(np.concatenate(tables), columns=columns)
+        return pandas.DataFrame(np.concatenate(tables), columns=columns)
 
     @property
     def classes_(self) -> NDArray:
@@ -416,10 +379,18 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         """Return the fitted estimator, which may have come frozen."""
         return getattr(self, "estimator_", self.estimator)
 
-    def _rate(self) -> int:
-        return next(iter(_rates(self.estimator)), _SAMPLE_RATE)
+    def _ready(self, X: Any) -> tuple[Any, Front, Clips]:
+        """Return the fitted estimator, what of it sees the windows first, and validated tracks."""
+        check_is_fitted(self)
+        self._validate_params()
+        model = self._model()
+        front = Front.of(model)
+        clips = self._check_X(X, front, reset=False)
+        if _is_frozen(self.estimator):
+            self._check_window(clips, front)
+        return model, front, clips
 
-    def _check_X(self, X: Any, *, reset: bool) -> Clips:
+    def _check_X(self, X: Any, front: Front, *, reset: bool) -> Clips:
         if isinstance(X, DomainBatch):
             raise ValueError(
                 f"X is a {X!r}, whose clips can't be divided into windows any more: pass paths or "
@@ -427,20 +398,19 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
             )
         X = without_torch(X)
         kind = kind_of_clips(X)
-        rates = sorted(set(_rates(self.estimator)))
-        all_domains = bool(_domains(_inner(self.estimator)))
-        if len(rates) > 1 and (kind == "waveforms" or not all_domains):
+        rates = sorted(set(front.rates))
+        if len(rates) > 1 and (kind == "waveforms" or front.plan is None):
             raise ValueError(
                 f"waveforms have one sample rate, but {type(self.estimator).__name__} expects "
                 f"{rates} Hz: give its domains one sample_rate"
-                + (", or pass paths." if all_domains else ", or each expert a domain.")
+                + (", or each expert a domain." if front.plan is None else ", or pass paths.")
             )
-        n_samples = round(self.window * self._rate())
-        judge = self
+        n_samples = round(self.window * front.rate)
+        owner = self
         is_long = kind == "waveforms" and _width(X) > n_samples
         if is_long:  # it is windows that must have the same number of samples, not tracks
-            judge = copy.copy(self)
-        clips = check_clips(judge, X, path_samples=n_samples, reset=reset or is_long)
+            owner = copy.copy(self)
+        clips = check_clips(owner, X, path_samples=n_samples, reset=reset or is_long)
         if is_long and reset:
             self.n_features_in_ = n_samples
             self.__dict__.pop("feature_names_in_", None)
@@ -463,58 +433,50 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
                 bad[row] = str(error)
             yield row, None
 
-    def _listen(
-        self,
-        clips: Clips,
-        estimator: Any,
-        bad: dict[int, str],
-        memory: Any = None,
-        on_error: str | None = None,
-    ) -> Iterator[_Heard]:
+    def _iter_windows(
+        self, clips: Clips, front: Front, bad: dict[int, str], on_error: str, memory: Any = None
+    ) -> Iterator[WindowChunk]:
         """Yield the windows of all tracks, a few at a time; bad tracks are put into `bad`."""
-        union = _union(
-            _inner(estimator), memory=memory, n_jobs=self.n_jobs, on_error="warn", verbose=0
-        )
+        params = {"memory": memory, "n_jobs": self.n_jobs, "on_error": "warn", "verbose": 0}
         if clips.waveforms is not None:
-            yield from self._slices(clips.waveforms, union)
+            yield from self._slices(clips.waveforms, front, params)
             return
-        on_error = on_error or self.on_error
         paths = clips.paths or []
         windows = self._windows(paths, bad, on_error)
-        n_samples = round(self.window * self._rate())
-        n_heard = np.zeros(len(clips), dtype=int)
+        n_samples = round(self.window * front.rate)
+        size = max(_CHUNK, effective_n_jobs(self.n_jobs))
+        n_usable = np.zeros(len(clips), dtype=int)
         reasons: dict[int, str] = {}
-        while chunk := list(islice(windows, _CHUNK)):
-            rows, excerpts = [], []
-            for row, excerpt in chunk:
-                if excerpt is not None:
-                    rows.append(row)
-                    excerpts.append(excerpt)
-            ends = [row for row, excerpt in chunk if excerpt is None]
-            if excerpts:
-                if union is None:
-                    view, silent = _as_waveforms(excerpts, self._rate(), n_samples)
+        while chunk := list(islice(windows, size)):
+            found = [(row, excerpt) for row, excerpt in chunk if excerpt is not None]
+            if found:
+                rows, excerpts = np.array([row for row, _ in found]), [e for _, e in found]
+                if front.plan is None:
+                    view: Any
+                    view, unusable = _as_waveforms(excerpts, front.rate, n_samples)
                 else:
-                    view = union.transform(Clips(excerpts, None, self.window))
-                    silent = view.bad_clips
-                usable = ~np.isin(np.arange(len(rows)), list(silent))
-                if silent:
+                    view = extract_domains(Clips(excerpts, None, self.window), front.plan, **params)
+                    unusable = view.bad_clips
+                usable = ~np.isin(np.arange(len(rows)), list(unusable))
+                if unusable:
                     view = take_clips(view, np.flatnonzero(usable))
-                for window, why in silent.items():
+                for window, why in unusable.items():
                     reasons.setdefault(rows[window], why)
-                np.add.at(n_heard, np.array(rows)[usable], 1)
+                np.add.at(n_usable, rows[usable], 1)
                 spans = np.array([(e.offset, e.end) for e in excerpts])
-                yield _Heard(np.array(rows), spans, usable, view)
-            for row in ends:
-                if not n_heard[row] and row not in bad:
+                yield WindowChunk(rows, spans, usable, view)
+            for row in (row for row, excerpt in chunk if excerpt is None):
+                if not n_usable[row] and row not in bad:
                     bad[row] = reasons[row]
                     if on_error == "raise":
                         path = paths[row]
                         raise BadClipError(path, reasons[row].removeprefix(f"{path}: "))
 
-    def _slices(self, waveforms: NDArray, union: DomainUnion | None) -> Iterator[_Heard]:
+    def _slices(
+        self, waveforms: NDArray, front: Front, params: dict[str, Any]
+    ) -> Iterator[WindowChunk]:
         """Yield the windows of waveforms; silent ones are used where a track has no others."""
-        rate = self._rate()
+        rate = front.rate
         n_clips, length = waveforms.shape
         n_samples, hop = round(self.window * rate), max(1, round(self.hop * rate))
         starts = [0]
@@ -531,6 +493,7 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
                 part = waveforms[:, start : start + width]
                 loud[:, column] = np.abs(part).max(axis=1) >= SILENCE
             loud[~loud.any(axis=1)] = True
+        view: Any
         for first in range(0, len(places), size):
             chunk = places[first : first + size]
             usable = loud.ravel()[first : first + size]
@@ -540,23 +503,24 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
                 view = waveforms[rows[0] : rows[-1] + 1, :width]
             else:
                 view = np.stack([waveforms[row, s : s + width] for row, s in chunk])[usable]
-            if union is not None and len(view):
-                view = union.transform(Clips(None, view))
+            if front.plan is not None and len(view):
+                view = extract_domains(Clips(None, view), front.plan, **params)
             spans = np.column_stack([begin, begin + width]) / rate
-            yield _Heard(rows, spans, usable, view)
+            yield WindowChunk(rows, spans, usable, view)
 
     def _all_windows(
-        self, clips: Clips, memory: Any, bad: dict[int, str]
+        self, clips: Clips, front: Front, bad: dict[int, str]
     ) -> tuple[Any, NDArray[np.intp]]:
         """Return what the estimator sees of all usable windows, and of which track each is."""
         views: list[Any] = []
         rows: list[NDArray] = [np.zeros(0, dtype=np.intp)]
-        heard = self._listen(clips, self.estimator, bad, memory)
-        for windows in tqdm(heard, unit=f" x {_CHUNK} windows", disable=not self.verbose):
-            if not windows.usable.any():
+        memory = getattr(front.inner, "memory", None)
+        chunks = self._iter_windows(clips, front, bad, self.on_error, memory)
+        for chunk in tqdm(chunks, unit=" chunks of windows", disable=not self.verbose):
+            if not chunk.usable.any():
                 continue
-            views.append(windows.view)
-            rows.append(windows.rows[windows.usable])
+            views.append(chunk.view)
+            rows.append(chunk.rows[chunk.usable])
             if len(views) == _APART:
                 views = [_joined(views)]
         of_track = np.concatenate(rows)
@@ -564,7 +528,7 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         view = _joined(views) if views else None
         return (view if len(good) == len(of_track) else take_clips(view, good)), of_track[good]
 
-    # What the estimator is told of the windows.
+    # What the estimator gets with the windows.
 
     def _metadata(
         self, tracks: TrainingClips, of_track: NDArray[np.intp], params: dict[str, Any]
@@ -594,29 +558,17 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         own, *_ = [weight_params(name, part, weight) for name, part in _weighted(self.estimator)]
         return {**own, **group_params(self.estimator, groups)}
 
-    # From windows to answers.
+    # From windows to tracks.
 
-    def _ready(self, X: Any) -> tuple[Clips, Any]:
-        """Return validated tracks and the fitted estimator that will judge them."""
-        check_is_fitted(self)
-        self._validate_params()
-        model = self._model()
-        clips = self._check_X(X, reset=False)
-        if _is_frozen(self.estimator):
-            self._check_window(clips, _inner(model))
-        return clips, model
-
-    def _check_window(self, clips: Clips, inner: Any) -> None:
+    def _check_window(self, clips: Clips, front: Front) -> None:
         """Raise if a frozen estimator was fitted on clips of another length than the windows."""
-        domains = _leading(inner)
-        rate = self._rate()
-        n_samples = round(self.window * rate)
-        if not domains or (clips.width is not None and clips.width < n_samples):
+        n_samples = round(self.window * front.rate)
+        if not front.domains or (clips.width is not None and clips.width < n_samples):
             return
-        seconds = sorted({domain.duration for domain in domains})
-        of_files = domains[0].n_samples
+        seconds = sorted({domain.duration for domain in front.domains})
+        of_files = front.domains[0].n_samples
         # Absent after fitting on a DomainBatch, which doesn't say how long its clips were.
-        fitted_on = getattr(inner, "n_features_in_", of_files)
+        fitted_on = getattr(front.inner, "n_features_in_", of_files)
         if fitted_on == of_files and len(seconds) > 1:
             raise ValueError(
                 f"the domains of the estimator read {seconds} s of each clip, and no window is "
@@ -625,23 +577,24 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         if fitted_on != n_samples:
             raise ValueError(
                 f"window={self.window} makes clips of {n_samples} samples, but the estimator was "
-                f"fitted on clips of {fitted_on}: set window={fitted_on / rate:g}. If those came "
-                "in a DomainBatch of shorter waveforms, set the duration of the estimator's "
+                f"fitted on clips of {fitted_on}: set window={fitted_on / front.rate:g}. If those "
+                "came in a DomainBatch of shorter waveforms, set the duration of the estimator's "
                 "domains to their length."
             )
 
-    def _track_proba(self, X: Any) -> tuple[NDArray[np.float64], dict[int, str]]:
+    def _predict_rows(self, X: Any, on_error: str) -> tuple[NDArray[np.float64], dict[int, str]]:
         """Return the probabilities of the tracks, NaN in the rows of bad ones, and these."""
-        clips, model = self._ready(X)
+        model, front, clips = self._ready(X)
         bad: dict[int, str] = {}
-        totals = np.zeros((len(clips), len(self.classes_)))
+        classes = model.classes_
+        totals = np.zeros((len(clips), len(classes)))
         counts = np.zeros((len(clips), 1))
-        heard = self._listen(clips, model, bad)
-        for windows in tqdm(heard, unit=f" x {_CHUNK} windows", disable=not self.verbose):
-            if not windows.usable.any():
+        chunks = self._iter_windows(clips, front, bad, on_error)
+        for chunk in tqdm(chunks, unit=" chunks of windows", disable=not self.verbose):
+            if not chunk.usable.any():
                 continue
-            rows = windows.rows[windows.usable]
-            proba = np.asarray(model.predict_proba(windows.view), dtype=np.float64)
+            rows = chunk.rows[chunk.usable]
+            proba = np.asarray(model.predict_proba(chunk.view), dtype=np.float64)
             np.add.at(totals, rows, self._in_total(proba))
             np.add.at(counts, rows, 1)
         bad = dict(sorted(bad.items()))  # those that can't be read were found first
@@ -659,13 +612,6 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         if self.aggregate == "vote":
             return np.eye(proba.shape[1])[proba.argmax(axis=1)]
         return proba
-
-    def _report(self, bad: dict[int, str], fate: str = "whose rows are NaN") -> None:
-        """Say once which tracks were bad, and keep it."""
-        if bad or getattr(self, "bad_clips_", None):
-            self.bad_clips_ = bad
-        if bad:
-            warnings.warn(BadClipWarning(bad, fate), stacklevel=3)
 
     def __sklearn_is_fitted__(self) -> bool:
         if _is_frozen(self.estimator):
@@ -699,17 +645,26 @@ class WindowedClassifier(DiagramMixin, ClassifierMixin, MetaEstimatorMixin, Base
         )
 
 
-def _fitted_mixture(estimator: Any) -> MixtureOfExpertsClassifier | None:
-    """Return the mixture that judges the windows, if it is one and not a template of several."""
+def _first(estimator: Any) -> Any:
+    """Return the mixture or the domain that sees the windows first, else what has no other."""
     while not isinstance(estimator, MixtureOfExpertsClassifier):
-        if isinstance(estimator, Pipeline):
-            estimator = estimator.steps[0][1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif _is_frozen(estimator) or _is_frozen(getattr(estimator, "estimator", None)):
-            estimator = estimator.estimator
-        else:
+        part = first_part(estimator)
+        if part is None:
+            break
+        estimator = part
+    return estimator
+
+
+def _only_mixture(estimator: Any) -> MixtureOfExpertsClassifier | None:
+    """Return the mixture that classifies the windows; None if it is a template of several."""
+    while not isinstance(estimator, MixtureOfExpertsClassifier):
+        of_folds = isinstance(estimator, CalibratedClassifierCV) and not _is_frozen(
+            estimator.estimator
+        )
+        part = first_part(estimator)
+        if part is None or of_folds:
             return None
+        estimator = part
     return estimator
 
 
@@ -725,63 +680,33 @@ def _is_frozen(estimator: Any) -> bool:
     return isinstance(estimator, FrozenEstimator)
 
 
-def _inner(estimator: Any) -> Any:
-    """Return the mixture, or the domain, that sees the windows first; else what has no other."""
-    while not isinstance(estimator, (MixtureOfExpertsClassifier, BaseDomain)):
-        if isinstance(estimator, Pipeline):
-            estimator = estimator.steps[0][1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif hasattr(estimator, "estimator"):
-            estimator = estimator.estimator
-        else:
-            break
-    return estimator
-
-
-def _experts(mixture: MixtureOfExpertsClassifier) -> list[tuple[str, Any]]:
-    """Return the experts that a mixture was given, but for those that are dropped."""
-    return check_experts(mixture._experts(), reserved=mixture.get_params(deep=False))
-
-
-def _rates(estimator: Any) -> list[int]:
-    """Return the Hz of the waveforms that an estimator expects, where its parts say so."""
-    inner = _inner(estimator)
-    if not isinstance(inner, MixtureOfExpertsClassifier):
-        first = leading_domain(inner) or inner  # which may be an AudioLoader
-        return [first.sample_rate] if hasattr(first, "sample_rate") else []
-    rates = [rate for _, expert in _experts(inner) for rate in _rates(expert)]
-    if isinstance(inner.mixer_domain, BaseDomain) and make_mixer(inner.mixer).needs_clips:
-        rates.append(inner.mixer_domain.sample_rate)
-    return rates
-
-
-def _leading(inner: Any) -> list[BaseDomain]:
-    """Return the domains that see the windows first."""
-    if isinstance(inner, BaseDomain):
-        return [inner]
-    if not isinstance(inner, MixtureOfExpertsClassifier):
-        return []
-    return list(leading_domains(_experts(inner)).values())
-
-
-def _domains(inner: Any) -> list[BaseDomain]:
-    """Return the domains that see the windows first, if nothing else does."""
-    domains = _leading(inner)
-    others = isinstance(inner, MixtureOfExpertsClassifier) and len(_experts(inner)) > len(domains)
-    return [] if others else domains
-
-
-def _union(inner: Any, **how: Any) -> DomainUnion | None:
-    """Return what extracts these domains; None where the estimator takes waveforms."""
-    if not _domains(inner):
-        return None
-    if isinstance(inner, BaseDomain):
-        return DomainUnion([("domain", inner)], **how)
-    with_mixer = make_mixer(inner.mixer).needs_clips
-    return make_union(
-        _experts(inner), with_mixer=with_mixer, mixer_domain=inner.mixer_domain, **how
+def _split_by_track(estimator: Any, tracks: TrainingClips, of_track: NDArray[np.intp]) -> Any:
+    """Let a mixture, search or calibration split tracks, so that no track is on both sides."""
+    _, owner = last_step(estimator, through_searches=False)
+    is_mixture = isinstance(owner, MixtureOfExpertsClassifier)
+    cv = getattr(owner, "cv", None)
+    if len(of_track) == len(tracks.y) or isinstance(cv, str):
+        return estimator
+    if isinstance(cv, _BY_GROUP) and not isinstance(owner, CalibratedClassifierCV):
+        return estimator  # which get the tracks as groups
+    groups = tracks.groups
+    if groups is None and isinstance(cv, _BY_GROUP):
+        groups = np.arange(len(tracks.y))
+    if is_mixture and not isinstance(cv, Real):  # folds and hold-outs go by groups anyway
+        splits = make_splits(cv, replace(tracks, groups=groups, params={"cv": {}}))
+    elif isinstance(owner, (BaseSearchCV, CalibratedClassifierCV)) and not (
+        _is_frozen(owner.estimator)
+    ):
+        if tracks.groups is not None and (cv is None or isinstance(cv, Integral)):
+            cv = StratifiedGroupKFold(5 if cv is None else cv)
+        splitter = check_cv(5 if cv is None else cv, tracks.y, classifier=True)
+        splits = list(splitter.split(tracks.y, tracks.y, groups))
+    else:
+        return estimator
+    owner.set_params(
+        cv=[tuple(np.flatnonzero(np.isin(of_track, side)) for side in split) for split in splits]
     )
+    return estimator
 
 
 def _as_waveforms(
@@ -813,7 +738,7 @@ def _takes_weight(estimator: Any) -> bool:
             weight_params(name, part, np.ones(1))
     except ValueError:
         return False
-    while hasattr(estimator, "estimator"):  # a wrapper hands them on by this name only
+    while isinstance(estimator, CalibratedClassifierCV):  # hands them on by this name only
         estimator = estimator.estimator
         if not has_fit_parameter(estimator, "sample_weight"):
             return False
@@ -823,8 +748,7 @@ def _takes_weight(estimator: Any) -> bool:
 def _weighted(estimator: Any) -> list[tuple[str, Any]]:
     """Return by name all that gets the weights of a fit, and so has to take them."""
     parts = [(type(estimator).__name__, estimator)]
-    last = _inner(_last_step(estimator)[1])
-    is_mixture = isinstance(last, MixtureOfExpertsClassifier)
-    if is_mixture and not last._is_prefit:
-        parts += _experts(last)
+    last = _first(last_step(estimator)[1])
+    if isinstance(last, MixtureOfExpertsClassifier) and not last._is_prefit:
+        parts += check_experts(last._experts(), reserved=last.get_params(deep=False))
     return parts

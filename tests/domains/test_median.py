@@ -9,7 +9,7 @@ import pytest
 from numba import njit
 from scipy.ndimage import median_filter
 
-from sklearn_genremoe import _compiled
+from sklearn_genremoe import _compat
 from sklearn_genremoe.domains._median import median_program, running_median
 
 
@@ -83,5 +83,5 @@ def test_compiled_anew_where_nothing_can_be_kept(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return njit(function, **options)
 
-    monkeypatch.setattr(_compiled, "njit", njit_without_folder)
-    assert _compiled.compiled(lambda x: x + 1)(2) == 3
+    monkeypatch.setattr(_compat, "njit", njit_without_folder)
+    assert _compat.compiled(lambda x: x + 1)(2) == 3

@@ -17,7 +17,7 @@ from sklearn.model_selection import KFold
 
 from sklearn_genremoe import MFCC, DomainUnion, HarmonicSpectrogram, LogMelSpectrogram
 from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio, decode_parts
-from sklearn_genremoe.domains import BaseDomain, _extraction
+from sklearn_genremoe.domains import BaseDomain, _extract
 
 RATE = 22050
 N_CLIPS = 6
@@ -47,7 +47,7 @@ def decoded(monkeypatch):
         seen.append(Path(path).name)
         return decode_parts(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extraction, "decode_parts", counting)
+    monkeypatch.setattr(_extract, "decode_parts", counting)
     return seen
 
 
@@ -62,6 +62,10 @@ def union(memory=None, *, n_mfcc=20, **params):
 
 def stores(memory):
     return sorted((memory / "sklearn_genremoe").iterdir())
+
+
+def features_of(folder):
+    return next(folder.glob("features-*.bin"))
 
 
 def assert_equal(batch, expected):
@@ -146,7 +150,7 @@ def test_waveforms_are_known_by_content(paths, memory, monkeypatch):
     expected = union().transform(X)
     union(memory).transform(X)
     calls = []
-    monkeypatch.setattr(_extraction, "extract_clip", lambda task: calls.append(task))
+    monkeypatch.setattr(_extract, "extract_clip", lambda task: calls.append(task))
     assert_equal(union(memory).transform(X), expected)
     assert_equal(union(memory).transform(X[::-1].astype(np.float64)), expected[::-1])
     assert calls == []
@@ -191,18 +195,18 @@ def test_own_domain_is_computed_again_when_its_code_changes(paths, memory, tmp_p
 
 class TestInterruption:
     def test_goes_on_where_it_was(self, paths, memory, decoded, monkeypatch):
-        decode = _extraction.decode_parts
+        decode = _extract.decode_parts
 
         def interrupted(path, *args, **kwargs):
             if path == paths[4]:
                 raise KeyboardInterrupt
             return decode(path, *args, **kwargs)
 
-        monkeypatch.setattr(_extraction, "decode_parts", interrupted)
+        monkeypatch.setattr(_extract, "decode_parts", interrupted)
         with pytest.raises(KeyboardInterrupt):
             union(memory).transform(paths)
         assert len(decoded) == 4
-        monkeypatch.setattr(_extraction, "decode_parts", decode)
+        monkeypatch.setattr(_extract, "decode_parts", decode)
         decoded.clear()
         assert_equal(union(memory).transform(paths), union().transform(paths))
         assert decoded[:2] == ["4.wav", "5.wav"]
@@ -216,7 +220,7 @@ class TestInterruption:
         assert decoded == []
 
     def test_killed_while_it_writes(self, paths, memory, decoded):
-        process = start_extraction(paths * 3, memory, pause=0.05)
+        process = start_extract(paths * 3, memory, pause=0.05)
         wait_for(lambda: any(memory.rglob("index.txt")))
         time.sleep(0.1)
         process.send_signal(signal.SIGKILL)
@@ -242,19 +246,19 @@ class TestDamage:
         assert decoded == [], "and repaired"
 
     def test_one_bit(self, damaged):
-        data = bytearray((damaged / "features.bin").read_bytes())
+        data = bytearray(features_of(damaged).read_bytes())
         data[2 * 96 * 44 * 4 + 17] ^= 1
-        (damaged / "features.bin").write_bytes(data)
+        features_of(damaged).write_bytes(data)
 
     def test_truncated_features(self, damaged):
-        os.truncate(damaged / "features.bin", 3 * 96 * 44 * 4 + 100)
+        os.truncate(features_of(damaged), 3 * 96 * 44 * 4 + 100)
 
     def test_no_features(self, damaged):
-        (damaged / "features.bin").unlink()
+        features_of(damaged).unlink()
 
     def test_features_of_zeros(self, damaged):
-        size = (damaged / "features.bin").stat().st_size
-        (damaged / "features.bin").write_bytes(bytes(size))
+        size = features_of(damaged).stat().st_size
+        features_of(damaged).write_bytes(bytes(size))
 
     def test_half_a_line_in_the_index(self, damaged):
         os.truncate(damaged / "index.txt", (damaged / "index.txt").stat().st_size - 5)
@@ -277,17 +281,17 @@ class TestDamage:
         (damaged / "about.json").write_text("{", encoding="utf-8")
 
 
-def start_extraction(paths, memory, pause=0.0):
+def start_extract(paths, memory, pause=0.0):
     program = (
         "import json, sys, time\n"
         "from sklearn_genremoe import MFCC, DomainUnion, HarmonicSpectrogram, LogMelSpectrogram\n"
-        "from sklearn_genremoe.domains import _extraction\n"
+        "from sklearn_genremoe.domains import _extract\n"
         "paths, memory, pause = json.loads(sys.argv[1])\n"
-        "decode = _extraction.decode_parts\n"
+        "decode = _extract.decode_parts\n"
         "def slow(path, *args, **kwargs):\n"
         "    time.sleep(pause)\n"
         "    return decode(path, *args, **kwargs)\n"
-        "_extraction.decode_parts = slow\n"
+        "_extract.decode_parts = slow\n"
         "domains = [('mel', LogMelSpectrogram(duration=1.0)),\n"
         "           ('harmonic', HarmonicSpectrogram(duration=1.0)),\n"
         "           ('mfcc', MFCC(duration=1.0))]\n"
@@ -305,13 +309,13 @@ def wait_for(condition, seconds=60.0):
 
 
 def test_two_processes_share_a_folder(paths, memory, decoded):
-    processes = [start_extraction(list(order), memory, 0.01) for order in (paths, paths[::-1])]
+    processes = [start_extract(list(order), memory, 0.01) for order in (paths, paths[::-1])]
     assert [process.wait(120) for process in processes] == [0, 0]
     batch = union(memory).transform(paths)
     assert decoded == []
     assert_equal(batch, union().transform(paths))
     for folder in stores(memory):
-        rows = (folder / "features.bin").stat().st_size
+        rows = features_of(folder).stat().st_size
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         assert rows == N_CLIPS * np.prod(about["shape"]) * 4, "no clip is stored twice"
 
@@ -360,5 +364,5 @@ def test_folds_of_paths_share_one_copy(paths, memory, decoded):
     assert sorted(decoded) == sorted(Path(path).name for path in paths)
     for folder in stores(memory):
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        size = (folder / "features.bin").stat().st_size
+        size = features_of(folder).stat().st_size
         assert size == N_CLIPS * np.prod(about["shape"]) * 4

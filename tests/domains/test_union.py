@@ -21,7 +21,7 @@ from sklearn_genremoe.audio import (
     decode_parts,
     fix_length,
 )
-from sklearn_genremoe.domains import DomainBatch, _extraction
+from sklearn_genremoe.domains import DomainBatch, _extract
 
 RATE = 22050
 
@@ -44,7 +44,7 @@ def decoded(monkeypatch):
         seen.append(path)
         return decode_parts(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extraction, "decode_parts", counting)
+    monkeypatch.setattr(_extract, "decode_parts", counting)
     return seen
 
 
@@ -171,8 +171,9 @@ def test_iter_transform(paths, decoded):
     assert decoded == paths[:2], "nothing is read ahead of its batch"
     rest = list(batches)
     assert [len(batch) for batch in (first, *rest)] == [2, 2, 1]
-    together = np.concatenate([np.asarray(batch) for batch in (first, *rest)])
-    np.testing.assert_array_equal(together, np.asarray(whole))
+    together = np.concatenate([first, *rest])
+    for name in whole.names:
+        np.testing.assert_array_equal(together[name], whole[name])
 
 
 def test_iter_transform_numbers_bad_clips_as_the_user_does(paths):
@@ -183,9 +184,7 @@ def test_iter_transform_numbers_bad_clips_as_the_user_does(paths):
     assert len(caught) == 1
     rows = [1, 3, 4, 6]
     assert list(caught[0].message.bad_clips) == list(union.bad_clips_) == rows
-    assert [row for batch in batches for row in batch.bad_clips] == rows
-    assert [batch.first_row for batch in batches] == [0, 2, 4, 6]
-    assert list(batches[1][[1]].bad_clips) == [0]
+    assert [list(batch.bad_clips) for batch in batches] == [[1], [1], [0], [0]]
     whole = np.concatenate(batches)
     assert isinstance(whole, DomainBatch)
     assert list(whole.bad_clips) == rows
@@ -210,14 +209,16 @@ def test_iter_transform_without_an_end(paths):
 def test_iter_transform_of_waveforms():
     X = np.random.default_rng(0).uniform(-1, 1, (5, RATE))
     union = DomainUnion(three())
-    together = [np.asarray(batch) for batch in union.iter_transform(X, batch_size=3)]
-    np.testing.assert_array_equal(np.concatenate(together), np.asarray(union.transform(X)))
+    together = [batch["mfcc"] for batch in union.iter_transform(X, batch_size=3)]
+    np.testing.assert_array_equal(np.concatenate(together), union.transform(X)["mfcc"])
     with pytest.raises(ValueError, match="batch_size=0"):
         next(union.iter_transform(X, batch_size=0))
     with pytest.raises(ValueError, match=r"batch_size=2\.0; expected an integer"):
         next(union.iter_transform(X, batch_size=2.0))
     frame = pd.DataFrame(X)
-    np.testing.assert_array_equal(next(union.iter_transform(frame, batch_size=3)), together[0])
+    np.testing.assert_array_equal(
+        next(union.iter_transform(frame, batch_size=3))["mfcc"], together[0]
+    )
 
 
 @pytest.mark.parametrize("X", ["s.wav", Path("s.wav"), b"s.wav", {"s.wav": 1}, 3, None])
@@ -235,7 +236,6 @@ def test_float16(paths):
     for name in full.names:
         assert half[name].dtype == np.float16
         np.testing.assert_allclose(half[name], full[name], rtol=1e-3, atol=1e-3)
-    assert np.asarray(half).dtype == np.float32
 
 
 def test_nested_parameters(paths):

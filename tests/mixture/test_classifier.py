@@ -36,7 +36,7 @@ from sklearn_genremoe import (
     paper_experts,
 )
 from sklearn_genremoe.domains import DomainBatch
-from sklearn_genremoe.mixture import _cross_fitting
+from sklearn_genremoe.mixture import _cross_fit
 from sklearn_genremoe.mixture._fold_average import FoldAverage
 from tests.mixture._clips import CNN, cnn_experts, flatten, quick_expert, quick_experts, two_cues
 
@@ -200,7 +200,7 @@ def test_train_protocol_judges_the_training_clips(recorders, numbered):
 
 
 @pytest.mark.parametrize("cv", [2, 0.3, "train"])
-def test_mixers_that_learn_nothing_skip_cross_fitting(recorders, numbered, cv):
+def test_mixers_that_learn_nothing_skip_cross_fit(recorders, numbered, cv):
     X, y, _ = numbered
     MixtureOfExpertsClassifier(recorders, "log_pool", cv=cv).fit(X, y)
     assert [(who, what) for who, what, _, _ in Recorder.log] == [("a", "fit"), ("b", "fit")]
@@ -365,13 +365,13 @@ def test_experts_on_one_accelerator_take_turns(monkeypatch):
     on_cpu = [CNNClassifier(device="cpu"), quick_expert()]
     for device, n_jobs in (("cuda", 1), ("mps", 1), ("cpu", 4)):
         monkeypatch.setattr(
-            _cross_fitting,
+            _cross_fit,
             "resolve_device",
             lambda asked, device=device: torch.device(device if asked == "auto" else asked),
         )
-        assert _cross_fitting._n_jobs(experts, 4) == n_jobs
-        assert _cross_fitting._n_jobs(on_cpu, 4) == 4
-        assert _cross_fitting._n_jobs(experts, None) is None
+        assert _cross_fit._n_jobs(experts, 4) == n_jobs
+        assert _cross_fit._n_jobs(on_cpu, 4) == 4
+        assert _cross_fit._n_jobs(experts, None) is None
 
 
 def test_seeds_of_experts_that_have_one_are_kept(recorders):

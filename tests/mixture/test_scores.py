@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
 from sklearn_genremoe import MixtureOfExpertsClassifier
-from sklearn_genremoe.mixture._scores import score_table
+from sklearn_genremoe.mixture._answers import score_table
 from tests.mixture._clips import quick_experts, two_cues
 
 

@@ -24,8 +24,13 @@ from sklearn_genremoe import (
     paper_experts,
 )
 from sklearn_genremoe.datasets import make_genre_clips
-from sklearn_genremoe.domains import DomainBatch, _extraction
-from sklearn_genremoe.mixture._views import domain_of_mixer, extract_views, leading_domain
+from sklearn_genremoe.domains import DomainBatch, _extract
+from sklearn_genremoe.mixture._clips import (
+    domain_of_mixer,
+    leading_domain,
+    plan_experts,
+    view_clips,
+)
 from tests.mixture._clips import CNN, flatten, quick_expert, two_cues
 
 SECONDS = 0.3
@@ -68,13 +73,13 @@ def clips(tmp_path_factory):
 def decodes(monkeypatch):
     """The paths that are decoded, in order."""
     decoded = []
-    original = _extraction.decode_parts
+    original = _extract.decode_parts
 
     def counting(path, *args, **kwargs):
         decoded.append(Path(path).name)
         return original(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extraction, "decode_parts", counting)
+    monkeypatch.setattr(_extract, "decode_parts", counting)
     return decoded
 
 
@@ -177,21 +182,22 @@ def test_what_the_mixer_sees_of_a_batch():
     batch, _, _ = two_cues()
     pair = [("original", quick_expert()), ("harmonic", quick_expert())]
 
-    def seen(batch, mixer_domain=None):
-        return extract_views(batch, pair, with_clips=True, mixer_domain=mixer_domain).of_mixer
+    def seen(batch, mixer_domain=None, experts=pair):
+        mixer = {"with_mixer": True, "mixer_domain": mixer_domain}
+        plan = plan_experts(experts, "batch", **mixer)
+        return view_clips(batch, experts, plan, **mixer, on_error="raise")
 
-    assert seen(batch) is batch["original"]
-    assert seen(batch, "harmonic") is batch["harmonic"]
-    swapped = DomainBatch({"original": batch["harmonic"], "harmonic": batch["original"]})
-    assert seen(swapped) is batch["harmonic"]
-    extra = DomainBatch({"harmonic": batch["harmonic"], "original": batch["original"]})
-    assert seen(extra) is batch["original"]
-    unnamed = DomainBatch({"a": batch["original"], "b": batch["harmonic"]})
-    views, clips, _ = extract_views(
-        unnamed, [("b", quick_expert())], with_clips=True, mixer_domain=None
-    )
-    assert clips is batch["original"]
-    assert views[0] is batch["harmonic"]
+    original, harmonic = batch["original"], batch["harmonic"]
+    np.testing.assert_array_equal(seen(batch).of_mixer, original)
+    np.testing.assert_array_equal(seen(batch, "harmonic").of_mixer, harmonic)
+    swapped = DomainBatch({"original": harmonic, "harmonic": original})
+    np.testing.assert_array_equal(seen(swapped).of_mixer, harmonic)
+    other_order = DomainBatch({"harmonic": harmonic, "original": original})
+    np.testing.assert_array_equal(seen(other_order).of_mixer, original)
+    unnamed = DomainBatch({"a": original, "b": harmonic})
+    views, of_mixer, _ = seen(unnamed, experts=[("b", quick_expert())])
+    np.testing.assert_array_equal(of_mixer, original)
+    np.testing.assert_array_equal(views[0].data.array(), harmonic)
 
 
 def test_batch_made_by_hand_serves_experts_with_domains():

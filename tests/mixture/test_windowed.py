@@ -13,7 +13,13 @@ from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    PredefinedSplit,
+    StratifiedKFold,
+    cross_val_score,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -313,6 +319,35 @@ def test_windows_of_a_track_never_straddle_the_folds_of_a_search(tracks):
     assert seen == [set(), set()]
 
 
+@pytest.mark.parametrize("kind", ["rows", "predefined", "shuffled", "search", "calibrated"])
+def test_rows_of_cv_are_tracks(tracks, kind):
+    paths, y = tracks
+    fold = np.arange(len(y)) // 2 % 2
+    rows = [(np.flatnonzero(fold), np.flatnonzero(1 - fold))]
+    cv = {
+        "rows": rows,
+        "predefined": PredefinedSplit(fold),
+        "shuffled": StratifiedKFold(2, shuffle=True, random_state=0),
+    }
+    if kind in cv:
+        clf = windowed(mixture("stacking", cv=cv[kind]))
+    else:
+        inner = mixture("balanced", cv="train")
+        owner = (
+            GridSearchCV(inner, {"mixer": ["balanced", "log_pool"]}, cv=2)
+            if kind == "search"
+            else CalibratedClassifierCV(inner, cv=2)
+        )
+        clf = windowed(owner)
+    clf.fit(paths, y)
+    of_track = np.repeat(np.arange(len(y)), [len(clf.predict_windows(p)) for p in paths])
+    splits = clf.estimator_.cv
+    assert len(splits) in (1, 2)
+    for train, test in splits:
+        assert not set(of_track[train]) & set(of_track[test])
+        assert len(set(of_track[train])) + len(set(of_track[test])) == len(y)
+
+
 def test_features_are_cached_and_stay_on_disk(tracks, tmp_path, monkeypatch):
     paths, y = tracks
     plain = windowed().fit(paths, y).predict_proba(paths)
@@ -321,10 +356,10 @@ def test_features_are_cached_and_stay_on_disk(tracks, tmp_path, monkeypatch):
     np.testing.assert_allclose(windowed().fit(paths, y).predict_proba(paths), plain, atol=1e-12)
     clf = windowed(mixture(memory=tmp_path)).fit(paths, y)
     np.testing.assert_array_equal(clf.predict_proba(paths), plain)
-    files = {file: file.stat().st_size for file in Path(tmp_path).rglob("features.bin")}
+    files = {file: file.stat().st_size for file in Path(tmp_path).rglob("features-*.bin")}
     assert len(files) == 2
     clone(clf).fit(paths, y)
-    assert files == {file: file.stat().st_size for file in Path(tmp_path).rglob("features.bin")}
+    assert files == {file: file.stat().st_size for file in Path(tmp_path).rglob("features-*.bin")}
 
 
 def test_joined_batches_of_one_store_stay_mapped(tracks, tmp_path):

@@ -1,0 +1,93 @@
+"""What the domains on mel bands have in common."""
+
+import inspect
+from numbers import Integral, Real
+
+from .._compat import Interval
+from ._analysis import ClipAnalysis, mel_filterbank
+from ._base import BaseDomain
+
+
+class MelDomain(BaseDomain):
+    """A domain that starts from a log-mel spectrogram.
+
+    Parameters
+    ----------
+    sample_rate : int, default=22050
+        Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
+    duration : float, default=30.0
+        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
+    n_fft : int, default=1024
+        Samples per frame (46 ms at 22,050 Hz).
+    hop_length : int, default=512
+        Samples from one frame to the next (23 ms at 22,050 Hz).
+    n_mels : int, default=96
+        Number of mel bands.
+    offset : float, default=0.0
+        Where in each file to begin, in seconds.
+    fill : {"zeros", "repeat"}, default="zeros"
+        What files that are shorter than `duration` are filled up with: zeros, or the clip again
+        and again.
+    fmin : float, default=0.0
+        Lower end of the mel bands in Hz.
+    fmax : float, default=None
+        Upper end of the mel bands in Hz; None means half the sample rate.
+    top_db : float, default=80.0
+        Floor of the decibels below the clip's own maximum; None for no floor.
+    normalize : {"clip", "bin"} or None, default="clip"
+        What is shifted and scaled to mean 0 and deviation 1: the whole clip, each of its
+        mel bands by itself, or nothing. What is constant becomes zeros.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be used: raise a
+        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
+        row with NaN, and list all of them in one warning at the end.
+    n_jobs : int, default=None
+        Clips extracted in parallel; joblib's meaning.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    bad_clips_ : dict of int to str
+        Row numbers of the bad clips of the last call, and what is wrong with each.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where waveforms came as a data frame.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseDomain._parameter_constraints,
+        "n_mels": [Interval(Integral, 1, None, closed="left")],
+        "fmin": [Interval(Real, 0, None, closed="left")],
+        "fmax": [Interval(Real, 0, None, closed="neither"), None],
+        "top_db": [Interval(Real, 0, None, closed="neither"), None],
+    }
+
+    def __init_subclass__(cls, **kwargs):
+        """Complete the docstring of a domain by the parameters and attributes that all share."""
+        super().__init_subclass__(**kwargs)
+        if not cls.__doc__:
+            return
+        own = inspect.cleandoc(cls.__doc__)
+        shared = inspect.cleandoc(MelDomain.__doc__ or "")
+        begin, middle = shared.index("sample_rate : int"), shared.index("offset : float")
+        own = own.replace("<signal>", shared[begin:middle].rstrip())
+        cls.__doc__ = own.replace("<others>", shared[middle:])
+
+    def _check_params(self):
+        super()._check_params()
+        mel_filterbank(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.fmax)
+
+    def _log_mel(self, analysis: ClipAnalysis, part="original", separation=None):
+        """Return the log-mel spectrogram in dB of the clip or of a part of it."""
+        return analysis.log_mel(
+            self.n_fft,
+            self.hop_length,
+            self.n_mels,
+            self.fmin,
+            self.fmax,
+            self.top_db,
+            part,
+            separation,
+        )
