@@ -17,7 +17,7 @@ SCIPY_1.7 := <1.16
 .PHONY: help demo test test-sklearn-versions $(SKLEARN_TESTS) test-site browser lint docs dist bench clean
 
 help:
-	@echo "make demo   train, judge, save and load a mixture on the bundled real clips (a minute)"
+	@echo "make demo   train, judge, save and load a mixture on the bundled clips; ends with a report page"
 	@echo "make test   run the whole test suite"
 	@echo "make lint   formatting, lint and types"
 	@echo "make docs   build the documentation into docs/_build/html"
@@ -38,7 +38,7 @@ $(VENV)/.ready-%: $(SETUP) | $(VENV)/.created
 	@$(BIN)/python $(INSTALL) -c constraints.txt -e '.[$*]'
 	@touch $@
 
-demo: $(VENV)/.ready-plot
+demo: $(VENV)/.ready-report
 	$(BIN)/python examples/plot_quickstart.py
 
 test: $(VENV)/.ready-test
@@ -83,7 +83,7 @@ dist: $(VENV)/.ready-test
 	$(BIN)/python $(INSTALL) build
 	$(BIN)/python -m build --outdir dist .
 	$(PYTHON) -m venv .venv-dist
-	.venv-dist/bin/python $(INSTALL) -c constraints.txt "$$(ls dist/*.whl)[plot]"
+	.venv-dist/bin/python $(INSTALL) -c constraints.txt "$$(ls dist/*.whl)[report]"
 	mkdir -p .venv-dist/try && cp examples/plot_quickstart.py .venv-dist/try
 	cd .venv-dist/try && MPLBACKEND=agg ../bin/python plot_quickstart.py
 

@@ -24,7 +24,6 @@ PROGRAMS: dict[str, int | None] = {
     "embedding": 1,
     "memory": 1,
     "expert_speed": None,
-    "mixer_speed": None,
     "out_of_fold": None,
     "whole_tracks": None,
     "gpu": None,

@@ -51,13 +51,12 @@ GALLERY = [
     "plot_what_domains_show.py",
     "plot_choose_mixer.py",
     "plot_whom_it_trusts.py",
-    "plot_embeddings_and_cnns.py",
+    "plot_own_table.py",
     "plot_artist_leakage.py",
     "plot_imbalance.py",
     "plot_learning_curve.py",
     "plot_own_domain.py",
     "plot_whole_songs.py",
-    "plot_published_experts.py",
 ]
 
 # The gallery runs the examples for real; whatever an example warns about is an error of ours.

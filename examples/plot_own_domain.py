@@ -2,10 +2,9 @@
 A feature domain of your own in 20 lines
 ========================================
 
-A feature domain is a way of turning a clip into numbers that a classifier learns from. Chroma, the
-energy of the twelve pitch classes, is not among those of this package; a class with one method
-adds it. Reading files, reports of bad files, parallel work, caching and sharing of decoded audio
-with other domains come with the base class.
+A feature domain turns a clip into numbers that a classifier learns from. Chroma, the energy of the
+twelve pitch classes, is not among those of this package; a class with one method adds it. Reading
+files, bad files, parallel work, caching and sharing of decoded audio come with the base class.
 """
 
 import librosa
@@ -42,7 +41,7 @@ clips = load_mini_genres()
 print(Chroma(duration=10.0).transform(clips.data[:2]).shape)
 
 # %%
-# As one more expert, beside the three linear ones of the default mixture:
+# As one more expert, beside the quick ones of the default mixture:
 
 chroma = make_pipeline(
     Chroma(duration=10.0),
@@ -54,10 +53,9 @@ experts = [*default_experts(duration=10.0)[-3:], ("chroma", chroma)]
 clf = MixtureOfExpertsClassifier(experts, cv=3, random_state=0)
 batch = clf.extract(clips.data)
 clf.fit(batch, clips.target, groups=clips.groups)
-print(clf.score_experts(batch, clips.target)["weight"].round(2))
 
 # %%
-# How much the new expert counts, genre by genre (on the clips that the mixture was fitted on):
+# How much each expert counts, genre by genre:
 
 MixtureWeightsDisplay.from_estimator(clf, batch, clips.target)
 plt.show()

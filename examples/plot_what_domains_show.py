@@ -3,9 +3,8 @@ What each feature domain shows of a clip
 ========================================
 
 A feature domain is a way of turning sound into a picture that a network can learn from. Here are
-the five that the default classifier uses, on one clip of rock: the whole sound, its sustained
-tones, its drums and other hits, the rhythm of each frequency band, and the timbre. Listen to the
-parts, and look at them.
+five, on one clip of rock: the whole sound, its sustained tones, its drums and other hits, the
+rhythm of each frequency band, and the timbre. Listen to the parts, and look at them.
 """
 
 # %%
@@ -21,7 +20,14 @@ import librosa
 import matplotlib.pyplot as plt
 import soundfile
 
-from sklearn_genremoe import DomainUnion, default_experts
+from sklearn_genremoe import (
+    MFCC,
+    DomainUnion,
+    HarmonicSpectrogram,
+    LogMelSpectrogram,
+    ModulationSpectrogram,
+    PercussiveSpectrogram,
+)
 from sklearn_genremoe.audio import decode_audio
 from sklearn_genremoe.datasets import load_mini_genres
 from sklearn_genremoe.inspection import DomainDisplay
@@ -64,13 +70,19 @@ Player(sample_rate, original=original, harmonic=harmonic, percussive=percussive)
 # ------------
 # One call extracts all of them, with one decode and one Fourier transform. Horizontal lines are
 # tones, which the harmonic part keeps; vertical ones are hits, which the percussive part keeps. The
-# modulation spectrum tells how often per second each band swells: its column at 0 Hz, the mean of
-# each band, is left out here because it would outshine all others. The rows of the last picture are
-# 20 cepstral coefficients, how they change, and how that changes.
+# modulation spectrum shows how often per second each band swells. Its column at 0 Hz, the mean of
+# each band, would outshine all others and is left out. The rows of the last picture are 20 cepstral
+# coefficients, how they change, and how that changes.
 
-domains = [(name, expert[0]) for name, expert in default_experts(duration=10.0)[:5]]
-dict(domains)["modulation"].set_params(drop_dc=True)
-union = DomainUnion(domains)
+union = DomainUnion(
+    [
+        ("original", LogMelSpectrogram(duration=10.0)),
+        ("harmonic", HarmonicSpectrogram(duration=10.0)),
+        ("percussive", PercussiveSpectrogram(duration=10.0)),
+        ("modulation", ModulationSpectrogram(duration=10.0, drop_dc=True)),
+        ("mfcc", MFCC(duration=10.0)),
+    ]
+)
 print(union.transform([path]))
 
 figure, axes = plt.subplots(5, figsize=(8, 13), layout="constrained")

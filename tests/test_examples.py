@@ -2,24 +2,19 @@
 
 import os
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 from sphinx_gallery.gen_gallery import DEFAULT_GALLERY_CONF
 from sphinx_gallery.notebook import jupyter_notebook, save_notebook
 from sphinx_gallery.py_source_parser import split_code_and_text_blocks
 
-from tests._shared import shared_data
-
 EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("plot_*.py"))
 # Quick ones, with what their notebooks must have said and shown by the end.
 NOTEBOOKS = {
-    "plot_own_folder": ("left out:", "accuracy between artists:"),
+    "plot_own_folder": ("the file is empty", "2 clips can't be used."),
     "plot_what_domains_show": ("DomainBatch(1 clips;", "percussive: 10.0 s at 22,050 Hz"),
 }
 # What a notebook does beyond a program: the last value of a cell is shown, figures stay open.
@@ -85,19 +80,3 @@ def test_notebook_runs(name: str, tmp_path: Path) -> None:
     for words in (*NOTEBOOKS[name], "figures: 1"):
         assert words in run.stdout, run.stdout
     assert ("HTML of" in run.stdout) == (name == "plot_what_domains_show")
-
-
-def test_stored_figures_are_those_of_the_published_experts(monkeypatch) -> None:
-    plt.switch_backend("agg")
-    [path] = [path for path in EXAMPLES if path.stem == "plot_published_experts"]
-    shared_data("published_experts")
-    figures = []
-    for folder in (shared_data(), Path("nowhere")):
-        monkeypatch.setenv("SKLEARN_GENREMOE_DATA", str(folder))
-        figures.append(runpy.run_path(str(path)))
-    computed, stored = figures
-    assert computed["clf"] is not None
-    assert stored["clf"] is None
-    np.testing.assert_array_equal(computed["counts"], stored["counts"])
-    np.testing.assert_allclose(computed["by_expert"], stored["by_expert"], atol=0.02)
-    plt.close("all")

@@ -26,7 +26,9 @@ from tests._shared import shared_data
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = {
-    path.stem: re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", text, re.M)
+    path.stem if path.parent.name == "user_guide" else "front page": re.findall(
+        r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", text, re.M
+    )
     for path in [DOCS / "index.rst", *sorted((DOCS / "user_guide").glob("*.rst"))]
     for text in [path.read_text(encoding="utf-8")]
 }
@@ -115,9 +117,12 @@ def test_programs_of_a_page(page, layout, sounds, tmp_path, monkeypatch) -> None
             names |= {"paths": clips.data, "genres": clips.target, "artists": clips.groups}
         exec(compile(program, page, "exec"), names)
     plt.close("all")
-    if "result" in names:  # the two are easy to tell apart
+    # The two genres are easy to tell apart.
+    if "result" in names:
         scores = names["result"].get("test_score", names["result"].get("test_accuracy"))
         assert np.mean(scores) > 0.9
+    if "report" in names:
+        assert names["report"].scores().loc[("mixture", "accuracy"), "value"] > 0.9
     if page == "serving":
         with open("unknown.mp3", "rb") as file:
             answer = names["genre"](types.SimpleNamespace(file=file))
