@@ -20,6 +20,20 @@ def test_results_come_in_order(n_jobs):
     assert list(map_clips(double, range(6), n_jobs)) == [0, 2, 4, 6, 8, 10]
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2, 3])
+def test_no_more_than_two_clips_per_worker_are_ahead(n_jobs):
+    taken = []
+
+    def clips():
+        for number in range(40):
+            taken.append(number)
+            yield number
+
+    for n_used, _ in enumerate(map_clips(double, clips(), n_jobs), 1):
+        time.sleep(0.005)
+        assert len(taken) - n_used <= 2 * n_jobs
+
+
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_stopping_early_is_silent_and_soon(n_jobs):
     started = []

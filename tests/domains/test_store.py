@@ -2,6 +2,8 @@
 
 import json
 import os
+import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +19,8 @@ from sklearn.model_selection import KFold
 
 from sklearn_genremoe import MFCC, DomainUnion, HarmonicSpectrogram, LogMelSpectrogram
 from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio, decode_parts
-from sklearn_genremoe.domains import BaseDomain, _extract
+from sklearn_genremoe.domains import BaseDomain, DomainBatch, _extract, _store
+from sklearn_genremoe.domains._store import FeatureStore
 
 RATE = 22050
 N_CLIPS = 6
@@ -366,3 +369,71 @@ def test_folds_of_paths_share_one_copy(paths, memory, decoded):
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         size = features_of(folder).stat().st_size
         assert size == N_CLIPS * np.prod(about["shape"]) * 4
+
+
+class TestSavedBatches:
+    @pytest.fixture
+    def saved(self, paths, memory, tmp_path):
+        batch = union(memory).transform(paths)
+        joblib.dump(batch, tmp_path / "batch.joblib")
+        return tmp_path / "batch.joblib"
+
+    def test_as_long_as_the_features_are_there(self, saved, paths, memory):
+        union(memory).transform([*paths[1:], *paths])  # more rows are no harm
+        assert_equal(joblib.load(saved), union().transform(paths))
+
+    def test_after_the_cache_was_filled_again(self, saved, paths, memory):
+        shutil.rmtree(memory)
+        with pytest.raises(ValueError, match=r"is gone or damaged .* extract the clips again"):
+            joblib.load(saved)
+        union(memory).transform(paths[::-1])
+        with pytest.raises(ValueError, match="is gone or damaged"):
+            joblib.load(saved)
+
+    def test_of_arrays_that_are_others_by_now(self, tmp_path):
+        np.save(tmp_path / "a.npy", np.arange(12.0).reshape(4, 3))
+        batch = DomainBatch({"a": np.load(tmp_path / "a.npy", mmap_mode="r")})
+        data = joblib.hash(batch), pickle.dumps(batch)
+        np.save(tmp_path / "a.npy", np.arange(12.0)[::-1].reshape(4, 3))
+        with pytest.raises(ValueError, match="holds other features than when"):
+            pickle.loads(data[1])
+        other = DomainBatch({"a": np.load(tmp_path / "a.npy", mmap_mode="r")})
+        assert joblib.hash(other) != data[0]
+
+
+def test_rows_are_read_and_checked_once(paths, memory, monkeypatch):
+    union(memory).transform(paths)
+    monkeypatch.setattr(_store, "_TICK", 0)
+    read = []
+    original = FeatureStore._read
+    monkeypatch.setattr(FeatureStore, "_read", lambda *a: read.append(1) or original(*a))
+    for expected in (3 * N_CLIPS, 3 * N_CLIPS):
+        union(memory).transform(paths)
+        assert len(read) == expected
+
+
+class Infinite(BaseDomain):
+    normalize, output_ndim, duration = None, 1, 1.0
+
+    def __init__(self, values=(1.0, np.nan)):
+        self.values = values
+
+    def features(self, analysis):
+        return np.array(self.values)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"), [((1, np.nan), "float32"), ((1, np.inf), "float32"), ((1, 1e6), "float16")]
+)
+@pytest.mark.parametrize("cached", [False, True])
+def test_features_that_are_not_finite_are_reported(paths, memory, values, dtype, cached):
+    domains = DomainUnion(
+        [("own", Infinite(values))], dtype=dtype, memory=memory if cached else None
+    )
+    with pytest.raises(BadClipError, match=r"0\.wav: Infinite computes NaN or infinity"):
+        domains.transform(paths)
+    with pytest.warns(BadClipWarning):
+        X = np.random.default_rng(0).normal(size=(2, 4000))
+        batch = domains.set_params(on_error="warn").transform(X)
+    assert list(batch.bad_clips) == [0, 1]
+    assert "waveform 1: Infinite" in batch.bad_clips[1]

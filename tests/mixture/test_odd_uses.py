@@ -1,5 +1,6 @@
 """What a mixture is given beside paths and folds: splitters, searches, parts of collections."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import pandas as pd
 import pytest
 import sklearn
 import soundfile
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import BaggingClassifier, HistGradientBoostingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
@@ -438,3 +441,133 @@ def test_windows_of_a_calibrated_pipeline_count_alike(clips, tmp_path):
     calibrated = CalibratedClassifierCV(linear(duration=0.15), cv=2)
     clf = WindowedClassifier(calibrated, 0.15, 0.15).fit([longer, *paths[1:]], Y)
     assert np.isfinite(clf.predict_proba(paths)).all()
+
+
+class TestPredictFrame:
+    def test_answers_and_reasons(self, clips):
+        paths, _ = clips
+        clf = mixture("log_pool").fit(paths, Y)
+        frame = clf.predict_frame([Path(paths[0]), "nowhere.wav", paths[1]])  # whatever on_error is
+        assert list(frame) == [
+            "path", "genre", "probability[folk]", "probability[rock]", "error",
+        ]  # fmt: skip
+        assert frame["path"].tolist() == [paths[0], "nowhere.wav", paths[1]]
+        assert "no such file" in frame["error"][1]
+        assert frame["error"][[0, 2]].isna().all()
+        assert frame["genre"].isna().tolist() == [False, True, False]
+        assert frame["genre"][[0, 2]].tolist() == clf.predict(paths[:2]).tolist()
+        np.testing.assert_allclose(
+            frame.filter(like="probability").to_numpy()[[0, 2]], clf.predict_proba(paths[:2])
+        )
+        assert not clf.bad_clips_
+
+    def test_of_a_batch_and_of_waveforms(self, clips):
+        paths, waveforms = clips
+        clf = mixture("log_pool").fit(paths, Y)
+        assert clf.predict_frame(clf.extract(paths))["path"].tolist() == paths
+        assert clf.predict_frame(waveforms)["path"].isna().all()
+
+    def test_of_tracks(self, clips):
+        paths, _ = clips
+        clf = WindowedClassifier(linear(duration=0.15), 0.15, 0.15).fit(paths, Y)
+        frame = clf.predict_frame([paths[0], "nowhere.wav"])
+        assert "no such file" in frame["error"][1]
+        assert frame["genre"][0] == clf.predict(paths[:1])[0]
+
+    def test_threads_hear_their_own_reasons(self, clips):
+        paths, _ = clips
+        clf = mixture("log_pool").fit(paths, Y)
+        requests = [[paths[i % 3], f"nowhere{i}.wav"] for i in range(12)]
+        with ThreadPoolExecutor(4) as pool:
+            frames = list(pool.map(clf.predict_frame, requests))
+        for i, frame in enumerate(frames):
+            assert f"nowhere{i}.wav" in frame["error"][1]
+
+
+def test_a_search_over_parameters_of_its_domain(clips):
+    paths, _ = clips
+    grid = {"logmelspectrogram__n_mels": [8, 16]}
+    search = GridSearchCV(linear(), grid, cv=2, error_score="raise")
+    clf = MixtureOfExpertsClassifier([("s", search), ("plain", linear())], "log_pool")
+    clf.fit(paths, Y)
+    assert np.isfinite(clf.named_experts_["s"].cv_results_["mean_test_score"]).all()
+    np.testing.assert_allclose(
+        clf.expert_predict_proba(paths)[:, 0], clf.experts_[0].predict_proba(paths), rtol=1e-5
+    )
+    batch = clf.extract(paths)
+    with pytest.raises(ValueError, match="'s' searches over parameters of its domain"):
+        clf.fit(batch, Y)
+    # Other parameters leave the domain alone: it is extracted once.
+    other = GridSearchCV(linear(), {"logisticregression__C": [0.1, 1.0]}, cv=2)
+    clf.set_params(s=other).fit(clf.extract(paths), Y)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        FrozenEstimator,
+        lambda fitted: GridSearchCV(clone(fitted), {"logisticregression__C": [0.1, 1]}, cv=2),
+        lambda fitted: make_pipeline(StandardScaler(), GridSearchCV(fitted[-1], {"C": [1]}, cv=2)),
+    ],
+)
+def test_weights_reach_wrapped_experts(wrap):
+    table = np.random.default_rng(0).normal(size=(16, 3))
+    expert = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, Y)
+    clf = MixtureOfExpertsClassifier([("a", wrap(expert))], "balanced")
+    assert clf.fit(table, Y, sample_weight=np.arange(16.0)).predict(table).shape == (16,)
+
+
+def test_experts_choose_columns_of_a_frame_by_name():
+    frame = pd.DataFrame({"loud": np.arange(16.0), "tempo": np.arange(16.0)[::-1]})
+    by_name = ColumnTransformer([("tempo", StandardScaler(), ["tempo"])])
+    clf = MixtureOfExpertsClassifier([("a", make_pipeline(by_name, LogisticRegression()))], cv=2)
+    assert clf.fit(frame, Y).predict(frame).shape == (16,)
+    assert clf.feature_names_in_.tolist() == ["loud", "tempo"]
+    with pytest.raises(ValueError, match="NaN"):
+        clf.predict(frame.assign(loud=np.nan))
+
+
+def test_names_of_columns_do_not_outlive_their_fit(clips):
+    paths, waveforms = clips
+    clf = mixture("log_pool").fit(pd.DataFrame(waveforms).rename(columns=str), Y)
+    assert hasattr(clf, "feature_names_in_")
+    assert not hasattr(clf.fit(paths, Y), "feature_names_in_")
+
+
+def test_y_is_checked_before_anything_is_decoded(clips):
+    clf = mixture("log_pool").fit(clips[0], Y)
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        clf.score(["nowhere.wav"], ["folk", "rock"])
+
+
+def test_prefit_experts_of_labels_of_two_kinds():
+    table = np.random.default_rng(0).normal(size=(16, 3))
+    experts = [("a", GaussianNB().fit(table, Y)), ("b", GaussianNB().fit(table, Y == "rock"))]
+    with pytest.raises(ValueError, match="numbers and text as genres: 'a'"):
+        MixtureOfExpertsClassifier(experts, "balanced", cv="prefit").fit(table, Y)
+
+
+def test_experts_in_a_tuple():
+    experts = (("a", GaussianNB()), ("b", LogisticRegression()))
+    clf = MixtureOfExpertsClassifier(experts, "balanced").set_params(b="drop")
+    assert dict(clf.experts)["b"] == "drop"
+    union = DomainUnion((("a", LogMelSpectrogram()),)).set_params(a=LogMelSpectrogram(n_mels=8))
+    assert union.domains[0][1].n_mels == 8
+
+
+def test_experts_in_a_dict_are_shown_and_refused():
+    clf = MixtureOfExpertsClassifier({"a": GaussianNB()}, "balanced")
+    assert "MixtureOfExperts" in repr(clf)
+    assert clf._repr_html_()
+    with pytest.raises(ValueError, match="expected a list"):
+        clf.fit(np.zeros((16, 2)), Y)
+
+
+def test_only_known_wrappers_are_looked_through(clips):
+    paths, waveforms = clips
+    bagged = BaggingClassifier(linear(), n_estimators=2)
+    clf = MixtureOfExpertsClassifier([("bagged", bagged), ("plain", linear())], "log_pool")
+    batch = MixtureOfExpertsClassifier([("plain", linear())], "log_pool").extract(paths)
+    with pytest.raises(ValueError, match="'bagged' begins with no domain"):
+        clf.fit(batch, Y)
+    assert clf.fit(waveforms, Y).predict(waveforms).shape == (16,)  # it gets the waveforms
