@@ -1,6 +1,5 @@
 """What the experts see of a clip."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -13,7 +12,6 @@ from .._clips import only_clip
 from ..domains import (
     MFCC,
     BaseDomain,
-    DomainBatch,
     DomainUnion,
     HarmonicSpectrogram,
     LogMelSpectrogram,
@@ -48,8 +46,6 @@ class DomainAxes(NamedTuple):
         Where the first column begins, and how wide a column is.
     y_marks : dict of str to float, default=None
         Labels along the second axis, and at which row; None numbers the rows.
-    value_zero, value_step : float
-        What a cell of 0 stands for, and a difference of 1.
     by_row : bool
         Whether the colours show each row at its own scale.
     """
@@ -60,8 +56,6 @@ class DomainAxes(NamedTuple):
     x_start: float = 0.0
     x_step: float = 1.0
     y_marks: Mapping[str, float] | None = None
-    value_zero: float = 0.0
-    value_step: float = 1.0
     by_row: bool = False
 
 
@@ -114,7 +108,7 @@ class DomainDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, clip: Any, *, ax: Any = None) -> "DomainDisplay":
-        """Compute the domains of a clip and plot them.
+        """Compute the domains of a clip and plot them, in decibels where they are spectrograms.
 
         Parameters
         ----------
@@ -145,24 +139,14 @@ class DomainDisplay:
                 "LogMelSpectrogram(), or a DomainUnion of several."
             )
         clips = only_clip(clip, "clip")
-        spectrograms = estimator.transform(clips)
-        if isinstance(spectrograms, DomainBatch):
-            domains = spectrograms.domains
-            arrays = {name: spectrograms[name][0] for name in spectrograms.names}
-        else:
-            name = type(estimator).__name__
-            domains, arrays = {name: estimator}, {name: spectrograms[0]}
+        if isinstance(estimator, BaseDomain):
+            estimator = DomainUnion([(type(estimator).__name__, estimator)])
+        domains = dict(estimator.domains or estimator.transform(clips).domains)
+        raw = {name: _without_clip_scale(domain) for name, domain in domains.items()}
+        batch = DomainUnion(list(raw.items())).transform(clips)
+        arrays = {name: batch[name][0] for name in batch.names}
         n_samples = len(clips[0]) if isinstance(clips, np.ndarray) else None
-        axes = {}
-        for name, domain in domains.items():
-            axes[name] = _axes_of(domain, arrays[name], n_samples)
-            if axes[name].value_label in ("dB", "magnitude") and domain.normalize == "clip":
-                with warnings.catch_warnings():  # all has been said the first time
-                    warnings.simplefilter("ignore")
-                    raw = clone(domain).set_params(normalize=None).transform(clips)[0]
-                if np.ptp(arrays[name]):
-                    step, zero = np.polyfit(arrays[name].ravel(), raw.ravel(), 1)
-                    axes[name] = axes[name]._replace(value_step=step, value_zero=zero)
+        axes = {name: _axes_of(domains[name], arrays[name], n_samples) for name in domains}
         return cls(arrays, axes=axes).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> "DomainDisplay":
@@ -222,8 +206,7 @@ class DomainDisplay:
                 axis.set_yticks([])
             elif scale.y_marks is not None:
                 axis.set_yticks(list(scale.y_marks.values()), list(scale.y_marks))
-            bar = axis.figure.colorbar(image, ax=axis, label=scale.value_label)
-            _mark_values(bar, scale, low, high)
+            axis.figure.colorbar(image, ax=axis, label=scale.value_label)
         self.ax_ = axes
         self.figure_ = axes[0].figure
         return self
@@ -259,6 +242,12 @@ class DomainDisplay:
                 )
             )
         return pandas.concat(parts, ignore_index=True)
+
+
+def _without_clip_scale(domain: BaseDomain) -> BaseDomain:
+    """Return a domain in its own unit, where it would scale each clip to deviation 1."""
+    is_scaled = domain.get_params().get("normalize") == "clip"
+    return clone(domain).set_params(normalize=None) if is_scaled else domain
 
 
 def _axes_of(domain: BaseDomain, cells: np.ndarray, n_samples: int | None) -> DomainAxes:
@@ -310,14 +299,3 @@ def _marks_of_mel_bands(domain: Any) -> dict[str, float]:
         for mark in _MARKS
         if centres[0] <= mark <= centres[-1]
     }
-
-
-def _mark_values(bar: Any, scale: DomainAxes, low: float, high: float) -> None:
-    """Mark round values on a colour bar, whatever numbers the cells hold for them."""
-    from matplotlib.ticker import MaxNLocator
-
-    ends = scale.value_zero + scale.value_step * np.array([low, high])
-    marks = [mark for mark in MaxNLocator(4).tick_values(*ends) if ends[0] <= mark <= ends[1]]
-    if low < high and marks:
-        places = (np.array(marks) - scale.value_zero) / scale.value_step
-        bar.set_ticks(places, labels=[f"{mark:g}" for mark in marks])

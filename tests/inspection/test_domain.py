@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import soundfile
+from sklearn.base import clone
 from sklearn.naive_bayes import GaussianNB
 
 from sklearn_genremoe import (
@@ -33,9 +34,10 @@ def waveform():
 
 def test_union_on_a_waveform(waveform):
     display = DomainDisplay.from_estimator(UNION, waveform)
-    batch = UNION.transform(waveform[np.newaxis])
-    for image, name in zip(display.images_, ["mel", "modulation"]):
-        np.testing.assert_allclose(image.get_array(), batch[name][0])
+    # In the unit of the domain, whose deviation from one clip to the next the experts don't see.
+    for image, (_, domain) in zip(display.images_, UNION.domains):
+        cells = clone(domain).set_params(normalize=None).transform(waveform[np.newaxis])[0]
+        np.testing.assert_allclose(image.get_array(), cells)
     assert [axis.get_xlabel() for axis in display.ax_] == [
         "time in s",
         "modulation frequency in Hz",
@@ -123,12 +125,8 @@ def test_axes_say_what_they_are(waveform):
 def test_bar_is_in_decibels(waveform):
     (image,) = DomainDisplay.from_estimator(LogMelSpectrogram(), waveform).images_
     decibels = LogMelSpectrogram(normalize=None).transform(waveform[np.newaxis])[0]
-    cells = image.get_array()
-    bar = image.colorbar
-    assert len(bar.get_ticks()) >= 3
-    for place, text in zip(bar.get_ticks(), bar.ax.get_yticklabels()):
-        nearest = np.unravel_index(np.abs(cells - place).argmin(), cells.shape)
-        assert decibels[nearest] == pytest.approx(float(text.get_text()), abs=0.5)
+    np.testing.assert_allclose(image.get_array(), decibels)
+    assert image.colorbar.ax.get_ylabel() == "dB"
 
 
 def test_each_coefficient_has_its_own_scale(waveform):
