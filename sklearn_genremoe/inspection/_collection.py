@@ -15,19 +15,19 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.utils import check_array, check_consistent_length
 
 from .._checks import check_groups, check_targets
-from .._clips import kind_of_clips
-from .._compat import _safe_indexing
 from .._files import write_atomically
-from ..domains import DomainBatch
 from ._label_issues import confident_learning
 from ._out_of_fold import (
+    ask,
     baselines,
     check_labels,
+    check_paths,
     clip_vectors,
     cross_fit,
     extract_once,
     is_embedded,
     learning_curve,
+    paths_of,
     sound_entries,
 )
 from ._page import page_of, summary_of
@@ -35,11 +35,12 @@ from ._plotting import COLOURS, check_names, import_pandas, new_axes, plot_inter
 from ._similarity import (
     EMBEDDED_ALIKE,
     SUMMED_UP_ALIKE,
+    distance,
     most_informative,
     most_similar,
     unit_vectors,
 )
-from ._statistics import confidence_bin, interval, measures
+from ._statistics import confidence_bin, interval, joint_limits, measures
 
 
 @dataclass(repr=False, eq=False)
@@ -47,9 +48,8 @@ class CollectionReport:
     """What cross-fitted predictions say about a collection: its labels, files and genres.
 
     Which labels are probably wrong, which genres are confused, which clips are there twice, which
-    files can't be used, how far the answers can be trusted: as data frames, as figures, and as one
-    page to click and listen through (:meth:`save`). Make one with :meth:`from_cross_validation`, or
-    with :meth:`from_predictions` of probabilities that you have.
+    files can't be used: as data frames, figures, and a page to click and listen through
+    (:meth:`save`). Make one with :meth:`from_cross_validation` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -154,14 +154,13 @@ class CollectionReport:
         estimator : MixtureOfExpertsClassifier or classifier with ``predict_proba``
             What judges; it is cloned, so that it may be fitted or not.
         X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that the estimator takes. Of files that can't be used, a
-            :class:`~sklearn_genremoe.audio.BadClipWarning` tells; they stay as rows without an
-            answer. Clips extracted by ``estimator.extract`` are not extracted again.
+            The clips, in any of the forms that the estimator takes. Files that can't be used stay
+            as rows without an answer, and a warning lists them.
         y : array-like of shape (n_clips,)
             Their labels.
         groups : array-like of shape (n_clips,), default=None
-            What must stay together, for example artists or albums: without them, clips of one
-            recording judge each other, and a wrong label of an album looks right.
+            What must stay together, for example artists: else clips of one recording judge each
+            other, and a wrong label of an album looks right.
         cv : int, splitter or iterable of (train, test) rows, default=5
             The folds, stratified, unshuffled and by groups where it is an int. Each clip must be
             tested once.
@@ -178,8 +177,8 @@ class CollectionReport:
         Raises
         ------
         ValueError
-            If the folds don't test each clip once, no clip can be used, or the estimator refuses to
-            be fitted on the clips of a fold, for example because a genre has too few groups.
+            If the folds don't test each clip once, no clip can be used, or the estimator refuses
+            the clips of a fold, for example because a genre has too few groups.
 
         Examples
         --------
@@ -196,7 +195,7 @@ class CollectionReport:
         '48 clips of 4 genres in 41 groups.'
         """
         labels = check_labels(X, y, groups, cv)
-        names = _paths_of(X) if paths is None else _check_paths(paths, len(labels.y))
+        names = paths_of(X) if paths is None else check_paths(paths, len(labels.y))
         estimators, seen, labels.errors = extract_once({"estimator": estimator}, X)
         if len(labels.errors) == len(labels.y):
             raise ValueError(f"none of the {len(labels.y)} clips can be used: {labels.errors}")
@@ -266,16 +265,11 @@ class CollectionReport:
             If the lengths don't agree, `y` has genres that no column is about, or `proba` doesn't
             hold probabilities.
         """
-        table: np.ndarray = check_array(
-            proba, dtype=np.float64, ensure_all_finite="allow-nan", input_name="proba"
-        )
-        usable = ~np.isnan(table).any(axis=1)
-        known = table[usable]
+        table: np.ndarray = check_array(proba, ensure_all_finite="allow-nan", input_name="proba")
+        known = table[~np.isnan(table).any(axis=1)].astype(np.float64)
         if known.size and (known.min() < 0 or np.abs(known.sum(axis=1) - 1).max() > 1e-3):
-            raise ValueError(
-                "proba holds rows that are negative or don't sum to one; pass what predict_proba "
-                "returns."
-            )
+            raise ValueError("proba is negative or rows don't sum to one; pass probabilities.")
+        check_consistent_length(table, expert_proba, features)
         labels = None if y is None else check_targets(table, y)
         if classes is None:
             if not hasattr(proba, "columns") and labels is None:
@@ -291,41 +285,35 @@ class CollectionReport:
         if unknown:
             raise ValueError(f"y has the genres {unknown}, but proba is about {genres.tolist()}.")
         order = np.argsort(genres)
-        experts = None
         if expert_proba is not None:
-            experts = np.asarray(expert_proba, dtype=np.float64)
-            if experts.ndim != 3 or experts.shape[::2] != table.shape:
+            if np.ndim(expert_proba) != 3 or np.shape(expert_proba)[2] != len(genres):
                 raise ValueError(
-                    f"expert_proba has the shape {experts.shape}; expected ({len(table)}, "
-                    f"n_experts, {table.shape[1]}) as expert_predict_proba returns."
+                    f"expert_proba has the shape {np.shape(expert_proba)}; expected (n_clips, "
+                    f"n_experts, {len(genres)}) as expert_predict_proba returns."
                 )
-            expert_names = check_names(expert_names, experts.shape[1])
-            experts = experts[:, :, order]
-        vectors = None
-        if features is not None:
-            vectors = check_array(features, ensure_all_finite="allow-nan", input_name="features")
-            check_consistent_length(table, vectors)
+            expert_proba = np.asarray(expert_proba, dtype=np.float64)[:, :, order]
+            expert_names = check_names(expert_names, expert_proba.shape[1])
         return cls(
-            table[:, order],
+            table[:, order].astype(np.float64),
             genres[order],
             y=labels,
             groups=None if groups is None else check_groups(groups, len(table)),
-            paths=None if paths is None else _check_paths(paths, len(table)),
-            expert_proba=experts,
+            paths=None if paths is None else check_paths(paths, len(table)),
+            expert_proba=expert_proba,
             expert_names=expert_names,
-            features=vectors,
+            features=None if features is None else np.asarray(features, dtype=np.float32),
             errors=errors,
         )
 
     # A row per clip.
 
     def frame(self) -> Any:
-        """Return what is known about each clip.
+        """Return a row per clip, in the order given.
 
         Returns
         -------
         frame : pandas.DataFrame
-            A row per clip, in the order given. The columns: clip, its path or number; group; genre,
+            The columns: clip, its path or number; group; genre,
             its label; predicted; proba_genre and proba_predicted, the probabilities of both;
             margin, that of the label minus the largest of the others; suspicion, the rank by
             proba_genre, 1 for the most suspicious label; issue, whether the label is doubted;
@@ -579,7 +567,8 @@ class CollectionReport:
         """Return below which probability an answer should be refused.
 
         ``proba.max(axis=1) < threshold`` tells "none of these" of new clips, at the price that
-        `false_refusals` of the clips of known genres that are answered rightly are refused too.
+        `false_refusals` of the clips that are answered rightly are refused too. It helps with music
+        of other genres; noise needs :meth:`judge`, since classifiers are often sure of it.
 
         Parameters
         ----------
@@ -596,15 +585,45 @@ class CollectionReport:
         ValueError
             If no labels are known, no answer is right, or the share isn't between 0 and 1.
         """
-        if not 0 < false_refusals < 1:
-            raise ValueError(
-                f"false_refusals={false_refusals!r}; expected a share between 0 and 1."
-            )
-        codes, proba = self._codes, self.proba[self._usable]
-        right = proba.argmax(axis=1) == codes
-        if not right.any():
-            raise ValueError("no clip is answered rightly: there is no threshold to choose.")
-        return float(np.quantile(proba[right].max(axis=1), false_refusals))
+        return float(np.quantile(self._right(false_refusals).max(axis=1), false_refusals))
+
+    def judge(self, X: Any, false_refusals: float = 0.05) -> Any:
+        """Say what new clips are, or that they are none of the genres.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like or DomainBatch
+            New clips, in any of the forms that the estimator takes.
+        false_refusals : float, default=0.05
+            The share of the collection's clips that are answered rightly and would be refused.
+
+        Returns
+        -------
+        answers : pandas.DataFrame
+            A row per clip that can be used, numbered as in `X`. The columns: clip; predicted, by
+            the mean of the models of the folds; probability; margin, that to the second genre;
+            distance, the mean square of the standardised features, 1 for what is usual in the
+            collection, NaN if the report has no features; refused, whether the probability is too
+            low or the distance too large. Both limits are the same quantile, chosen so that
+            together they refuse `false_refusals`.
+
+        Raises
+        ------
+        ValueError
+            If the report wasn't made by :meth:`from_cross_validation`, or no clip can be used.
+        """
+        known = self._right(false_refusals).max(axis=1)
+        frame, features = self._ask(X)
+        if self.features is None:
+            frame["distance"] = np.nan
+            frame["refused"] = frame["probability"] < np.quantile(known, false_refusals)
+            return frame
+        usual = np.asarray(self.features, dtype=np.float64)[self._usable]
+        frame["distance"] = distance(usual, features)
+        own = distance(usual, usual)[self._is_right]
+        lowest, farthest = joint_limits(known, own, false_refusals)
+        frame["refused"] = (frame["probability"] < lowest) | (frame["distance"] > farthest)
+        return frame
 
     def next_to_label(self, X: Any, n: int = 10) -> Any:
         """Return which unlabelled clips teach most if they are labelled next.
@@ -615,56 +634,27 @@ class CollectionReport:
         Parameters
         ----------
         X : sequence of str or Path, array-like or DomainBatch
-            Unlabelled clips, in any of the forms that the estimator takes.
+            Unlabelled clips.
         n : int, default=10
             How many.
 
         Returns
         -------
         chosen : pandas.DataFrame with the columns clip, predicted, probability and margin
-            The first to label first; the index numbers the rows of `X`. Margin is the probability
-            of the predicted genre minus that of the second.
+            The first to label first, as in :meth:`judge`.
 
         Raises
         ------
         ValueError
             If the report wasn't made by :meth:`from_cross_validation`, or no clip can be used.
         """
-        if not self.models:
-            raise ValueError(
-                "next_to_label asks the models of the folds, and this report has none: make it by "
-                "from_cross_validation."
-            )
-        _, seen, errors = extract_once({"estimator": self.models[0]}, X)
-        n_clips = len(seen)
-        good = np.setdiff1d(np.arange(n_clips), list(errors))
-        if not len(good):
-            raise ValueError(f"none of the {n_clips} clips can be used: {errors}")
-        seen = _safe_indexing(seen, good)
-        proba = np.zeros((len(good), len(self.classes)))
-        for model in self.models:
-            columns = np.searchsorted(self.classes, model.classes_)
-            proba[:, columns] += model.predict_proba(seen) / len(self.models)
-        top = np.sort(proba, axis=1)
-        margin = top[:, -1] - top[:, -2]
-        new = old = None
-        if self.features is not None and self.feature_entries:
-            joint = np.vstack(
-                [self.features[self._usable], clip_vectors(seen, self.feature_entries)]
-            )
+        frame, features = self._ask(X)
+        old = new = None
+        if self.features is not None:
+            joint = np.vstack([self.features[self._usable], features])
             vectors = unit_vectors(joint, np.ones(len(joint), dtype=bool))
             old, new = np.split(vectors, [len(self._usable)])
-        chosen = most_informative(1 - margin, new, old, n)
-        names = _paths_of(X) or [f"clip {row}" for row in range(n_clips)]
-        return _pandas().DataFrame(
-            {
-                "clip": [names[row] for row in good[chosen]],
-                "predicted": self.classes[proba[chosen].argmax(axis=1)],
-                "probability": proba[chosen].max(axis=1),
-                "margin": margin[chosen],
-            },
-            index=good[chosen],
-        )
+        return frame.iloc[most_informative(1 - frame["margin"].to_numpy(), new, old, n)]
 
     def plot(self, what: str = "scores", *, ax: Any = None) -> Any:
         """Plot one of the tables.
@@ -704,9 +694,8 @@ class CollectionReport:
             ax.set(xlabel="predicted", ylabel="label")
         elif what == "calibration":
             proba = self.proba[self._usable]
-            right = proba.argmax(axis=1) == self._codes
             CalibrationDisplay.from_predictions(
-                right, proba.max(axis=1), n_bins=10, name="predicted genre", ax=ax
+                self._is_right, proba.max(axis=1), n_bins=10, name="predicted genre", ax=ax
             )
             ax.set(xlabel="probability of the predicted genre", ylabel="share that is right")
         else:
@@ -737,8 +726,8 @@ class CollectionReport:
     def save(self, file: Any, *, embed: bool = False, command: str | None = None) -> Path:
         """Write the report as one page, which works without network and server.
 
-        In the page clips are heard, searched, filtered and sorted, and their labels marked as right
-        or wrong; what was marked is saved as ``corrections.csv`` for :func:`apply_corrections`.
+        There clips are heard, searched, filtered and sorted, and their labels marked as right or
+        wrong; marks are saved as ``corrections.csv`` for :func:`apply_corrections`.
 
         Parameters
         ----------
@@ -746,8 +735,8 @@ class CollectionReport:
             The page to write, for example ``"report.html"``. Players refer to the clips relative
             to it.
         embed : bool, default=False
-            Whether to put 10 s of clips into the page, so that it can be sent to others: as many as
-            16 MB hold, the most suspicious first. The others stay references.
+            Whether to put 10 s of clips into the page, to be sent to others: as many as 16 MB hold,
+            the most suspicious first.
         command : str, default=None
             How the report was made, to be shown in it.
 
@@ -831,6 +820,39 @@ class CollectionReport:
             raise ValueError(f"none of the {len(self.proba)} clips can be used.")
         return np.searchsorted(self.classes, self.y[self._usable])
 
+    @property
+    def _is_right(self) -> NDArray[np.bool_]:
+        """Whether the answer to each usable clip is right."""
+        return self.proba[self._usable].argmax(axis=1) == self._codes
+
+    def _right(self, false_refusals: float) -> NDArray[np.float64]:
+        """Return the probabilities of the clips that are answered rightly."""
+        if not 0 < false_refusals < 1:
+            raise ValueError(
+                f"false_refusals={false_refusals!r}; expected a share between 0 and 1."
+            )
+        right = self.proba[self._usable][self._is_right]
+        if not len(right):
+            raise ValueError("no clip is answered rightly: there is no threshold to choose.")
+        return right
+
+    def _ask(self, X: Any) -> tuple[Any, NDArray]:
+        """Return what the models of the folds say about other clips, and the features of these."""
+        if not self.models:
+            raise ValueError(
+                "this asks the models of the folds, and the report has none: make it by "
+                "from_cross_validation."
+            )
+        rows, names, proba, features = ask(self.models, self.classes, X, self.feature_entries)
+        top = np.sort(proba, axis=1)
+        columns = {
+            "clip": names,
+            "predicted": self.classes[proba.argmax(axis=1)],
+            "probability": top[:, -1],
+            "margin": top[:, -1] - top[:, -2],
+        }
+        return _pandas().DataFrame(columns, index=rows), features
+
     def _judgements(self) -> Any:
         """Return the columns of frame() that don't need features."""
         rows, pandas = self._usable, _pandas()
@@ -873,19 +895,5 @@ class CollectionReport:
         return self.names.index(path)
 
 
-def _check_paths(paths: Sequence[Any], n_clips: int) -> list[str]:
-    """Return paths as str, one for each clip."""
-    if len(paths) != n_clips:
-        raise ValueError(f"{len(paths)} paths for {n_clips} clips; pass one for each.")
-    return [os.fspath(path) for path in paths]
-
-
 def _pandas() -> Any:
     return import_pandas("CollectionReport")
-
-
-def _paths_of(X: Any) -> list[str] | None:
-    """Return the paths that clips were given by, if they were."""
-    if isinstance(X, DomainBatch) or kind_of_clips(X) != "paths":
-        return None
-    return [os.fspath(path) for path in X]

@@ -1,5 +1,6 @@
 """What estimators say about clips that they were not trained on."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from sklearn.svm import SVC
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._checks import check_classes, check_groups, check_targets
+from .._clips import kind_of_clips
 from .._compat import _safe_indexing
 from ..domains import MFCC, BaseDomain, DomainBatch
 from ..mixture import MixtureOfExpertsClassifier
@@ -218,6 +220,27 @@ def learning_curve(table: NDArray, labels: Labels) -> list[tuple[int, float]]:
     return curve
 
 
+def ask(
+    models: Sequence[Any], classes: NDArray, X: Any, entries: Sequence[str]
+) -> tuple[NDArray, list[str], NDArray[np.float64], NDArray]:
+    """Return rows and names of the usable clips, their mean probabilities by models, and features.
+
+    Features are those entries of what is extracted; without entries there are none.
+    """
+    _, seen, errors = extract_once({"model": models[0]}, X)
+    names = paths_of(X) or [f"clip {row}" for row in range(len(seen))]
+    good = np.setdiff1d(np.arange(len(names)), list(errors))
+    if not len(good):
+        raise ValueError(f"none of the {len(names)} clips can be used: {errors}")
+    seen = _safe_indexing(seen, good)
+    proba = np.zeros((len(good), len(classes)))
+    for model in models:
+        columns = np.searchsorted(classes, model.classes_)
+        proba[:, columns] += model.predict_proba(seen) / len(models)
+    features = clip_vectors(seen, entries) if entries else np.empty((len(good), 0))
+    return good, [names[row] for row in good], proba, features
+
+
 def expert_names(model: Any) -> list[str]:
     """Return the names of the experts of a fitted mixture; none of another estimator, or of one."""
     named = getattr(model, "named_experts_", {})
@@ -266,3 +289,17 @@ def _first_step(estimator: Any) -> Any:
     while isinstance(estimator, Pipeline):
         estimator = estimator[0]
     return estimator
+
+
+def check_paths(paths: Sequence[Any], n_clips: int) -> list[str]:
+    """Return paths as str, one for each clip."""
+    if len(paths) != n_clips:
+        raise ValueError(f"{len(paths)} paths for {n_clips} clips; pass one for each.")
+    return [os.fspath(path) for path in paths]
+
+
+def paths_of(X: Any) -> list[str] | None:
+    """Return the paths that clips were given by, if they were."""
+    if isinstance(X, DomainBatch) or kind_of_clips(X) != "paths":
+        return None
+    return [os.fspath(path) for path in X]

@@ -20,6 +20,14 @@ def unit_vectors(features: NDArray, usable: NDArray[np.bool_]) -> NDArray[np.flo
     return vectors
 
 
+def distance(usual: NDArray, features: NDArray) -> NDArray[np.float64]:
+    """Return the mean square of features that are standardised by what is usual."""
+    deviation = usual.std(axis=0)
+    return (((features - usual.mean(axis=0)) / np.where(deviation > 0, deviation, 1)) ** 2).mean(
+        axis=1
+    )
+
+
 def most_similar(
     vectors: NDArray[np.float32], rows: NDArray[np.intp], n: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

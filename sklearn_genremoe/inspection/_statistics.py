@@ -125,3 +125,17 @@ def difference(right: NDArray, other: NDArray, groups: Any) -> tuple[float, floa
     sums = np.column_stack([right.astype(float) - other, np.ones(len(right))])
     value, low, high = interval(sums, groups, lambda total: total[:, :1] / total[:, 1:])
     return float(value[0]), float(low[0]), float(high[0])
+
+
+def joint_limits(probability: NDArray, far: NDArray, share: float) -> tuple[float, float]:
+    """Return a lower limit of probabilities and an upper one of distances, at the same quantile.
+
+    Together they leave out at most `share` of clips, of which some fail both.
+    """
+    lowest = farthest = 0.0
+    for part in np.linspace(share / 2, share, 21):
+        limits = float(np.quantile(probability, part)), float(np.quantile(far, 1 - part))
+        if part > share / 2 and np.mean((probability < limits[0]) | (far > limits[1])) > share:
+            break
+        lowest, farthest = limits
+    return lowest, farthest

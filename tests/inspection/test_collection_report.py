@@ -257,6 +257,30 @@ def test_next_to_label(report, folder):
         given().next_to_label(X)
 
 
+def test_judge(report):
+    X, _ = make_genre_clips(6, duration=1.0, random_state=3)
+    noise = np.random.default_rng(0).normal(size=(4, X.shape[1])).astype(np.float32)
+    answers = report.judge(np.vstack([X, noise]), 0.2)
+    assert answers["refused"].tolist()[6:] == 4 * [True]
+    assert answers["refused"][:6].sum() <= 3
+    assert answers["distance"][6:].min() > 2 * answers["distance"][:6].max()
+    assert_array_equal(answers.loc[:5, "predicted"], report.judge(X)["predicted"])
+
+
+def test_judge_refuses_as_often_as_told():
+    X, y = load_wine(return_X_y=True)
+    batch = DomainBatch({"table": X})
+    clf = MixtureOfExpertsClassifier(
+        [("table", make_pipeline(StandardScaler(), LogisticRegression()))], "balanced"
+    )
+    report = CollectionReport.from_cross_validation(clf, batch, y)
+    for share in (0.05, 0.1, 0.3):
+        refused = report.judge(batch, share)["refused"].mean()
+        assert share / 3 < refused < 1.5 * share
+    far = report.judge(DomainBatch({"table": X * 3}), 0.05)
+    assert far["refused"].all()
+
+
 def test_windowed_classifier_and_plain_arrays():
     X, y = make_genre_clips(12, 2, duration=1.0, random_state=0)
     windowed = WindowedClassifier(experts(1)[0][1], window=1.0, hop=1.0)
