@@ -17,7 +17,8 @@ SCIPY_1.7 := <1.16
 .PHONY: help demo test test-sklearn-versions $(SKLEARN_TESTS) test-site browser lint docs dist bench clean
 
 help:
-	@echo "make demo   train, judge, save and load a mixture on the bundled clips; ends with a report page"
+	@echo "make demo   judge, train, save and load a mixture on the bundled clips, and write a report page"
+	@echo "            (half a minute, after some minutes of installing the first time)"
 	@echo "make test   run the whole test suite"
 	@echo "make lint   formatting, lint and types"
 	@echo "make docs   build the documentation into docs/_build/html"

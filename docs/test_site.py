@@ -41,7 +41,9 @@ MAIN = {
     "reproduction/tables.html": "What the paper reports",
     "performance/index.html": "Feature extraction",
     "faq.html": "Which files can be read?",
+    "user_guide/index.html": "A model behind a web address",
     "user_guide/own_folder.html": "manifest.csv",
+    "user_guide/serving.html": "With FastAPI",
 }
 #: Width and height of the window: a telephone held upright, and a screen.
 WINDOWS = {390: 844, 1400: 900}

@@ -49,7 +49,7 @@ print(report.scores().xs("accuracy", level="measure").round(2))
 # %%
 # Which labels would you listen to again? Those where the mixture is surest that they are wrong:
 
-print(report.label_issues(3)[["genre", "predicted", "proba_predicted"]].round(2))
+print(report.label_issues(3)[["genre", "predicted", "proba_genre"]].round(2))
 
 # %%
 # Fit on everything, and save

@@ -30,8 +30,8 @@ class TimeFrequencyScattering(SeparatedSpectrogram):
     spectro-temporal receptive fields [2]_. Of the magnitudes, averaged over 16 groups :math:`b` of
     neighbouring bins and over stretches :math:`t` of 8 frames, the logarithm is taken,
 
-    .. math:: \log\Big(10^{-3} + \frac{1}{|b||t|} \sum_{f \in b,\, \tau \in t}
-        |x * g_{rs}|(\tau, f)\Big)
+    .. math:: \log\left(10^{-3} + \frac{1}{|b||t|} \sum_{f \in b,\, \tau \in t}
+        |x * g_{rs}|(\tau, f)\right)
 
     Its 40 channels are four rates :math:`r` (periods of 3, 6, 12 and 24 frames: 4.3 to 0.5 Hz)
     times ten scales :math:`s` (what all bins do alike, periods of 32 bins upwards and downwards, of
