@@ -22,7 +22,6 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from . import domains
 from ._files import pack, unpack, user_path, write_atomically
 from ._versions import versions
 from .domains import BaseDomain, DomainBatch
@@ -33,10 +32,8 @@ _FORMAT = 1
 _METADATA, _SCHEMA = "sklearn_genremoe.json", "schema.json"
 # Older protocols of skops let older, laxer readers in; no file of ours has them.
 _MIN_PROTOCOL = 2
-# Nodes that a file may stand for when references are followed: they can grow exponentially.
-_MAX_NODES = 20_000_000
 
-# Modules of scikit-learn with classes that are no estimators but parts of them.
+# Classes of these modules may be loaded, beside estimators: the parts that they consist of.
 _PARTS = {
     "sklearn.calibration",
     "sklearn.metrics._scorer",
@@ -44,10 +41,12 @@ _PARTS = {
     "sklearn.utils._bunch",
     "sklearn.utils._metadata_requests",
 }
-_METRICS = {
+# And functions of these.
+_FUNCTIONS = {
     "sklearn.metrics._classification",
     "sklearn.metrics._ranking",
     "sklearn.metrics._scorer",
+    "sklearn_genremoe.domains._statistics",
 }
 
 
@@ -118,12 +117,10 @@ def save_model(model, file, *, compression=6):
         raise ValueError(f"{path} is a folder; give the name of a file, for example model.skops.")
     if path is not None and not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first.")
-    if inspect.isclass(model):
-        raise ValueError(f"model is the class {model.__name__}; give an instance of it.")
-    if isinstance(model, DomainBatch):
+    if inspect.isclass(model) or isinstance(model, DomainBatch):
         raise ValueError(
-            "model is a DomainBatch, which is data; keep features in a folder, "
-            "DomainUnion(..., memory=folder), or array by array, numpy.save(file, batch[name])."
+            f"model is {model!r:.80}; expected an estimator. Keep features of clips in a folder, "
+            "DomainUnion(..., memory=folder)."
         )
     try:
         with _owners_by_name(model):
@@ -133,33 +130,36 @@ def save_model(model, file, *, compression=6):
             f"{type(model).__name__} holds something that can't be saved without pickle, such as a "
             f"torch module, a generator or an open file ({error}). Leave it out."
         ) from error
-    schema = _tidy(json.loads(entries.pop(_SCHEMA)), set())
-    entries = {name: entries[name] for name in sorted(_files(schema))}
-    entries[_SCHEMA] = json.dumps(schema).encode()
+    schema = json.dumps(_tidy(json.loads(entries.pop(_SCHEMA)), set()))
+    entries = {name: entries[name] for name in sorted(entries) if f'"{name}"' in schema}
+    entries[_SCHEMA] = schema.encode()
     asked = skops.io.get_untrusted_types(data=pack(entries))
     for name in asked:
         _require_importable(name)
-    classes = np.asarray(getattr(model, "classes_", []), dtype=object).ravel().tolist()
+    classes = np.asarray(getattr(model, "classes_", []), dtype=object)
     metadata = {
         "format": _FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": type(model).__name__,
         "versions": versions(),
-        "classes": [c if isinstance(c, (str, int, float)) else repr(c) for c in classes] or None,
-        "domains": sorted({_signature(domain) for domain in _domains(model)}),
-        "weights": [_sha256(domain.weights) for domain in _embeddings(model)],
+        "classes": [str(one) for one in classes.ravel()],
+        "domains": sorted({repr(domain) for domain in _domains(model)}),
+        "weights": [_sha256(embedding.weights) for embedding in _embeddings(model)],
     }
     metadata["sha256"] = _digest(metadata, entries)
     data = pack({_METADATA: json.dumps(metadata, indent=1).encode(), **entries}, compression)
     if path is not None:
         write_atomically(path, data)
     else:
-        _write_to(file, data)
+        try:
+            file.write(data)
+        except TypeError:
+            raise ValueError("file is open for text; open it for bytes: 'wb'.") from None
     unknown = sorted(name for name in asked if not _is_ours(name))
     if unknown:
         warnings.warn(
             f"{_name_of(file)} holds types that aren't trusted by themselves: it will take "
-            f"load_model(file, trusted={unknown}).{_why_not_ours(unknown)}",
+            f"load_model(file, trusted={unknown}).",
             UserWarning,
             stacklevel=2,
         )
@@ -203,7 +203,7 @@ def load_model(file, *, trusted=(), weights=None):
     -----
     UserWarning
         If the versions of the libraries differ from those that the model was saved with, or its
-        domains compute something else than they did then.
+        weights are not where they were.
 
     See Also
     --------
@@ -220,30 +220,29 @@ def load_model(file, *, trusted=(), weights=None):
 
     path = _name_of(file)
     names = _names(trusted)
-    metadata, entries = _read(path, file)
-    data, asked = _audit(path, entries)
-    ours = {name for name in asked if _is_ours(name)}
-    unknown = sorted(asked - ours - names)
+    metadata, data = _read(path, file)
+    try:
+        asked = set(skops.io.get_untrusted_types(data=data))
+        known = names | {name for name in asked if _is_ours(name)}
+        unknown = sorted(asked - known)
+        with warnings.catch_warnings():
+            # We say ourselves, and once, which versions differ.
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            model = None if unknown else skops.io.loads(data, trusted=sorted(known))
+    except Exception as error:
+        raise ValueError(
+            f"{path} can't be loaded: {type(error).__name__}: {error}. It is damaged, or needs a "
+            f"module or a version that isn't here; it was saved with {metadata['versions']}."
+        ) from error
     if unknown:
         raise ValueError(
             f"{path} names types that aren't trusted by themselves. Nothing was loaded. If you "
             "know what they are, and trust whoever made the file, pass "
-            f"load_model(file, trusted={unknown}).{_why_not_ours(unknown)}"
+            f"load_model(file, trusted={sorted(names | set(unknown))})."
         )
-    try:
-        with warnings.catch_warnings():
-            # We say ourselves, and once, which versions differ.
-            warnings.simplefilter("ignore", InconsistentVersionWarning)
-            model = skops.io.loads(data, trusted=[*ours, *names])
-    except Exception as error:
-        raise ValueError(
-            f"{path} can't be loaded: {type(error).__name__}: {error}. It is damaged, or it needs "
-            f"a module or a version that isn't here; it was saved with {metadata['versions']}."
-        ) from error
     notes = [
         *_differing_versions(metadata["versions"]),
-        *_find_weights(path, metadata.get("weights", []), model, weights),
-        *_differing_domains(metadata["domains"], model),
+        *_find_weights(path, metadata["weights"], model, weights),
     ]
     if notes:
         warnings.warn(
@@ -264,17 +263,19 @@ def _name_of(file: Any) -> str:
     return str(user_path(file))
 
 
-def _write_to(file: Any, data: bytes) -> None:
+def _read(path: str, file: Any) -> tuple[dict[str, Any], bytes]:
+    """Return what a file says about itself, and the file, after all checks but of types."""
     try:
-        file.write(data)
-    except TypeError:
-        raise ValueError("file is open for text; open it for bytes, open(path, 'wb').") from None
-
-
-def _read(path: str, file: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return what a file says about itself and the rest of it, after all checks but of types."""
-    try:
-        entries = _unpack(path, file)
+        if hasattr(file, "read"):
+            if file.seekable():
+                file.seek(0)
+            data = file.read()
+        else:
+            data = Path(path).read_bytes()
+        entries = unpack(io.BytesIO(data))
+        for content in entries.values():
+            if content[:2] == b"PK":  # sparse arrays are zips in the zip
+                unpack(io.BytesIO(content))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; give one that save_model wrote.") from None
     except OSError as error:
@@ -282,62 +283,35 @@ def _read(path: str, file: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} {error}; it is not a model that save_model wrote.") from error
     if _METADATA not in entries or _SCHEMA not in entries:
-        what = (
-            "was written by skops itself: load it with skops.io.load, and save it by save_model"
-            if _SCHEMA in entries
-            else "is a zip, but not a model that save_model wrote"
+        raise ValueError(
+            f"{path} is a zip, but not a model that save_model wrote; what skops wrote itself, "
+            "skops.io.load loads."
         )
-        raise ValueError(f"{path} {what}.")
     try:
         metadata = json.loads(entries.pop(_METADATA))
         format_, digest = int(metadata["format"]), metadata.pop("sha256")
-        by = metadata["versions"]["sklearn-genremoe"]
-        hashes = filter(None, metadata.get("weights", []))
-        texts = [*metadata["domains"], *metadata["versions"], *hashes]
-        if not all(isinstance(text, str) for text in texts):
-            raise TypeError("domains, versions and hashes are texts")
+        protocol = int(json.loads(entries[_SCHEMA])["protocol"])
     except Exception as error:
         raise ValueError(
-            f"{path} was changed since it was saved: {_METADATA} is damaged."
+            f"{path} was changed since it was saved: its description is damaged."
         ) from error
     if format_ > _FORMAT:
         raise ValueError(
-            f"{path} was written by sklearn-genremoe {by!r} in format {format_}, and this version "
-            f"reads formats up to {_FORMAT}: pip install --upgrade sklearn-genremoe."
+            f"{path} is of format {format_}, and this version of sklearn-genremoe reads formats up "
+            f"to {_FORMAT}: pip install --upgrade sklearn-genremoe."
         )
-    if digest != _digest(metadata, entries):
+    if digest != _digest(metadata, entries) or protocol < _MIN_PROTOCOL:
         raise ValueError(
-            f"{path} was changed since it was saved, or damaged: its SHA-256 is another one. Get "
-            "it again from where it came from."
+            f"{path} was changed since it was saved, or is damaged. Get it again from where it "
+            "came from."
         )
-    return metadata, entries
-
-
-def _unpack(path: str, file: Any) -> dict[str, bytes]:
-    if hasattr(file, "read"):
-        if file.seekable():
-            file.seek(0)
-        return unpack(io.BytesIO(file.read()))
-    if Path(path).is_dir():
-        raise ValueError("is a folder")
-    with open(path, "rb") as opened:
-        return unpack(opened)
+    return metadata, data
 
 
 def _digest(metadata: dict[str, Any], entries: dict[str, bytes]) -> str:
     """Return the SHA-256 of what a file says about itself and of all its other entries."""
     parts = {name: hashlib.sha256(entries[name]).hexdigest() for name in sorted(entries)}
     return hashlib.sha256(json.dumps([metadata, parts], sort_keys=True).encode()).hexdigest()
-
-
-def _clean(entries: dict[str, bytes]) -> bytes:
-    """Return a zip for skops of nothing but what was checked, arrays in zips among it."""
-    return pack(
-        {
-            name: pack(unpack(io.BytesIO(content))) if content[:2] == b"PK" else content
-            for name, content in entries.items()
-        }
-    )
 
 
 @contextmanager
@@ -380,33 +354,7 @@ def _tidy(state: Any, seen: set[int]) -> Any:
     return {key: _tidy(value, seen) for key, value in state.items()}
 
 
-def _files(state: Any) -> Iterator[str]:
-    """Yield the names of the entries that a state refers to."""
-    if isinstance(state, list):
-        for item in state:
-            yield from _files(item)
-    elif isinstance(state, dict):
-        if "__loader__" in state and isinstance(state.get("file"), str):
-            yield state["file"]
-        for value in state.values():
-            yield from _files(value)
-
-
 # Whom to trust.
-
-
-def _audit(path: str, entries: dict[str, bytes]) -> tuple[bytes, set[str]]:
-    """Return a file of nothing but what was checked, and the names that skops asks about."""
-    import skops.io
-
-    try:
-        schema = json.loads(entries[_SCHEMA])
-        if schema["protocol"] < _MIN_PROTOCOL or _n_nodes(schema, {}) > _MAX_NODES:
-            raise ValueError("skops did not write its description")
-        data = _clean(entries)
-        return data, set(skops.io.get_untrusted_types(data=data))
-    except Exception as error:
-        raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}.") from error
 
 
 def _is_ours(name: str) -> bool:
@@ -415,44 +363,23 @@ def _is_ours(name: str) -> bool:
     Skops calls what is trusted with whatever the file says, so that functions are only taken that
     compute something from their arguments, and classes whose constructor only keeps them.
     """
-    if name == "pathlib.Path":
-        return True
     module_name, _, attribute = name.rpartition(".")
     package = module_name.partition(".")[0]
     if package not in ("sklearn_genremoe", "sklearn"):
-        return False
+        return name == "pathlib.Path"
     try:
-        # All modules of scikit-learn that have estimators were imported by skops.
-        module = (
-            sys.modules[module_name]
-            if package == "sklearn"
-            else importlib.import_module(module_name)
-        )
+        if package == "sklearn_genremoe":  # skops has imported what has estimators of the other
+            importlib.import_module(module_name)
+        thing = vars(sys.modules[module_name])[attribute]
     except (ImportError, KeyError):
         return False
-    thing = vars(module).get(attribute)
     if getattr(thing, "__module__", None) != module_name:
         return False  # from elsewhere
-    if package == "sklearn" and inspect.isclass(thing):
-        return issubclass(thing, BaseEstimator) or module_name in _PARTS
-    if package == "sklearn":
-        return inspect.isfunction(thing) and module_name in _METRICS
-    if inspect.isclass(thing):
-        # A model keeps what networks consist of, not the networks.
-        is_network = module_name.startswith("sklearn_genremoe.networks.")
-        return issubclass(thing, BaseEstimator) and not is_network
-    return inspect.isfunction(thing) and getattr(domains, attribute, None) is thing
-
-
-def _why_not_ours(names: list[str]) -> str:
-    """Say why types of scikit-learn itself need trust, if some of the names are such."""
-    # Skops itself, which knows what they hold, does not trust them either.
-    if not any(name.startswith("sklearn.") for name in names):
-        return ""
-    return (
-        " (Those of scikit-learn are compiled code that is used without a look at its contents: "
-        "a file made for the purpose could crash the process.)"
-    )
+    if not inspect.isclass(thing):
+        return inspect.isfunction(thing) and module_name in _FUNCTIONS
+    # A model keeps what networks consist of, not the networks.
+    is_network = module_name.startswith("sklearn_genremoe.networks.")
+    return module_name in _PARTS or (issubclass(thing, BaseEstimator) and not is_network)
 
 
 def _names(trusted: Any) -> set[str]:
@@ -464,50 +391,23 @@ def _names(trusted: Any) -> set[str]:
         }
     except (TypeError, AttributeError):
         raise ValueError(
-            f"trusted={trusted!r} is not accepted; expected a list of types, or of their names "
-            'such as "my_package.MyDomain".'
+            f"trusted={trusted!r} is not accepted; expected a list of types or of their names."
         ) from None
 
 
 def _require_importable(name: str) -> None:
     """Raise a ValueError if something can't be found under its name when it is loaded."""
-    hint = "Leave it out, or put a class or function at the top of a module in its place."
-    if name.startswith("torch."):
-        raise ValueError(f"The model holds {name}, and objects of torch can't be saved. {hint}")
     try:
         pkgutil.resolve_name(name)
     except (ValueError, ImportError, AttributeError) as error:
         raise ValueError(
-            f"The model holds {name}, which can't be found again under this name, as it is a "
-            f"lambda or defined within a function. {hint}"
+            f"The model holds {name}, which can't be loaded again, like a lambda and what is "
+            f"defined within a function ({error}). Leave it out, or put a class or function at the "
+            "top of a module in its place."
         ) from error
 
 
-def _n_nodes(state: Any, sizes: dict[int, int]) -> int:
-    """Return how many nodes a state stands for if each reference is followed."""
-    if isinstance(state, list):
-        return sum(_n_nodes(item, sizes) for item in state)
-    if not isinstance(state, dict):
-        return 0
-    number = state.get("__id__")
-    if isinstance(number, int) and number in sizes:
-        return sizes[number]
-    # In the order in which skops reads them.
-    order = sorted(state, key=lambda key: (key != "key_types", key != "content"))
-    size = 1 + sum(_n_nodes(state[key], sizes) for key in order)
-    if isinstance(number, int):
-        sizes[number] = size
-    return size
-
-
 # What the file says about the model.
-
-
-def _signature(domain: BaseDomain) -> str:
-    try:
-        return repr(domain.signature)
-    except (TypeError, ValueError, OSError):  # weights that can't be read
-        return repr(domain)
 
 
 def _domains(model: Any) -> list[BaseDomain]:
@@ -541,64 +441,46 @@ def _embeddings(model: Any) -> list[Any]:
 
 
 def _sha256(weights: Any) -> str | None:
-    """Return the hash of weights; None for the name of a published network, or a missing file."""
+    """Return the hash of weights: None for a published network, "" for a file that is missing."""
     file = user_path(weights)
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+    if not file.is_file():
+        return "" if file.suffix else None
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _find_weights(path: str, saved: list[Any], model: Any, weights: Any) -> list[str]:
-    """Make embeddings whose weights are gone take them from a file; return what is still wrong."""
+    """Let embeddings whose weights have moved take the given ones; return what is still wrong."""
     embeddings = _embeddings(model)
-    found = None
-    if weights is not None:
-        if not embeddings:
-            raise ValueError(f"{path} holds no embedding; leave weights={str(weights)!r} out.")
-        found = _sha256(weights)
-    notes = []
+    found = None if weights is None else _sha256(weights)
+    if weights is not None and not embeddings:
+        raise ValueError(f"{path} holds no embedding; leave weights={str(weights)!r} out.")
+    notes = set()
     for embedding, known in zip(embeddings, saved):
         now = _sha256(embedding.weights)
-        is_name = not Path(embedding.weights).suffix  # of a published network
-        if now == known and (now or is_name):
+        if now == known != "":
             continue
-        if weights is not None:
-            if known is not None and found != known:
-                raise ValueError(
-                    f"weights={str(weights)!r} is not the file that {path} was saved with for "
-                    f"{str(embedding.weights)!r}, by its SHA-256, or there is no such file. "
-                    "Another network hears other things in a clip: give the same file."
-                )
-            embedding.weights = weights
-        else:
-            notes.append(
+        if weights is None:
+            notes.add(
                 f"The weights of its {type(embedding).__name__}, {str(embedding.weights)!r}, are "
-                f"{'not there' if now is None else 'not those that it was saved with'}: put the "
-                "file back, or give its new place, load_model(file, weights='/path/to/file.pt')."
+                f"{'not those that it was saved with' if now else 'not there'}: put the file back, "
+                "or give its new place, load_model(file, weights='/path/to/file.pt')."
             )
-    return sorted(set(notes))
+        elif known and found != known:
+            raise ValueError(
+                f"weights={str(weights)!r} is not the file that {path} was saved with for "
+                f"{str(embedding.weights)!r}, by its SHA-256, or there is no such file."
+            )
+        else:
+            embedding.weights = weights
+    return sorted(notes)
 
 
 def _differing_versions(saved: dict[str, Any]) -> list[str]:
+    """Say which libraries are of another minor version."""
     now = versions()
     differing = [
         f"{name} {version}, here {now.get(name) or 'missing'}"
         for name, version in saved.items()
-        if version is not None and _minor(now.get(name)) != _minor(version)
+        if version and f"{now.get(name)}".split(".")[:2] != version.split(".")[:2]
     ]
     return [f"It was saved with {'; '.join(differing)}."] if differing else []
-
-
-def _minor(version: str | None) -> list[str]:
-    return (version or "").split(".")[:2]
-
-
-def _differing_domains(saved: list[str], model: Any) -> list[str]:
-    """Say which domains compute what no domain did when the model was saved."""
-    # Weights have their own check, and addresses in memory differ between processes.
-    names = {
-        type(domain).__name__
-        for domain in _domains(model)
-        if not hasattr(domain, "weights") and _signature(domain) not in saved
-    }
-    if " at 0x" in f"{saved}":
-        return []
-    return [f"Its {name} computes something else than when it was saved." for name in sorted(names)]

@@ -7,10 +7,12 @@ import pickle
 import struct
 import subprocess
 import sys
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import joblib
@@ -57,7 +59,7 @@ from sklearn_genremoe import (
     pretrained_experts,
     save_model,
 )
-from sklearn_genremoe.domains import DomainBatch, modulation_statistics, time_statistics
+from sklearn_genremoe.domains import BaseDomain, DomainBatch, modulation_statistics, time_statistics
 from tests._weights import write_small_weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -248,17 +250,16 @@ def test_each_part_is_stored_once(tmp_path: Path) -> None:
     assert entries[0] < 1.5 * entries[1]
 
 
-def python(code: str, *arguments: Any, cwd: Path = ROOT, fails: bool = False) -> Any:
-    path = os.pathsep.join([str(ROOT), str(cwd)])
+def python(code: str, cwd: Path) -> str:
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""},
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
         cwd=cwd,
         capture_output=True,
         text=True,
     )
-    assert (run.returncode != 0) == fails, run.stderr
-    return (run.stdout, run.stderr) if fails else run.stdout
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 def test_predicts_the_same_bits_in_another_process(tmp_path: Path) -> None:
@@ -337,48 +338,36 @@ def test_file_says_what_it_holds(tmp_path: Path) -> None:
 
 # Types of others.
 
-OWN = """
-import numpy as np
-from sklearn_genremoe.domains import BaseDomain
+
 class Loudness(BaseDomain):
-    def __init__(self, hop_length=512, n_jobs=None):
+    def __init__(self, hop_length: int = 512, n_jobs: int | None = None) -> None:
         self.hop_length = hop_length
         self.n_jobs = n_jobs
-    def features(self, analysis):
+
+    def features(self, analysis: Any) -> Any:
         return np.log(analysis.amplitude(1024, self.hop_length).sum(0, keepdims=True) + 1e-9)
-"""
-USE_OWN = """
-import sys, warnings, numpy as np
-from sklearn.pipeline import make_pipeline
-from sklearn_genremoe import CNNClassifier, MixtureOfExpertsClassifier, load_model, save_model
-X = np.random.default_rng(0).normal(size=(6, 22050))
-if sys.argv[1] == "save":
-    experts = [("own", make_pipeline(Loudness(), CNNClassifier((4,), max_epochs=1)))]
-    clf = MixtureOfExpertsClassifier(experts, "balanced", random_state=0).fit(X, list("aaabbb"))
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        save_model(clf, "model.skops")
-    assert "trusted=['" + Loudness.__module__ + ".Loudness']" in str(said[0].message)
-    print(clf.predict_proba(X).tobytes().hex())
-else:
-    name = sys.argv[2]
-    for trusted in ([name], name, [Loudness], {Loudness}):
-        clf = load_model("model.skops", trusted=trusted)
-    print(clf.predict_proba(X).tobytes().hex())
-    load_model("model.skops")
-"""
 
 
 @pytest.mark.parametrize("module", ["__main__", "own_domains"])
-def test_own_domain_needs_trust(module: str, tmp_path: Path) -> None:
-    (tmp_path / "own_domains.py").write_text(OWN)
-    code = (OWN if module == "__main__" else "from own_domains import Loudness\n") + USE_OWN
-    saved = python(code, "save", cwd=tmp_path)
-    loaded, refused = python(code, "load", f"{module}.Loudness", cwd=tmp_path, fails=True)
-    assert loaded == saved
-    assert "ValueError: model.skops names types that aren't trusted" in refused
-    assert "scikit-learn" not in refused.rpartition("Error: ")[2]
-    assert f"trusted=['{module}.Loudness']" in refused
+def test_own_domain_needs_trust(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Loudness, "__module__", module)
+    monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    monkeypatch.setattr(sys.modules[module], "Loudness", Loudness, raising=False)
+    file, name = tmp_path / "model.skops", f"{module}.Loudness"
+    experts = [("own", make_pipeline(Loudness(), *linear().named_steps.values()))]
+    model = MixtureOfExpertsClassifier(experts, "balanced").fit(WAVEFORMS, list("aaabbb"))
+    with pytest.warns(UserWarning, match=rf"trusted=\['{name}'\]"):
+        save_model(model, file)
+    for trusted in ([name], name, [Loudness], {Loudness}, Loudness):
+        loaded = load_model(file, trusted=trusted)
+        assert same_bits(loaded.predict_proba(WAVEFORMS), model.predict_proba(WAVEFORMS))
+    for trusted in ((), ["a.b"]):
+        asked = sorted({*trusted, name})
+        with pytest.raises(ValueError, match=r"names types that aren't trusted") as refused:
+            load_model(file, trusted=trusted)
+        assert f"trusted={asked}" in str(refused.value)
 
 
 def test_callbacks_need_trust(tmp_path: Path) -> None:
@@ -392,20 +381,19 @@ def test_callbacks_need_trust(tmp_path: Path) -> None:
 
 
 def test_trees_need_trust_as_skops_says(tmp_path: Path) -> None:
-    file, tree = tmp_path / "model.skops", r"trusted=\['sklearn\.tree\._tree\.Tree'\].*could crash"
+    file, tree = tmp_path / "model.skops", r"trusted=\['sklearn\.tree\._tree\.Tree'\]"
     model = RandomForestClassifier(2).fit(SPECTROGRAMS[:, :, 0], Y)
     with pytest.warns(UserWarning, match=tree) as said:
         save_model(model, file)
     assert said[0].filename == __file__
-    with pytest.raises(ValueError, match=tree) as refused:
+    with pytest.raises(ValueError, match=tree):
         load_model(file)
-    assert "nor of scikit-learn" not in str(refused.value)
     loaded = load_model(file, trusted=["sklearn.tree._tree.Tree"])
     assert same_bits(loaded.predict(SPECTROGRAMS[:, :, 0]), model.predict(SPECTROGRAMS[:, :, 0]))
 
 
 def test_a_batch_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"DomainBatch, which is data.*memory="):
+    with pytest.raises(ValueError, match=r"DomainBatch.*expected an estimator.*memory="):
         save_model(DomainBatch({"a": np.zeros((2, 3))}), tmp_path / "model.skops")
     assert not list(tmp_path.iterdir())
 
@@ -433,10 +421,10 @@ def within() -> Any:
     [
         (CNNClassifier(augment=lambda clips, rng: clips), "lambda"),
         (CNNClassifier(augment=within()), "within a function"),
-        (CNNClassifier(augment=torch.nn.Linear(2, 2)), "torch"),
+        (CNNClassifier(augment=torch.nn.Linear(2, 2)), "a torch module"),
         (CNNClassifier(class_weight={True: 1.0, False: 2.0}), "True and False"),
         (CNNClassifier(augment=(i for i in ())), "can't be saved"),
-        (CNNClassifier, "give an instance"),
+        (CNNClassifier, "expected an estimator"),
     ],
 )
 def test_what_could_not_be_loaded_is_not_saved(model: Any, message: str, tmp_path: Path) -> None:
@@ -498,7 +486,7 @@ def test_where_a_file_can_be(tmp_path: Path) -> None:
         save_model(MFCC(), tmp_path / "none" / "model.skops")
     with pytest.raises(ValueError, match="is a folder"):
         save_model(MFCC(), tmp_path)
-    with pytest.raises(ValueError, match="is a folder"):
+    with pytest.raises(ValueError, match=r"can't be read \(Is a directory\)"):
         load_model(tmp_path)
     with pytest.raises(FileNotFoundError, match="no such file"):
         load_model(tmp_path / "none.skops")
@@ -670,18 +658,10 @@ def test_other_weights_are_refused(embedding: Path, tmp_path: Path) -> None:
         load_model(tmp_path / "mfcc.skops", weights=other)
 
 
-def test_says_what_a_domain_computes_differently(tmp_path: Path) -> None:
-    file = tmp_path / "model.skops"
-    save_model(MFCC(n_mfcc=13), file)
-    file.write_bytes(zip_of(signed(entries_of(file), domains=[repr(MFCC(n_mfcc=12).signature)])))
-    with pytest.warns(UserWarning, match="Its MFCC computes something else than"):
-        load_model(file)
-
-
 def test_newer_format_is_refused(saved: Path, tmp_path: Path) -> None:
     file = tmp_path / "model.skops"
     file.write_bytes(zip_of(signed(entries_of(saved), format=2)))
-    with pytest.raises(ValueError, match=r"format 2.*up to 1: pip install --upgrade"):
+    with pytest.raises(ValueError, match=r"of format 2.*up to 1: pip install --upgrade"):
         load_model(file)
 
 
@@ -743,7 +723,9 @@ def test_foreign_file_is_refused(kind: str, tmp_path: Path) -> None:
 def test_file_of_skops_itself_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "model.skops"
     skops.io.dump(GaussianNB(), file)
-    with pytest.raises(ValueError, match=r"written by skops itself: load it with skops\.io\.load"):
+    with pytest.raises(
+        ValueError, match=r"not a model that save_model wrote.*skops\.io\.load loads"
+    ):
         load_model(file)
 
 
@@ -759,18 +741,13 @@ def test_truncated_file_is_refused(saved: Path, tmp_path: Path) -> None:
 def test_each_entry_is_protected(saved: Path, tmp_path: Path) -> None:
     entries, file = entries_of(saved), tmp_path / "model.skops"
     for name, content in entries.items():
-        for change in (
-            content[:-1] + bytes([content[-1] ^ 1]),
-            content[: len(content) // 2] + b"?" + content[len(content) // 2 + 1 :],
-            content + b" ",
-        ):
-            if name == "sklearn_genremoe.json" and change.endswith(b" "):
-                continue  # says the same
-            file.write_bytes(zip_of({**entries, name: change}))
-            with pytest.raises(ValueError, match="changed since it was saved"):
-                load_model(file)
+        half = len(content) // 2
+        changed = content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+        file.write_bytes(zip_of({**entries, name: changed}))
+        with pytest.raises(ValueError, match="changed since it was saved"):
+            load_model(file)
         file.write_bytes(zip_of({key: entries[key] for key in entries if key != name}))
-        with pytest.raises(ValueError, match=r"changed since|not a model|written by skops"):
+        with pytest.raises(ValueError, match=r"changed since|not a model"):
             load_model(file)
     file.write_bytes(zip_of({**entries, "more.npy": b""}))
     with pytest.raises(ValueError, match="changed since"):
@@ -966,15 +943,6 @@ def operator(name: str) -> dict[str, Any]:
     return node("OperatorFuncNode", f"operator.{name}", attrs=ARGUMENTS)
 
 
-def many_times_itself() -> Any:
-    """Nodes of which each refers to the next one twice: small, and endless to walk through."""
-    state = text(1)
-    for number in range(60):
-        again = {**node("ListNode", "builtins.list"), "__id__": number, "content": []}
-        state = {**sequence({**state, "__id__": number}, again), "__id__": number + 1}
-    return state
-
-
 def deep() -> Any:
     state = text(1)
     for _ in range(300):
@@ -1008,7 +976,6 @@ UNSAFE: dict[str, tuple[Any, bytes]] = {
     "unknown loader": (node("EvalNode", "builtins.eval"), b""),
     "no content": (node("ListNode", "builtins.list"), b""),
     "unknown reference": ({**node("CachedNode", "a.b"), "__id__": 12345}, b""),
-    "references": (many_times_itself(), b""),
     "bit generator": (
         node(
             "RandomGeneratorNode",
@@ -1111,11 +1078,11 @@ def encrypted(data: bytes) -> bytes:
 
 
 def bomb() -> bytes:
-    return zip_of({"a.npy": bytes(200 * 2**20)})
+    return zip_of({"a.npy": bytes(100 * 2**20)})
 
 
 def lying_bomb() -> bytes:
-    """Says that it holds a few bytes, and holds 200 MB."""
+    """Says that it holds a few bytes, and holds 100 MB."""
     return patched(bomb(), 24, struct.pack("<I", 10))
 
 
@@ -1132,8 +1099,6 @@ ZIPS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "encrypted": (lambda saved: encrypted(saved.read_bytes()), "encrypted"),
     "lzma": (lambda saved: zip_of(entries_of(saved), zipfile.ZIP_LZMA), "another method"),
     "bzip2": (lambda saved: zip_of(entries_of(saved), zipfile.ZIP_BZIP2), "another method"),
-    "bomb": (lambda saved: bomb(), "zip bomb"),
-    "lying bomb": (lambda saved: lying_bomb(), "truncated or damaged"),
 }
 
 
@@ -1147,23 +1112,15 @@ def test_unsafe_zip_is_refused(kind: str, saved: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["model.skops"]
 
 
-def test_a_bomb_is_not_inflated(small: Path, tmp_path: Path) -> None:
-    (tmp_path / "bomb").write_bytes(bomb())
-    (tmp_path / "lies").write_bytes(lying_bomb())
-    out = python(
-        """
-import resource
-from sklearn_genremoe import load_model
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-import skops.io
-before = peak()
-for file in ("bomb", "lies"):
+@pytest.mark.parametrize(
+    ("make", "said"), [(bomb, "zip bomb"), (lying_bomb, "truncated or damaged")]
+)
+def test_a_bomb_is_not_inflated(make: Callable[[], bytes], said: str) -> None:
+    file = io.BytesIO(make())
+    tracemalloc.start()
     try:
-        load_model(file)
-    except ValueError:
-        print(int(peak() - before))
-""",
-        cwd=tmp_path,
-    )
-    assert max(map(int, out.split())) < 100
-    assert len(out.split()) == 2
+        with pytest.raises(ValueError, match=said):
+            load_model(file)
+        assert tracemalloc.get_traced_memory()[1] < 30 * 2**20
+    finally:
+        tracemalloc.stop()
