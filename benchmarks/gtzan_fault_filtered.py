@@ -7,7 +7,8 @@
 
 - an ``.npz`` file with mel spectrograms: ``X`` uint8 (n_clips, n_bands, n_frames), where a cell's
   power is ``vmin_db * (1 - X / 255)`` dB below the clip's loudest cell, ``vmin_db`` (n_clips,),
-  ``genre``, ``split`` ("train", "valid" or "test") and ``names``. The domains are rebuilt from it;
+  ``genre``, ``split`` ("train", "valid" or "test") and ``names``. The domains are rebuilt from it:
+  the entry of each expert in the batch is ``MEL_DOMAINS[name].fit_transform(db)``;
 - the folder of the audio files, ``blues/blues.00000.wav`` and so on, with ``--lists``: text files
   of the split, one file per line, named ``train...``, ``valid...`` or ``test...``. A domain is
   then what the recipe's experts begin with.
@@ -40,7 +41,7 @@ import torch
 from every_mixer import ConfidencePool, EveryMixer
 from scipy.ndimage import median_filter
 from scipy.signal import savgol_filter
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_genremoe import (
@@ -56,7 +57,12 @@ from sklearn_genremoe import (
     default_experts,
     paper_experts,
 )
-from sklearn_genremoe.domains import DomainBatch
+from sklearn_genremoe.domains import (
+    DomainBatch,
+    covariance_statistics,
+    modulation_statistics,
+    time_frequency_scattering,
+)
 
 FLOOR_DB = -80.0
 HPSS_KERNEL = 9  # frames, and bands
@@ -104,19 +110,36 @@ def mfcc(db: np.ndarray) -> np.ndarray:
     return np.concatenate([c, *slopes], axis=1)
 
 
+def covariance(db: np.ndarray) -> np.ndarray:
+    """Return what bands of both parts and cepstral coefficients have in common."""
+    parts = (zscore(part(db, wanted)) for wanted in ("harmonic", "percussive"))
+    return covariance_statistics(*parts, mfcc(db))
+
+
+def of_part(wanted: str) -> Pipeline:
+    """Return the z-scored spectrogram of a part as a transformer."""
+    return make_pipeline(
+        FunctionTransformer(part, kw_args={"wanted": wanted}), FunctionTransformer(zscore)
+    )
+
+
+# What each expert's own domain computes from the sound, by the name of the expert.
 MEL_DOMAINS = {
     "original": make_pipeline(FunctionTransformer(original), FunctionTransformer(zscore)),
-    "harmonic": make_pipeline(
-        FunctionTransformer(part, kw_args={"wanted": "harmonic"}), FunctionTransformer(zscore)
-    ),
-    "percussive": make_pipeline(
-        FunctionTransformer(part, kw_args={"wanted": "percussive"}), FunctionTransformer(zscore)
-    ),
+    "harmonic": of_part("harmonic"),
+    "percussive": of_part("percussive"),
     "modulation": make_pipeline(FunctionTransformer(modulation), FunctionTransformer(zscore)),
     "mfcc": FunctionTransformer(mfcc),
+    "covariance_statistics": FunctionTransformer(covariance),
 }
+for wanted in ("original", "harmonic", "percussive"):
+    MEL_DOMAINS[f"{wanted}_scattering"] = make_pipeline(
+        *MEL_DOMAINS[wanted], FunctionTransformer(time_frequency_scattering)
+    )
+MEL_DOMAINS["modulation_statistics"] = make_pipeline(
+    *MEL_DOMAINS["original"], FunctionTransformer(modulation_statistics)
+)
 MEL_DOMAINS |= {f"{name}_statistics": MEL_DOMAINS[name] for name in ("harmonic", "mfcc")}
-MEL_DOMAINS["modulation_statistics"] = MEL_DOMAINS["original"]
 
 
 # Data.
@@ -164,7 +187,7 @@ def experts_of(args: argparse.Namespace) -> list[tuple[str, object]]:
     """Return the experts of a recipe, pipelines of a domain and a network."""
     changes = dict(args.set)
     if args.recipe == "ours":
-        experts = default_experts(**changes)
+        experts = default_experts(networks=not args.quick, **changes)
     else:
         experts = paper_experts(**changes)
         experts.append(("mfcc", make_pipeline(MFCC(), CNNClassifier(**changes))))
@@ -311,6 +334,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, type=Path, help="mel .npz or folder of audio")
     parser.add_argument("--lists", nargs="+", type=Path, help="lists of the split, for a folder")
     parser.add_argument("--recipe", choices=("ours", "paper"), default="ours")
+    parser.add_argument("--quick", action="store_true", help="our experts without networks")
     parser.add_argument("--experts", nargs="+", help="some of the experts only, by name")
     parser.add_argument("--train", nargs="+", choices=PARTS, help="default: train (and valid)")
     parser.add_argument("--test", default="valid", choices=PARTS)

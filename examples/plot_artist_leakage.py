@@ -16,7 +16,8 @@ from sklearn_genremoe.datasets import load_mini_genres
 
 sklearn.set_config(enable_metadata_routing=True)  # inner folds respect the groups too
 clips = load_mini_genres()
-clf = MixtureOfExpertsClassifier(default_experts(duration=10.0)[-3:], "log_pool", random_state=0)
+experts = default_experts(duration=10.0, networks=False)
+clf = MixtureOfExpertsClassifier(experts, "log_pool", random_state=0)
 batch = clf.extract(clips.data)
 
 # %%

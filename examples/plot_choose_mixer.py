@@ -21,7 +21,7 @@ from sklearn_genremoe import MixtureOfExpertsClassifier, default_experts
 from sklearn_genremoe.datasets import make_genre_clips
 
 waveforms, y = make_genre_clips(90, cue="harmonic", random_state=0)
-clf = MixtureOfExpertsClassifier(default_experts()[-3:], cv=3, random_state=0)
+clf = MixtureOfExpertsClassifier(default_experts(networks=False), cv=3, random_state=0)
 batch = clf.extract(waveforms)
 
 # %%

@@ -21,7 +21,7 @@ from sklearn_genremoe.domains import time_statistics
 sklearn.set_config(enable_metadata_routing=True)
 clips = load_mini_genres()
 mixture = MixtureOfExpertsClassifier(
-    default_experts(duration=10.0)[-3:], "log_pool", random_state=0
+    default_experts(duration=10.0, networks=False), "log_pool", random_state=0
 )
 statistics = make_pipeline(
     MFCC(duration=10.0, normalize=None), FunctionTransformer(time_statistics)

@@ -49,7 +49,7 @@ chroma = make_pipeline(
     StandardScaler(),
     LogisticRegression(C=0.1, max_iter=1000),
 )
-experts = [*default_experts(duration=10.0)[-3:], ("chroma", chroma)]
+experts = [*default_experts(duration=10.0, networks=False), ("chroma", chroma)]
 clf = MixtureOfExpertsClassifier(experts, cv=3, random_state=0)
 batch = clf.extract(clips.data)
 clf.fit(batch, clips.target, groups=clips.groups)

@@ -47,7 +47,7 @@ print(clips)
 # quick experts keep this example short.)
 
 clf = MixtureOfExpertsClassifier(
-    default_experts(duration=10.0)[-3:], "log_pool", on_error="warn", random_state=0
+    default_experts(duration=10.0, networks=False), "log_pool", on_error="warn", random_state=0
 )
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", BadClipWarning)  # shown as a table instead

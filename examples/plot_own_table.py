@@ -51,7 +51,7 @@ print(f"table: {table.shape[0]} clips, {table.shape[1]} features")
 # The expert named ``table`` begins with no domain, so it takes the entry of its name.
 
 linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=1000))
-experts = [*default_experts(duration=10.0)[-3:], ("table", linear)]
+experts = [*default_experts(duration=10.0, networks=False), ("table", linear)]
 clf = MixtureOfExpertsClassifier(experts, "log_pool", random_state=0)
 
 # %%
@@ -60,7 +60,7 @@ clf = MixtureOfExpertsClassifier(experts, "log_pool", random_state=0)
 # ``|`` puts the table beside what was extracted. Splitters and grid searches index the batch by
 # clips, like an array.
 
-quick = MixtureOfExpertsClassifier(default_experts(duration=10.0)[-3:], "log_pool")
+quick = MixtureOfExpertsClassifier(default_experts(duration=10.0, networks=False), "log_pool")
 batch = quick.extract(clips.data) | {"table": table}
 print(batch)
 

@@ -31,7 +31,7 @@ print(clips)
 # defaults, ``MixtureOfExpertsClassifier(random_state=0)``. In a notebook an estimator is shown as
 # the diagram below: click on a part to see its parameters.
 
-experts = default_experts(duration=10.0)[-3:]
+experts = default_experts(duration=10.0, networks=False)
 clf = MixtureOfExpertsClassifier(experts, mixer="log_pool", random_state=0)
 clf
 

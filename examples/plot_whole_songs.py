@@ -41,7 +41,9 @@ print(f"a song of {len(song) / 22050:.0f} s: {', '.join(y[parts])}")
 # ``fit`` divides each clip into windows, which have its genre and stay together when the mixer
 # learns from experts that haven't heard them.
 
-mixture = MixtureOfExpertsClassifier(default_experts(5.0)[-3:], "log_pool", random_state=0)
+mixture = MixtureOfExpertsClassifier(
+    default_experts(5.0, networks=False), "log_pool", random_state=0
+)
 windowed = WindowedClassifier(mixture, window=5.0, hop=2.5)
 rest = ~np.isin(groups, groups[parts])
 windowed.fit(X[rest], y[rest], groups=groups[rest])

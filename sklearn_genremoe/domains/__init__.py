@@ -13,7 +13,12 @@ from ._music_tags import MusicTagEmbedding
 from ._plan import Plan as Plan
 from ._scattering import TimeFrequencyScattering, time_frequency_scattering
 from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
-from ._statistics import modulation_statistics, time_statistics
+from ._statistics import (
+    SpectralStatistics,
+    covariance_statistics,
+    modulation_statistics,
+    time_statistics,
+)
 from ._union import DomainUnion
 
 __all__ = [
@@ -28,7 +33,9 @@ __all__ = [
     "ModulationSpectrogram",
     "MusicTagEmbedding",
     "PercussiveSpectrogram",
+    "SpectralStatistics",
     "TimeFrequencyScattering",
+    "covariance_statistics",
     "modulation_statistics",
     "time_frequency_scattering",
     "time_statistics",

@@ -3,9 +3,139 @@
 from typing import Any
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
+from .._compat import StrOptions
+from ._analysis import zscore
 from ._scattering import QUIET, check_spectrograms, magnitudes
+from ._separated import SeparatedSpectrogram
+
+_N_BANDS = 32  # of each part, in a covariance
+_N_MFCC = 20
+_MFCC_SCALE = 0.05  # per dB, which brings coefficients to the size of z-scores
+_RIDGE = 1e-2  # of the mean variance, so that the logarithm stays finite
+
+
+class SpectralStatistics(SeparatedSpectrogram):
+    """Sum up a clip by a row of numbers: how it moves, or what sounds together in it.
+
+    Two kinds, for classifiers that take tables:
+
+    - "modulation": :func:`~sklearn_genremoe.domains.modulation_statistics` of the log-mel
+      spectrogram;
+    - "covariance": :func:`~sklearn_genremoe.domains.covariance_statistics` of the harmonic and the
+      percussive spectrogram and the MFCC.
+
+    Parameters
+    ----------
+    kind : {"modulation", "covariance"}, default="modulation"
+        Which of them.
+    sample_rate : int, default=22050
+        Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
+    duration : float, default=30.0
+        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
+    n_fft : int, default=2048
+        Samples per frame of the spectrograms (93 ms at 22,050 Hz).
+    hop_length : int, default=1707
+        Samples from one frame to the next (77 ms at 22,050 Hz).
+    n_mels : int, default=128
+        Number of mel bands.
+    kernel_size : int or tuple of (int, int), default=(9, 63)
+        Of the separation: frames per running median along time and frequency bins per one along
+        frequency; one number stands for both.
+    offset : float, default=0.0
+        Where in each file to begin, in seconds.
+    fill : {"zeros", "repeat"}, default="zeros"
+        What files that are shorter than `duration` are filled up with: zeros, or the clip again
+        and again.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be used: raise a
+        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
+        row with NaN, and list all of them in one warning at the end.
+    n_jobs : int, default=None
+        Clips extracted in parallel; joblib's meaning.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    bad_clips_ : dict of int to str
+        Row numbers of the bad clips of the last call, and what is wrong with each.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where waveforms came as a data frame.
+
+    See Also
+    --------
+    sklearn_genremoe.TimeFrequencyScattering : The modulations over time, for networks.
+    sklearn_genremoe.default_experts : Two of these experts learn from them.
+
+    Examples
+    --------
+    >>> from sklearn_genremoe.datasets import load_mini_genres
+    >>> from sklearn_genremoe.domains import SpectralStatistics
+    >>> paths = load_mini_genres().data[:2]
+    >>> SpectralStatistics("covariance", duration=5.0).fit_transform(paths).shape
+    (2, 3654)
+    """
+
+    _parameter_constraints: dict = {
+        **SeparatedSpectrogram._parameter_constraints,
+        "kind": [StrOptions({"modulation", "covariance"})],
+    }
+    output_ndim = 1
+    normalize = None
+    power, margin, fmin, fmax, top_db = 2.0, 1.0, 0.0, None, 80.0
+
+    def __init__(
+        self,
+        kind="modulation",
+        sample_rate=22050,
+        duration=30.0,
+        n_fft=2048,
+        hop_length=1707,
+        n_mels=128,
+        *,
+        kernel_size=(9, 63),
+        offset=0.0,
+        fill="zeros",
+        on_error="raise",
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.kind = kind
+        self.sample_rate = sample_rate
+        self.duration = duration
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.n_mels = n_mels
+        self.kernel_size = kernel_size
+        self.offset = offset
+        self.fill = fill
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def features(self, analysis):
+        """Sum up one clip.
+
+        Parameters
+        ----------
+        analysis : ClipAnalysis
+            The clip and its spectra.
+
+        Returns
+        -------
+        statistics : ndarray of shape (n_features,)
+            The numbers.
+        """
+        mel = self._log_mel(analysis)
+        if self.kind == "modulation":
+            return _modulations(zscore(mel))
+        harmonic, percussive = (zscore(self._part(analysis, p)) for p in ("harmonic", "percussive"))
+        return _covariance(harmonic, percussive, scipy.fft.dct(mel, axis=0, norm="ortho"))
 
 
 def time_statistics(X: Any) -> NDArray[np.float64]:
@@ -108,6 +238,70 @@ def modulation_statistics(X: Any) -> NDArray[np.float64]:
     check_spectrograms(X, "modulation_statistics")
     rows = [_modulations(clip) for clip in X]  # a clip at a time: X may be large
     return np.array(rows).reshape(len(X), len(_modulations(np.zeros(np.shape(X)[1:]))))
+
+
+def covariance_statistics(harmonic: Any, percussive: Any, mfcc: Any) -> NDArray[np.float64]:
+    """Sum up what sounds together: means and covariances of bands and coefficients over time.
+
+    Both spectrograms are averaged over neighbouring bins to 32 bands, the first 20 MFCC are scaled
+    by 0.05. Of the covariance matrix of these 84 rows over time, plus a hundredth of the mean
+    variance on its diagonal, the matrix logarithm is taken, in which differences of covariance
+    matrices have a length (the log-Euclidean metric [1]_).
+
+    Parameters
+    ----------
+    harmonic, percussive : array-like of shape (n_clips, n_bins, n_frames)
+        Log-mel spectrograms of the two parts, scaled to deviation 1 per clip.
+    mfcc : array-like of shape (n_clips, n_coefficients, n_frames)
+        Mel-frequency cepstral coefficients in dB, those of order 0 and up first.
+
+    Returns
+    -------
+    statistics : ndarray of shape (n_clips, n_features)
+        The means of the rows, then the upper triangle of the logarithm, what is off the diagonal
+        times the root of 2: 3,654 features.
+
+    Raises
+    ------
+    ValueError
+        If an array doesn't have three dimensions, or no frames or bins.
+
+    References
+    ----------
+    .. [1] Arsigny, Fillard, Pennec, Ayache, "Geometric means in a novel vector space structure on
+       symmetric positive-definite matrices", SIAM Journal on Matrix Analysis and Applications
+       29(1), 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_genremoe.domains import covariance_statistics
+    >>> mel = np.random.default_rng(0).normal(size=(2, 128, 50))
+    >>> covariance_statistics(mel, mel, mel).shape
+    (2, 3654)
+    """
+    for X in (harmonic, percussive, mfcc):
+        check_spectrograms(X, "covariance_statistics")
+    rows = [_covariance(*clip) for clip in zip(harmonic, percussive, mfcc, strict=True)]
+    return np.array(rows)
+
+
+def _covariance(harmonic, percussive, mfcc):
+    """Return what covariance_statistics says of one clip."""
+    bands = [
+        part.mean(axis=0)
+        for spectrogram in (harmonic, percussive)
+        for part in np.array_split(spectrogram, min(_N_BANDS, len(spectrogram)))
+    ]
+    rows = np.concatenate([bands, _MFCC_SCALE * mfcc[:_N_MFCC]]).astype(np.float64)
+    means = rows.mean(axis=1)
+    away = rows - means[:, np.newaxis]
+    covariance = away @ away.T / rows.shape[1]
+    covariance += (_RIDGE * covariance.trace() / len(rows) + QUIET**2) * np.eye(len(rows))
+    variances, axes = np.linalg.eigh(covariance)
+    logarithm = np.sqrt(2) * (axes * np.log(variances)) @ axes.T
+    logarithm[np.diag_indices(len(rows))] /= np.sqrt(2)
+    return np.concatenate([means, logarithm[np.triu_indices(len(rows))]])
 
 
 def _modulations(spectrogram):

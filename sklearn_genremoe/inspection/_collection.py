@@ -186,7 +186,7 @@ class CollectionReport:
         >>> from sklearn_genremoe.datasets import load_mini_genres
         >>> from sklearn_genremoe.inspection import CollectionReport
         >>> clips = load_mini_genres()
-        >>> quick = [expert for expert in default_experts(10.0) if "statistics" in expert[0]]
+        >>> quick = default_experts(10.0, networks=False)
         >>> clf = MixtureOfExpertsClassifier(quick, cv=3)
         >>> report = CollectionReport.from_cross_validation(
         ...     clf, clips.data, clips.target, clips.groups, cv=4

@@ -68,7 +68,7 @@ class MixtureOfExpertsClassifier(
     experts : list of (str, estimator), default=None
         Names and classifiers with ``predict_proba``, usually pipelines that begin with a
         feature domain. ``"drop"`` in place of a classifier leaves it out. None means
-        :func:`~sklearn_genremoe.default_experts`: five networks and three linear models;
+        :func:`~sklearn_genremoe.default_experts`: small networks and linear models;
         :func:`~sklearn_genremoe.paper_experts` are those of the paper.
     mixer : {"balanced", "cnn", "rnn", "log_pool", "stacking"} or mixer, default="stacking"
         How the predicted probabilities of the experts become one: the plain average (the

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import logm
 
-from sklearn_genremoe.domains import modulation_statistics, time_statistics
+from sklearn_genremoe import MFCC, HarmonicSpectrogram, LogMelSpectrogram, PercussiveSpectrogram
+from sklearn_genremoe.domains import (
+    SpectralStatistics,
+    covariance_statistics,
+    modulation_statistics,
+    time_statistics,
+)
 
 BOTH = pytest.mark.parametrize("statistics", [time_statistics, modulation_statistics])
 
@@ -109,3 +116,46 @@ def test_clips_do_not_depend_on_each_other():
     together = modulation_statistics(X)
     for clip, expected in zip(X, together):
         np.testing.assert_array_equal(modulation_statistics(clip[np.newaxis])[0], expected)
+
+
+def test_covariances_against_a_plain_matrix_logarithm():
+    rng = np.random.default_rng(0)
+    harmonic, percussive = rng.normal(size=(2, 1, 64, 300))
+    mfcc = rng.normal(scale=20, size=(1, 60, 300))
+    rows = np.concatenate(
+        [harmonic[0].reshape(32, 2, -1).mean(1), percussive[0].reshape(32, 2, -1).mean(1),
+         mfcc[0, :20] / 20]
+    )  # fmt: skip
+    covariance = np.cov(rows, bias=True)
+    covariance += (np.trace(covariance) / 84 / 100 + 1e-6) * np.eye(84)
+    found = covariance_statistics(harmonic, percussive, mfcc)[0]
+    np.testing.assert_allclose(found[:84], rows.mean(axis=1))
+    upper = logm(covariance)[np.triu_indices(84)]
+    weights = np.where(np.equal(*np.triu_indices(84)), 1, np.sqrt(2))
+    np.testing.assert_allclose(found[84:], weights * upper, atol=1e-9)
+    # So that distances are those of the matrices.
+    np.testing.assert_allclose(np.linalg.norm(found[84:]), np.linalg.norm(logm(covariance)))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (40, 1)])
+def test_covariances_of_any_size(shape):
+    X = np.zeros((2, *shape))
+    assert np.isfinite(covariance_statistics(X, X, X)).all()
+    with pytest.raises(ValueError, match="covariance_statistics expects spectrograms of shape"):
+        covariance_statistics(X, X[0], X)
+
+
+def test_spectral_statistics_of_clips():
+    waveforms = np.random.default_rng(0).normal(scale=0.1, size=(2, 2 * 22050))
+    waveforms[1, :22050] = 0.1 * np.sin(np.arange(22050))
+    signal = {"n_fft": 2048, "hop_length": 1707, "n_mels": 128}
+    original = LogMelSpectrogram(**signal).transform(waveforms)
+    modulation = SpectralStatistics().transform(waveforms)
+    np.testing.assert_allclose(modulation, modulation_statistics(original), rtol=1e-5, atol=1e-6)
+    expected = covariance_statistics(
+        HarmonicSpectrogram(**signal, kernel_size=(9, 63)).transform(waveforms),
+        PercussiveSpectrogram(**signal, kernel_size=(9, 63)).transform(waveforms),
+        MFCC(**signal, normalize=None).transform(waveforms),
+    )
+    covariance = SpectralStatistics("covariance").transform(waveforms)
+    np.testing.assert_allclose(covariance, expected, rtol=1e-4, atol=1e-4)

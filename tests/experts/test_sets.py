@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 
 from sklearn_genremoe import (
+    CNNClassifier,
     MixtureOfExpertsClassifier,
     default_experts,
     paper_experts,
@@ -21,9 +23,19 @@ from tests._weights import N_FEATURES_OF_STAGES, write_small_weights
 def test_all_domains_read_files_alike(make: Any) -> None:
     files: dict[str, Any] = {"sample_rate": 16000, "offset": 5.0, "on_error": "warn", "n_jobs": 2}
     domains = [pipe[0] for _, pipe in make(12.0, **files)]
-    assert len(domains) == (8 if make is default_experts else 4)
+    assert len(domains) == (7 if make is default_experts else 4)
     for domain in domains:
         assert {**files, "duration": 12.0}.items() <= domain.get_params().items()
+
+
+def test_the_quick_ones_are_those_without_networks() -> None:
+    quick = default_experts(12.0, networks=False, random_state=3)
+    assert [type(pipe[-1]) for _, pipe in quick] == [LogisticRegression] * len(quick)
+    assert str(quick) == str(default_experts(12.0, random_state=3)[-len(quick) :])
+    left = default_experts(12.0, random_state=3)[: -len(quick)]
+    assert {type(pipe[-1]) for _, pipe in left} == {CNNClassifier}
+    with pytest.raises(TypeError, match="unexpected arguments"):
+        default_experts(networks=False, max_epoch=3)
 
 
 def test_short_files_are_repeated_for_the_default_experts() -> None:
@@ -39,7 +51,8 @@ def test_networks_and_linear_experts_share_what_concerns_both() -> None:
     for _, pipe in named:
         assert pipe[-1].class_weight == "balanced"
         assert pipe[-1].random_state == 3
-    assert [pipe[-1].lr for _, pipe in named[:5]] == [0.1] * 5
+    networks = named[: -len(default_experts(networks=False))]
+    assert [pipe[-1].lr for _, pipe in networks] == [0.1] * len(networks)
     assert {pipe[-1].class_weight for _, pipe in default_experts()} == {None}
     embedding = pretrained_experts(10.0, class_weight="balanced", offset=2.0, n_jobs=2)[-1][1]
     assert embedding[-1].class_weight == "balanced"

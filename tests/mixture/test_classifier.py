@@ -311,9 +311,9 @@ def test_nested_parameters():
 
 def test_setting_something_inside_a_default_makes_it_explicit():
     clf = MixtureOfExpertsClassifier()
-    clf.set_params(harmonic__cnnclassifier__lr=0.1, mixer__C=3.0)
+    clf.set_params(original__cnnclassifier__lr=0.1, mixer__C=3.0)
     assert [name for name, _ in clf.experts] == [name for name, _ in default_experts()]
-    assert dict(clf.experts)["harmonic"][-1].lr == 0.1
+    assert dict(clf.experts)["original"][-1].lr == 0.1
     assert isinstance(clf.mixer, StackingMixer)
     assert clf.mixer.C == 3.0
     untouched = MixtureOfExpertsClassifier().set_params(cv=3, mixer="cnn")
