@@ -11,13 +11,17 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.expected_conditions import visibility_of
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
+from sklearn.utils import Bunch
 
 from sklearn_genremoe import MixtureOfExpertsClassifier
+from sklearn_genremoe.inspection import CollectionReport, apply_corrections
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "docs/_build/html"
@@ -271,3 +275,126 @@ def test_diagram_in_a_notebook(browser, width, tmp_path) -> None:
     assert "mfcc_statistics" in box.text
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     assert browser.save_screenshot(str(SCREENSHOTS / f"diagram-{width}.png"))
+
+
+#: What would show itself if names became markup.
+PLANTED = "</script><img src=x onerror=document.title='planted'>"
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory):
+    """The page of 120 clips, of which the first four can be heard; and the clips."""
+    folder = tmp_path_factory.mktemp("report")
+    rng = np.random.default_rng(0)
+    paths = [str(folder / "clips" / f'it\'s 100 % #{row:03}, "{row}".wav') for row in range(120)]
+    (folder / "clips").mkdir()
+    for path in paths[:4]:
+        soundfile.write(path, 0.1 * rng.normal(size=22050), 22050)
+    y = np.array(["folk", "rock", PLANTED])[np.arange(120) % 3]
+    sure = rng.uniform(0.5, 1, 120)
+    proba = np.full((120, 3), (1 - sure[:, np.newaxis]) / 2)
+    proba[np.arange(120), (np.arange(120) % 3 + (rng.random(120) < 0.2)) % 3] = sure
+    proba[7] = [0.98, 0.01, 0.01]  # a clip of rock that is folk for sure
+    proba[119] = np.nan
+    report = CollectionReport.from_predictions(
+        y,
+        proba,
+        classes=["folk", "rock", PLANTED],
+        paths=paths,
+        groups=[f"{PLANTED} {row // 4}" for row in range(120)],
+        expert_proba=np.stack([proba, proba], axis=1),
+        expert_names=[PLANTED, "embedding"],
+        features=rng.normal(size=(120, 8)),
+        errors={119: f"{PLANTED} can't be decoded"},
+    )
+    return report.save(folder / "report.html"), Bunch(data=np.array(paths), target=y)
+
+
+def shown(browser) -> list[int]:
+    """Return the rows that the list of clips shows."""
+    rows = browser.find_elements(By.CSS_SELECTOR, "#clips tbody tr")
+    return [int(row.get_attribute("data-row")) for row in rows]
+
+
+def press(browser, element) -> None:
+    """Click an element in the middle of the window, where the page's bar doesn't cover it."""
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+
+
+def test_report_page(browser, collection, tmp_path):
+    page, clips = collection
+    behaviour = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+    open_page(browser, page.as_uri())
+    rows = shown(browser)
+    assert rows[0] == 7  # the most suspicious label
+    assert len(rows) == 50
+    # Pages of the list, filters, and an order by the file.
+    press(browser, browser.find_element(By.ID, "next"))
+    assert not set(shown(browser)) & set(rows)
+    Select(browser.find_element(By.ID, "genre")).select_by_visible_text("rock")
+    assert {row % 3 for row in shown(browser)} == {1}
+    browser.find_element(By.ID, "text").send_keys("#00")
+    press(browser, browser.find_element(By.CSS_SELECTOR, "#clips th button"))
+    assert shown(browser) == [1, 4, 7]
+    assert browser.find_element(By.ID, "count").text == "3 of 120 clips"
+    press(browser, browser.find_element(By.ID, "reset"))
+    # A cell of the confusion matrix shows its clips.
+    cell = browser.find_element(By.CSS_SELECTOR, "#matrix button[data-genre='2'][data-said='1']")
+    assert "rock" in cell.get_attribute("aria-label")
+    press(browser, cell)
+    assert 7 in shown(browser)
+    assert len(shown(browser)) == int(cell.text)
+    # A clip is played from its file.
+    Select(browser.find_element(By.ID, "show")).select_by_visible_text("all clips")
+    press(browser, browser.find_element(By.ID, "reset"))
+    browser.find_element(By.ID, "text").send_keys("#001")
+    played = browser.execute_async_script(
+        "const done = arguments[0], audio = document.querySelector('#clips audio');"
+        "audio.muted = true;"
+        "audio.addEventListener('timeupdate', () => "
+        "audio.currentTime > 0.1 && done(audio.duration));"
+        "audio.play().catch(error => done(String(error)));"
+    )
+    assert played == pytest.approx(1.0, abs=0.01)
+    # Marks survive another visit, and are saved as a table that corrects the labels.
+    verdict = Select(browser.find_element(By.CSS_SELECTOR, "#clips select"))
+    verdict.select_by_visible_text("it is folk")
+    press(browser, browser.find_element(By.ID, "save"))
+    open_page(browser, page.as_uri())
+    assert browser.find_element(By.ID, "marked").text == "1 clip marked"
+    verdict = Select(browser.find_element(By.CSS_SELECTOR, "tr[data-row='7'] select"))
+    verdict.select_by_visible_text("leave it out")
+    (tmp_path / "corrections.csv").unlink()
+    press(browser, browser.find_element(By.ID, "save"))
+    WebDriverWait(browser, 10).until(lambda _: (tmp_path / "corrections.csv").exists())
+    corrected = apply_corrections(clips, tmp_path / "corrections.csv")
+    assert corrected.changes == [(clips.data[1], "rock", "folk"), (clips.data[7], "rock", None)]
+    # Names stay names, and nothing complained.
+    assert PLANTED in browser.find_element(By.ID, "matrix").text
+    assert browser.title == "Collection report"
+    assert not browser.find_elements(By.CSS_SELECTOR, "img")
+    assert errors(browser) == []
+    browser.execute_script("localStorage.clear()")
+
+
+@pytest.mark.parametrize("width", WINDOWS)
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_report_looks_right(browser, collection, width, colours):
+    page, _ = collection
+    scheme = {"features": [{"name": "prefers-color-scheme", "value": colours}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+    open_page(browser, page.as_uri(), width)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    # Every control has a name, and the keyboard reaches the first of them.
+    unnamed = browser.execute_script(
+        "return [...document.querySelectorAll('button, select, input, audio')].filter(e =>"
+        " !e.textContent.trim() && !e.getAttribute('aria-label') && !e.closest('label')).length"
+    )
+    assert unnamed == 0
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    resize(browser, width, 3000)
+    assert browser.save_screenshot(str(SCREENSHOTS / f"report-{colours}-{width}.png"))
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert errors(browser) == []
