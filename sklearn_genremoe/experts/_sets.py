@@ -18,7 +18,6 @@ from ..domains import (
     ModulationSpectrogram,
     PercussiveSpectrogram,
     SpectralStatistics,
-    TimeFrequencyScattering,
     time_statistics,
 )
 from ._cnn import CNNClassifier
@@ -39,10 +38,10 @@ def default_experts(
 ) -> list[tuple[str, Pipeline]]:
     """Return experts that are made to learn from a few hundred clips.
 
-    Three small networks: on the log-mel spectrogram, on the MFCC, and on
-    :class:`~sklearn_genremoe.TimeFrequencyScattering` of the percussive part. They are kept from
-    overfitting: trained on random crops with label smoothing, dropout and weight decay, over one
-    cycle of the learning rate. In prediction the probabilities of overlapping crops are averaged.
+    Two small networks, on the log-mel spectrogram and on the MFCC. They are kept from
+    overfitting: trained on random crops of 5 s with label smoothing, dropout and weight decay,
+    over one cycle of the learning rate. In prediction the probabilities of overlapping crops are
+    averaged.
 
     Four logistic regressions, which take seconds: on
     :func:`~sklearn_genremoe.domains.time_statistics` of the harmonic spectrogram and of the MFCC,
@@ -97,7 +96,6 @@ def default_experts(
     ...     print(name)
     original
     mfcc
-    percussive_scattering
     harmonic_statistics
     mfcc_statistics
     modulation_statistics
@@ -135,19 +133,11 @@ def default_experts(
     # The mean over a crop is the colour of a recording, which tells it from others.
     of_original = {"pool_sizes": ((4, 2), (2, 2), (2, 2), (2, 2), (4, 2)), "center_bins": True}
     of_mfcc = {"pool_sizes": ((2, 2), (2, 2), (2, 2), (2, 2), (4, 2))}
-    of_scattering = {
-        "channels": (32, 32, 64),
-        "architecture": "channel_mixing",
-        "crop_frames": 24,
-        "dropout": 0.5,
-    }
     given = {"class_weight": class_weight, "random_state": random_state, **cnn_params}
     mfcc = MFCC(**signal, normalize=None)
-    percussive = TimeFrequencyScattering(**signal, **kernel, part="percussive")
     with_network = [
         _expert("original", LogMelSpectrogram(**signal), recipe | of_original | given),
         _expert("mfcc", mfcc, recipe | of_mfcc | given),
-        _expert("percussive_scattering", percussive, recipe | of_scattering | given),
     ]
     statistics = FunctionTransformer(time_statistics)
     harmonic = HarmonicSpectrogram(**signal, **kernel)
