@@ -28,14 +28,19 @@ def seconds() -> np.ndarray:
 
 
 def shifted(batch: DomainBatch, rows: np.ndarray) -> DomainBatch:
-    """Return clips of a batch; one that comes again is moved on by a frame each time."""
+    """Return clips of a batch; one that comes again is moved by a frame or scaled."""
     times = np.array([np.count_nonzero(rows[:place] == row) for place, row in enumerate(rows)])
     made: dict[int, np.ndarray] = {}
     arrays = {}
     for name in batch.names:
         original = batch[name]
         if id(original) not in made:  # experts with the same domain share its array
-            moved = [np.roll(original[row], by, axis=-1) for row, by in zip(rows, times)]
+            moved = [
+                np.roll(original[row], by, axis=-1)
+                if original.ndim > 2
+                else original[row] * (1 + by / 1000)  # a table has no frames
+                for row, by in zip(rows, times)
+            ]
             made[id(original)] = np.stack(moved)
         arrays[name] = made[id(original)]
     return DomainBatch(arrays, batch.domains)
