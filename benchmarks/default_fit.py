@@ -32,8 +32,8 @@ def shifted(batch: DomainBatch, rows: np.ndarray) -> DomainBatch:
     times = np.array([np.count_nonzero(rows[:place] == row) for place, row in enumerate(rows)])
     made: dict[int, np.ndarray] = {}
     arrays = {}
-    for name in batch.names:
-        original = batch[name]
+    originals = {name: batch[name] for name in batch.names}  # all at once: an id may come again
+    for name, original in originals.items():
         if id(original) not in made:  # experts with the same domain share its array
             moved = [
                 np.roll(original[row], by, axis=-1)
