@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any, NoReturn
@@ -366,6 +366,6 @@ def raise_bad_rows(bad: Mapping[int, str]) -> NoReturn:
     )
 
 
-def some_rows(rows: list[int]) -> str:
-    """Return row numbers for a message, not too many of them."""
+def some_rows(rows: Sequence[Any]) -> str:
+    """Return row numbers or names for a message, not too many of them."""
     return ", ".join(str(row) for row in rows[:10]) + (", ..." if len(rows) > 10 else "")

@@ -6,7 +6,7 @@ from numba import njit
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing
 from sklearn.utils._array_api import get_namespace
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_params
 from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import (
@@ -24,6 +24,7 @@ except ImportError:  # scikit-learn < 1.7
 __all__ = [
     "BaseSearchCV",
     "Interval",
+    "Options",
     "StrOptions",
     "_BaseComposition",
     "_VisualBlock",
@@ -35,6 +36,7 @@ __all__ = [
     "compiled",
     "get_namespace",
     "progress_bar",
+    "validate_params",
 ]
 
 

@@ -1,25 +1,37 @@
-"""What the loaders return."""
+"""What the loaders return, and how they say it."""
 
 import unicodedata
 from collections import Counter
+from pathlib import Path
 
 from sklearn.utils import Bunch
 
-_MOST_GENRES = 8
+from .._clips import some_rows
 
 
 class ClipBunch(Bunch):
     """A Bunch of clips that shows a summary instead of every path."""
 
     def __repr__(self) -> str:
-        counts = Counter(str(genre) for genre in self.target)
-        genres = [f"{genre} ({count})" for genre, count in sorted(counts.items())]
-        if len(genres) > _MOST_GENRES:
-            genres[_MOST_GENRES:] = ["..."]
+        genres = counts(self.target)
         return printable(
-            f"<{len(self.target)} clips of {len(counts)} genres: {', '.join(genres)}; "
+            f"<{len(self.target)} clips of {len(genres)} genres: {some_rows(genres)}; "
             f"attributes: {', '.join(self)}>"
         )
+
+
+def counts(values) -> list[str]:
+    """Return how often each of some values is there, in order: ["folk (3)", "rock (2)"]."""
+    return [f"{value} ({count})" for value, count in sorted(Counter(map(str, values)).items())]
+
+
+def describe(source, target, facts: dict[str, str], text: str | None = None) -> str:
+    """Return a description: clips per genre, facts by name, and the text of a file in data."""
+    facts = {"Clips": ", ".join(counts(target)), **facts}
+    lines = [f"{len(target)} clips from {source}", "", *(f":{k}: {v}" for k, v in facts.items())]
+    if text is not None:
+        lines += ["", (Path(__file__).parent / "data" / text).read_text(encoding="utf-8").strip()]
+    return printable("\n".join(lines) + "\n")
 
 
 def printable(text: str) -> str:

@@ -6,14 +6,15 @@ import os
 import tempfile
 import warnings
 import zipfile
-import zlib
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
+from .._clips import some_rows
+from .._compat import StrOptions, validate_params
 from .._files import data_folder, fetch_file
-from ._bunch import ClipBunch, nfc
+from ._bunch import ClipBunch, counts, describe, nfc
 
 _BASE_URL = "https://os.unil.cloud.switch.ch/fma/"
 _HASHES = {
@@ -40,23 +41,14 @@ _COLUMNS = {
     "artist_id": ("artist", "id"),
 }
 
-_DESCR = """\
-FMA-{subset}: clips of the Free Music Archive
-=============================================
 
-:Clips: {n_clips}, MP3, most of them 30 s long
-:Genres: {genres}
-:Artists: {n_artists}, in `groups`
-:Split: {split}
-:Left out: {left_out}
-:Licences: the metadata CC BY 4.0; the audio as each artist chose, see `metadata["licence"]`
-:Source: https://github.com/mdeff/fma
-
-Please cite M. Defferrard, K. Benzi, P. Vandergheynst, X. Bresson, "FMA: A Dataset For Music
-Analysis", ISMIR 2017, https://arxiv.org/abs/1612.01840.
-"""
-
-
+@validate_params(
+    {
+        "subset": [StrOptions({*_SUBSETS})],
+        "split": [StrOptions({"train", *_SPLITS}), None],
+    },
+    prefer_skip_nested_validation=False,
+)
 def fetch_fma(
     subset="small", *, data_home=None, split=None, download_if_missing=True, return_X_y=False
 ):
@@ -136,33 +128,26 @@ def fetch_fma(
     >>> clips.target_names[:4]  # doctest: +SKIP
     ['Electronic', 'Experimental', 'Folk', 'Hip-Hop']
     """
-    if subset not in _SUBSETS:
-        raise ValueError(f"subset={subset!r}; accepted are 'small', 'medium' and 'large'.")
     split = "training" if split == "train" else split
-    if split not in (None, *_SPLITS):
-        raise ValueError(f"split={split!r}; accepted are {', '.join(_SPLITS)} and None for all.")
     folder = data_folder(data_home)
-    table = _fetch_folder(folder, "fma_metadata", download_if_missing, only="tracks.csv")
-    audio = _fetch_folder(folder, f"fma_{subset}", download_if_missing)
+    table = _fetch(folder, "fma_metadata/tracks.csv", download_if_missing)
+    audio = _fetch(folder, f"fma_{subset}", download_if_missing)
 
-    tracks = _read_tracks(table / "tracks.csv", _SUBSETS[: _SUBSETS.index(subset) + 1], split)
-    tracks["path"] = np.array(
-        [str(audio / f"{int(row):06d}"[:3] / f"{int(row):06d}.mp3") for row in tracks["track_id"]]
-    )
+    tracks = _read_tracks(table, _SUBSETS[: _SUBSETS.index(subset) + 1], split)
+    names = [f"{int(track):06d}" for track in tracks["track_id"]]
+    tracks["path"] = np.array([str(audio / name[:3] / f"{name}.mp3") for name in names])
     reasons = {
         "known to be empty or to last under two seconds": np.isin(tracks["track_id"], _SHORT),
         "without a top genre": tracks["genre"] == "",
         f"missing in {audio}": ~np.array([os.path.isfile(path) for path in tracks["path"]]),
     }
-    dropped = np.zeros(len(tracks["path"]), dtype=bool)
+    dropped = np.zeros(len(names), dtype=bool)
     report = []
     for reason, rows in reasons.items():
-        rows = rows & ~dropped
+        rows &= ~dropped
         dropped |= rows
         if rows.any():
-            examples = tracks["track_id"][rows].tolist()
-            examples[6:] = ["..."] * (len(examples) > 6)
-            report.append(f"{rows.sum()} {reason} (tracks {', '.join(examples)})")
+            report.append(f"{rows.sum()} {reason} (tracks {some_rows(tracks['track_id'][rows])})")
     if dropped.all():
         raise FileNotFoundError(
             f"{audio}: none of the {len(dropped)} clips is there. The layout must be the published "
@@ -170,45 +155,41 @@ def fetch_fma(
         )
     if report:
         warnings.warn(
-            f"FMA-{subset}: clips are left out, {', '.join(report)}.", UserWarning, stacklevel=2
+            f"FMA-{subset}: clips are left out, {', '.join(report)}.", UserWarning, stacklevel=3
         )
     left_out = tracks["path"][dropped].tolist()
     tracks = {name: column[~dropped] for name, column in tracks.items()}
     if return_X_y:
         return tracks["path"], tracks["genre"]
-    genres, counts = np.unique(tracks["genre"], return_counts=True)
-    parts = [f"{part} ({np.sum(tracks['split'] == part)})" for part in _SPLITS]
     return ClipBunch(
         data=tracks["path"],
         target=tracks["genre"],
-        target_names=genres.tolist(),
+        target_names=np.unique(tracks["genre"]).tolist(),
         groups=tracks["artist_id"],
         split=tracks["split"],
         metadata={
             name: tracks[name] for name in ("track_id", "title", "artist", "album", "licence")
         },
         left_out=left_out,
-        DESCR=_DESCR.format(
-            subset=subset,
-            n_clips=len(tracks["path"]),
-            genres=", ".join(f"{genre} ({count})" for genre, count in zip(genres, counts)),
-            n_artists=len(set(tracks["artist_id"])),
-            split=", ".join(parts) if split is None else f"{split} only",
-            left_out=", ".join(report) or "none",
+        DESCR=describe(
+            f"FMA-{subset}",
+            tracks["genre"],
+            {
+                "Split": ", ".join(counts(tracks["split"])),
+                "Left out": ", ".join(report) or "none",
+            },
+            "fma.rst",
         ),
     )
 
 
-def _fetch_folder(
-    folder: Path, name: str, download_if_missing: bool, only: str | None = None
-) -> Path:
-    """Return a folder of the dataset, unpacked from its archive on first use."""
+def _fetch(folder: Path, name: str, download_if_missing: bool) -> Path:
+    """Return a folder or a file of the dataset, unpacked from its archive on first use."""
     wanted = folder / name
     # An empty folder is what somebody made to put the data into.
-    there = os.path.isfile(wanted / only) if only else wanted.is_dir() and any(wanted.iterdir())
-    if there:
+    if os.path.isfile(wanted) or (os.path.isdir(wanted) and any(wanted.iterdir())):
         return wanted
-    archive = f"{name}.zip"
+    archive = name.partition("/")[0] + ".zip"
     path = fetch_file(
         _BASE_URL + archive,
         archive,
@@ -217,55 +198,37 @@ def _fetch_folder(
         download_if_missing=download_if_missing,
     )
     try:
-        _unpack(path, wanted, only)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        # A hidden name, so that what a killed process leaves is no folder of clips.
+        with tempfile.TemporaryDirectory(prefix=".fma-", dir=folder) as place:
+            _unpack(path, name, place)
+            _move(Path(place, name), wanted)
+    except (OSError, zipfile.BadZipFile) as error:
         raise OSError(
-            f"{path} is damaged ({error}); remove it and call again, which downloads it anew."
-        ) from error
-    except OSError as error:
-        if error.errno is None:  # one of our own
-            raise
-        raise OSError(
-            f"{path} could not be unpacked in {folder}: {error.strerror}. The archive is kept: "
-            "make room or get permission to write there, and call again."
+            f"{path} could not be unpacked in {folder}: {getattr(error, 'strerror', error)}. The "
+            "archive is kept: make room or get permission to write there, and call again."
         ) from error
     path.unlink(missing_ok=True)
     return wanted
 
 
-def _unpack(archive: Path, folder: Path, only: str | None) -> None:
-    """Unpack a zip that holds a folder, which appears under its name when it is complete."""
-    # A hidden name, so that what a killed process leaves is no folder of clips.
-    place = tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
-    with place, zipfile.ZipFile(archive) as file:
-        for entry in file.namelist():
-            parts = PurePosixPath(entry.replace("\\", "/")).parts
-            if parts[:1] != (folder.name,) or ".." in parts:
-                raise OSError(
-                    f"{archive}: the entry {entry!r} lies outside the folder {folder.name}, so "
-                    "this isn't the published archive; nothing was unpacked. Remove it and call "
-                    "again."
-                )
-        if only is None:
-            file.extractall(place.name)
-        elif f"{folder.name}/{only}" in file.namelist():
-            file.extract(f"{folder.name}/{only}", place.name)
-        else:
-            raise zipfile.BadZipFile(f"no {folder.name}/{only} in it")
-        _move(Path(place.name, folder.name), folder, only)
+def _unpack(archive: Path, name: str, place: str) -> None:
+    """Unpack a folder or a file of a zip."""
+    with zipfile.ZipFile(archive) as file:
+        entries = [one for one in file.namelist() if f"{one}/".startswith(f"{name}/")]
+        if not entries:
+            raise zipfile.BadZipFile(f"no {name} in it")
+        file.extractall(place, entries)  # which leaves none outside of the place
 
 
-def _move(source: Path, folder: Path, only: str | None) -> None:
-    if only is not None:
-        folder.mkdir(exist_ok=True)
-        os.replace(source / only, folder / only)
-        return
-    with contextlib.suppress(OSError):  # an empty one, or none
-        folder.rmdir()
+def _move(source: Path, wanted: Path) -> None:
+    """Move a complete folder or file to its place."""
+    wanted.parent.mkdir(exist_ok=True)
+    with contextlib.suppress(OSError):  # an empty folder, or none
+        wanted.rmdir()
     try:
-        os.replace(source, folder)
+        os.replace(source, wanted)
     except OSError:
-        if not folder.is_dir():  # else another process was faster
+        if not wanted.is_dir():  # else another process was faster
             raise
 
 
@@ -279,10 +242,7 @@ def _read_tracks(table: Path, subsets: tuple[str, ...], split: str | None) -> di
             header = list(zip(first, second))
             places = {name: header.index(pair) for name, pair in _COLUMNS.items()}
             rows = [
-                (
-                    int(row[0]),
-                    *(nfc(row[place].strip()) for place in places.values()),
-                )
+                (int(row[0]), *(nfc(row[place].strip()) for place in places.values()))
                 for row in reader
                 if row[places["subset"]] in subsets and split in (None, row[places["split"]])
             ]

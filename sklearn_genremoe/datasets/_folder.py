@@ -8,15 +8,18 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from .._clips import some_rows
+from .._compat import Options, StrOptions, validate_params
 from .._files import user_path
 from ..audio import BadClipError
-from ._bunch import ClipBunch, counted, nfc, printable
-from ._manifest import group_column, read_manifest, require_values
+from ._bunch import ClipBunch, counted, counts, describe, nfc, printable
+from ._manifest import GROUP_COLUMNS, read_manifest
 
 # What libsndfile decodes, and what takes FFmpeg's libraries, which PyAV brings along.
 _SNDFILE = (
@@ -32,8 +35,6 @@ AUDIO_EXTENSIONS, FFMPEG_EXTENSIONS = tuple(_SNDFILE.split()), tuple(_FFMPEG.spl
 #: Music as notes for synthesizers and trackers, which has to be rendered first.
 SCORE_EXTENSIONS = (".mid", ".midi", ".mod", ".xm", ".s3m", ".it")
 
-_MOST_SHOWN = 5
-
 
 def decodable_extensions() -> tuple[str, ...]:
     """Return the endings of the files that can be decoded with what is installed."""
@@ -45,6 +46,16 @@ def undecodable_extensions() -> tuple[str, ...]:
     return SCORE_EXTENSIONS + (() if find_spec("av") else FFMPEG_EXTENSIONS)
 
 
+@validate_params(
+    {
+        "manifest": [str, os.PathLike, Options(bool, {False}), None],
+        "genres": [Iterable, None],
+        "extensions": ["array-like", None],
+        "group_by": [str, None],
+        "duplicates": [StrOptions({"warn", "raise", "ignore"})],
+    },
+    prefer_skip_nested_validation=False,
+)
 def load_audio_folder(
     folder,
     *,
@@ -162,62 +173,49 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
     (['folk', 'rock'], 24, None)
     """
     folder = _existing_folder(folder)
-    genres = _genre_names(genres)
-    _check_arguments(manifest, extensions, group_by, duplicates)
-    found_manifest = manifest is None and os.path.isfile(folder / "manifest.csv")
-    manifest = _existing_manifest("manifest.csv" if found_manifest else manifest, folder)
+    is_own = manifest is None and os.path.isfile(folder / "manifest.csv")
+    manifest = _existing_manifest("manifest.csv" if is_own else manifest, folder)
     source = manifest or folder
     tree, unreadable = _scan(folder)
     undecodable = undecodable_extensions() if extensions is None else ()
-    endings = tuple(ending.lower() for ending in extensions or decodable_extensions())
-    by_path = isinstance(group_by, str) and ("{" in group_by or group_by.startswith("tags:"))
-    metadata: dict[str, np.ndarray] = {}
-    groups = None
+    chosen = decodable_extensions() if extensions is None else extensions
+    endings = tuple(ending.lower() for ending in chosen)
     if manifest is None:
-        if group_by not in ("auto", None) and not by_path:
-            raise ValueError(
-                f"group_by={group_by!r} names a column of a manifest, but manifest=None and "
-                f"{folder} holds no manifest.csv, or manifest=False; pass the CSV file with that "
-                "column, a pattern such as '{genre}/{artist}/*', or 'tags:artist', or leave "
-                "group_by out."
-            )
-        paths, target = _clips_of_genre_folders(
-            folder, tree, unreadable, genres, endings, undecodable
-        )
-        music = [path for genre in dict.fromkeys(target) for path in tree[genre]]
-        without_genre = _of_endings(tree[""], endings + undecodable)
-        why = "beside the genre folders, without a genre; move what has one into its folder"
+        wanted = _wanted_genres(folder, genres, [name for name in tree if name])
+        table = _table_of_subfolders(folder, tree, unreadable, wanted, endings, undecodable)
+        music = list(chain(*(tree[genre] for genre in wanted)))
+        stray, why = tree[""], "beside the genre folders; move what has a genre into its folder"
     else:
-        metadata = _read_manifest(manifest, folder, found_manifest)
-        column = None if by_path else group_column(manifest, metadata, group_by)
-        if column is not None:
-            instead = ", or pass group_by=None for no groups, or another column"
-            require_values(manifest, column, metadata[column], instead=instead)
-        wanted = _require_genres(manifest, genres, np.unique(metadata["genre"]).tolist())
-        keep = np.isin(metadata["genre"], wanted)
-        listed = {os.path.realpath(path) for path in metadata["path"]}
-        metadata = {name: values[keep] for name, values in metadata.items()}
-        groups = None if column is None else metadata[column]
-        paths, target = metadata.pop("path"), metadata.pop("genre")
-        everything = (path for files in tree.values() for path in files if found_manifest)
-        unlisted = [path for path in everything if os.path.realpath(path) not in listed]
-        music, without_genre = [*paths, *unlisted], _of_endings(unlisted, endings)
+        try:
+            table = read_manifest(manifest, folder)
+        except (ValueError, FileNotFoundError) as error:
+            hint = "Or pass manifest=False to take the genres from the subfolders."
+            raise type(error)(f"{error} {hint}") from None
+        wanted = _wanted_genres(manifest, genres, table["genre"].tolist())
+        listed = set(map(os.path.realpath, table["path"]))
+        everything = chain(*tree.values()) if is_own else ()
+        stray = [path for path in everything if os.path.realpath(path) not in listed]
         why = (
             f"not listed in {manifest}; add what belongs there, or pass manifest=False to take "
             "the genres from the subfolders"
         )
-        group_by = group_by if by_path else column
-
-    counts = _count_genres(target, source)
-    notes = _notes_on_genres(counts)
-    if by_path:
-        groups, note = _groups_of_files(folder, paths, group_by)
-        notes += note
+        rows = np.isin(table["genre"], wanted)
+        table = {name: values[rows] for name, values in table.items()}
+        music = table["path"].tolist()
+    if len(wanted) < 2:
+        raise ValueError(
+            f"{source}: found {counted(len(wanted), 'genre')}, {wanted}; a classifier needs two or "
+            "more. Pass a folder with one subfolder of clips per genre, or a manifest."
+        )
+    if group_by == "auto":
+        group_by = next((name for name in GROUP_COLUMNS if name in table), None)
+    groups, note = _find_groups(folder, manifest, table, group_by)
+    paths, target = table.pop("path"), table.pop("genre")
+    notes = [*_notes_on_genres(target), *note]
     if lost := _of_endings(music, undecodable):
         notes.append(_cannot_decode(folder, lost))
-    if without_genre:
-        found = counted(len(without_genre), "audio file")
-        notes.append(f"{found} {why}: {_tally(folder, without_genre)}.")
+    if stray := _of_endings(stray, endings + undecodable):
+        notes.append(f"{counted(len(stray), 'audio file')} {why}: {_tally(folder, stray)}.")
     alike = [] if duplicates == "ignore" else _find_duplicates(paths)
     doubled = _notes_on_duplicates(paths, target, groups, alike)
     if doubled and duplicates == "raise":
@@ -226,21 +224,29 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
     if doubled:
         notes += [*doubled, "duplicates='ignore' silences this."]
     if notes:
-        warnings.warn(printable(f"{source}: {' '.join(notes)}"), UserWarning, stacklevel=2)
+        warnings.warn(printable(f"{source}: {' '.join(notes)}"), UserWarning, stacklevel=3)
     if return_X_y:
         return paths, target
-    used = {str(path) for path in paths} | {str(manifest)}
-    ignored = sorted(path for files in tree.values() for path in files if path not in used)
-    ignored += unreadable
+    ignored = sorted(set(chain(*tree.values())) - {*paths.tolist(), str(manifest)}) + unreadable
+    facts = {
+        "Genres": f"from {manifest}; manifest=False takes the subfolders instead"
+        if manifest
+        else "the names of the subfolders",
+        "Groups": "none known; clips of one track or artist may end up in training and test data"
+        if groups is None
+        else f"{len(set(groups))} by {group_by!r}",
+        "Other columns of the manifest": ", ".join(table) or "none",
+        "Ignored": f"{counted(len(ignored), 'file')} not among the clips",
+    }
     return ClipBunch(
         data=paths,
         target=target,
-        target_names=list(counts),
+        target_names=wanted,
         groups=groups,
-        metadata=metadata,
+        metadata=table,
         ignored=ignored,
         duplicates=[paths[rows].tolist() for rows in alike],
-        DESCR=_describe(folder, manifest, counts, group_by, groups, metadata, ignored),
+        DESCR=describe(folder, target, facts),
     )
 
 
@@ -262,55 +268,23 @@ def find_audio_files(folder) -> tuple[list[str], dict[str, str]]:
     left_out : dict of str to str
         Paths of the others and of folders, and why.
     """
-    folder = _existing_folder(folder)
-    tree, unreadable = _scan(folder)
-    paths, left_out = [], {path: _unreadable_folder(path).reason for path in unreadable}
-    for path in (path for files in tree.values() for path in files):
-        if _of_endings([path], decodable_extensions()):
-            paths.append(path)
-        elif _of_endings([path], undecodable_extensions()):
-            left_out[path] = f"no decoder for {Path(path).suffix.lower()}. {_advice([path])}"
-    return paths, left_out
-
-
-def _genre_names(genres) -> list[str] | None:
-    if isinstance(genres, Iterable) and not isinstance(genres, str):
-        genres = list(genres)
-    is_list = isinstance(genres, list) and genres and all(isinstance(one, str) for one in genres)
-    if genres is not None and not is_list:
-        raise ValueError(f"genres={genres!r}; pass a list of names, or None for all genres.")
-    return genres and sorted({nfc(genre) for genre in genres})
-
-
-def _check_arguments(manifest, extensions, group_by, duplicates) -> None:
-    if not (manifest is None or manifest is False or isinstance(manifest, str | os.PathLike)):
-        raise ValueError(
-            f"manifest={manifest!r}; pass the path of a CSV file, None for the folder's own "
-            "manifest.csv, or False for none."
-        )
-    if isinstance(extensions, str):
-        raise ValueError(f"extensions={extensions!r} is one string; pass e.g. ({extensions!r},).")
-    if extensions is not None and not len(extensions):
-        raise ValueError("extensions is empty; pass e.g. ('.wav',), or None for all.")
-    if not isinstance(group_by, str | None):
-        raise ValueError(
-            f"group_by={group_by!r}; expected the name of one column, a pattern of paths such as "
-            "'{genre}/{artist}/*', 'tags:artist', 'auto' or None."
-        )
-    if duplicates not in ("warn", "raise", "ignore"):
-        raise ValueError(f"duplicates={duplicates!r}; accepted are 'warn', 'raise' and 'ignore'.")
+    tree, unreadable = _scan(_existing_folder(folder))
+    files = list(chain(*tree.values()))
+    left_out = {path: _unreadable_folder(path).reason for path in unreadable}
+    for path in _of_endings(files, undecodable_extensions()):
+        left_out[path] = f"no decoder for {Path(path).suffix.lower()}. {_advice([path])}"
+    return _of_endings(files, decodable_extensions()), left_out
 
 
 def _existing_folder(folder) -> Path:
     path = user_path(folder).absolute()
-    # Not Path.exists, which raises an OSError for names that are too long or may not be looked at.
-    if not os.path.exists(path):
-        raise FileNotFoundError(
-            f"{path}: no such folder. Pass a folder with one subfolder of clips per genre, or "
-            "with a manifest."
-        )
+    # Not Path.is_dir, which raises an OSError for names that are too long or may not be looked at.
     if not os.path.isdir(path):
-        raise NotADirectoryError(f"{path} is a file; pass the folder that holds the clips.")
+        exists = os.path.exists(path)
+        raise (NotADirectoryError if exists else FileNotFoundError)(
+            f"{path}: {'is a file' if exists else 'no such folder'}. Pass a folder with one "
+            "subfolder of clips per genre, or with a manifest."
+        )
     return path
 
 
@@ -322,53 +296,34 @@ def _existing_manifest(manifest, folder: Path) -> Path | None:
         if os.path.isfile(path):
             return path
     raise FileNotFoundError(
-        f"manifest {str(manifest)!r} not found; looked for "
-        f"{' and '.join(str(path) for path in dict.fromkeys(candidates))}."
+        f"manifest {str(manifest)!r} not found; looked for {' and '.join(map(str, candidates))}."
     )
-
-
-def _read_manifest(manifest: Path, folder: Path, found: bool) -> dict[str, np.ndarray]:
-    """Read a manifest; one that nobody named can also be left alone."""
-    try:
-        return read_manifest(manifest, folder)
-    except (ValueError, FileNotFoundError) as error:
-        if not found:
-            raise
-        raise type(error)(
-            f"{error} Or pass manifest=False to take the genres from the subfolders."
-        ) from None
 
 
 def _scan(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
     """Return the visible files, by subfolder ("" for none), and the folders that can't be read."""
     errors: list[OSError] = []
-    _, names, files = next(os.walk(folder, onerror=errors.append), ("", [], []))
-    if errors:
-        raise _unreadable_folder(str(folder))
-    tree = {"": sorted(str(folder / name) for name in files if _visible(name))}
-    above = _with_parents(folder)
-    for name in sorted(filter(_visible, names)):
-        # Links are followed, so a folder may come up within itself, or twice.
-        seen = above | _with_parents(folder / name)
-        found = tree.setdefault(nfc(name), [])
-        if os.path.realpath(folder / name) in above:
-            continue
-        for place, below, files in os.walk(folder / name, onerror=errors.append, followlinks=True):
-            candidates = sorted(filter(_visible, below))
-            below.clear()
-            for one in candidates:
-                real = os.path.realpath(os.path.join(place, one))
-                if real not in seen:
-                    seen.add(real)
-                    below.append(one)
-            found += [os.path.join(place, one) for one in files if _visible(one)]
-        found.sort(key=Path)
-    return tree, [str(error.filename) for error in errors]
-
-
-def _with_parents(folder: Path) -> set[str]:
+    tree: dict[str, list[str]] = {}
     real = Path(os.path.realpath(folder))
-    return {str(path) for path in (real, *real.parents)}
+    # Links are followed, so a folder may come up within itself, or twice.
+    seen: dict[str, set[str]] = defaultdict(lambda: {str(real), *map(str, real.parents)})
+    for place, below, files in os.walk(folder, onerror=errors.append, followlinks=True):
+        top = Path(place).relative_to(folder).parts[:1]
+        found = tree.setdefault(nfc("".join(top)), [])
+        found += [os.path.join(place, name) for name in files if _visible(name)]
+        names = sorted(filter(_visible, below))
+        below.clear()
+        for name in names:
+            genre, target = nfc((*top, name)[0]), os.path.realpath(os.path.join(place, name))
+            tree.setdefault(genre, [])
+            if target not in seen[genre]:
+                seen[genre].add(target)
+                below.append(name)
+    if not tree:
+        raise _unreadable_folder(str(folder))
+    for files in tree.values():
+        files.sort(key=Path)
+    return tree, [str(error.filename) for error in errors]
 
 
 def _visible(name: str) -> bool:
@@ -383,42 +338,41 @@ def _unreadable_folder(path: str) -> BadClipError:
     )
 
 
-def _clips_of_genre_folders(
-    folder: Path, tree, unreadable, genres, endings, undecodable
-) -> tuple[np.ndarray, np.ndarray]:
-    found = [name for name in tree if name]
-    if not found:
-        raise ValueError(
-            f"{folder}: found {len(tree[''])} files but no subfolder. Put each genre's clips into "
-            "a subfolder named after the genre, or pass a manifest that gives the genres."
-        )
-    wanted = _require_genres(folder, genres, found)
+def _wanted_genres(source: Path, genres, found: list[str]) -> list[str]:
+    """Return the genres to load, in order; raise if one of those asked for isn't there."""
+    if genres is None:
+        return sorted(set(found))
+    names = [] if isinstance(genres, str) else list(genres)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"genres={genres!r}; pass a list of names, or None for all genres.")
+    wanted = sorted(set(map(nfc, names)))
+    if missing := sorted(set(wanted) - set(found)):
+        raise ValueError(f"{source}: no genre {missing} here; found {sorted(set(found))}.")
+    return wanted
+
+
+def _table_of_subfolders(
+    folder: Path, tree, unreadable, wanted, endings, undecodable
+) -> dict[str, np.ndarray]:
+    """Return paths and genres as a manifest would have them; raise for a genre without clips."""
     for path in unreadable:
         if nfc(Path(path).relative_to(folder).parts[0]) in wanted:
             raise _unreadable_folder(path)
-
     clips = {genre: _of_endings(tree[genre], endings) for genre in wanted}
-    without = [genre for genre in wanted if not clips[genre]]
-    if without:
-        message = (
+    if without := [genre for genre in wanted if not clips[genre]]:
+        full = [genre for genre in wanted if clips[genre]]
+        lost = _of_endings(chain(*(tree[genre] for genre in without)), undecodable)
+        raise ValueError(
             f"{folder}: no audio file in {len(without)} of {len(wanted)} subfolders: {without}. "
+            f"Delete them, or pass genres={full}. Accepted endings are {', '.join(endings)}; pass "
+            f"extensions= for others. {_cannot_decode(folder, lost) if lost else ''}"
         )
-        if empty := [genre for genre in without if not tree[genre]]:
-            full = [genre for genre in wanted if clips[genre]]
-            message += f"{empty} hold no files at all: delete them, or pass genres={full}. "
-        message += (
-            f"Accepted endings are {', '.join(endings)}; pass extensions= for others, or genres= "
-            "to load some of the subfolders only."
-        )
-        if lost := [path for genre in without for path in _of_endings(tree[genre], undecodable)]:
-            message += f" {_cannot_decode(folder, lost)}"
-        raise ValueError(message)
     target = [genre for genre in wanted for _ in clips[genre]]
-    return np.array([path for genre in wanted for path in clips[genre]]), np.array(target)
+    return {"path": np.array([*chain(*clips.values())]), "genre": np.array(target)}
 
 
 def _of_endings(paths: Iterable[str], endings: tuple[str, ...]) -> list[str]:
-    return [str(path) for path in paths if str(path).lower().endswith(endings)]
+    return [path for path in paths if path.lower().endswith(endings)]
 
 
 def _cannot_decode(folder: Path, paths: list[str]) -> str:
@@ -428,106 +382,82 @@ def _cannot_decode(folder: Path, paths: list[str]) -> str:
 
 def _advice(paths: list[str]) -> str:
     install = ", or pip install av and load again" if _of_endings(paths, FFMPEG_EXTENSIONS) else ""
-    them = "it" if len(paths) == 1 else "them"
-    return f"Convert {them}, for example to flac{install}."
+    return f"Convert such files, for example to flac{install}."
 
 
 def _tally(folder: Path, paths: list[str]) -> str:
-    """Count files by the first folder of their path and by ending."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for path in paths:
-        parts = Path(os.path.relpath(path, folder)).parts
-        place = parts[0] if len(parts) > 1 else "in no subfolder"
-        counts[place][Path(path).suffix.lower()] += 1
-    return ", ".join(
-        f"{place} ({', '.join(f'{count} {ending}' for ending, count in sorted(some.items()))})"
-        for place, some in counts.items()
-    )
+    """Count files by the first folder of their path and by ending: "folk/*.m4a (2)"."""
+    names = [Path(os.path.relpath(path, folder)) for path in paths]
+    return ", ".join(counts(str(Path(*n.parts[:-1][:1], "*")) + n.suffix.lower() for n in names))
 
 
-def _require_genres(source: Path, genres: list[str] | None, found: list[str]) -> list[str]:
-    """Return the genres to load, in order; raise if one of those asked for isn't there."""
-    missing = sorted(set(genres or ()) - set(found))
-    if missing:
-        raise ValueError(f"{source}: no genre {missing} here; found {sorted(found)}.")
-    return genres or sorted(found)
-
-
-def _count_genres(target: np.ndarray, source: Path) -> dict[str, int]:
-    """Return clips per genre, alphabetically."""
-    counts = dict(sorted(Counter(str(genre) for genre in target).items()))
-    if len(counts) < 2:
-        raise ValueError(
-            f"{source}: found one genre only, {next(iter(counts))!r} with {len(target)} clips; a "
-            "classifier needs two or more. Pass the folder above, or one subfolder per genre."
-        )
-    return counts
-
-
-def _notes_on_genres(counts: dict[str, int]) -> list[str]:
+def _notes_on_genres(target: np.ndarray) -> list[str]:
     notes = []
-    if single := [genre for genre, count in counts.items() if count == 1]:
+    clips = Counter(target.tolist())
+    if single := sorted(genre for genre, count in clips.items() if count == 1):
         notes.append(
             f"a single clip of {single}; it can't be in training and in test data. "
             "Add clips, or choose genres=."
         )
     alike = defaultdict(list)
-    for genre in counts:
+    for genre in sorted(clips):
         alike[re.sub(r"[\W_]+", "", genre.casefold()) or genre].append(genre)
     if variants := [genres for genres in alike.values() if len(genres) > 1]:
         notes.append(
-            "genres that differ in case, space or hyphen only: "
-            f"{'; '.join(', '.join(map(repr, genres)) for genres in variants)}. Give them one "
-            "spelling if they are one."
+            f"genres that differ in case, space or hyphen only: {str(variants)[1:-1]}. Give them "
+            "one spelling if they are one."
         )
-    if missing := [genre for genre in counts if genre.casefold() in ("nan", "none", "null", "n/a")]:
-        notes.append(
-            f"a genre {', '.join(map(repr, missing))}, which looks like a missing value; leave "
-            "these clips out if it is."
-        )
+    if missing := [genre for genre in clips if genre.casefold() in ("nan", "none", "null", "n/a")]:
+        notes.append(f"genres {missing}, which look like missing values; leave these clips out.")
     return notes
 
 
-def _groups_of_files(folder: Path, paths: np.ndarray, by: str) -> tuple[np.ndarray, list[str]]:
-    """Return groups by tags or by a pattern of paths, and what to say of clips without one."""
-    names = [Path(os.path.relpath(path, folder)).as_posix() for path in paths]
-    if by.startswith("tags:"):
+def _find_groups(
+    folder: Path, manifest: Path | None, table: dict[str, np.ndarray], by: str | None
+) -> tuple[np.ndarray | None, list[str]]:
+    """Return groups by a column, by tags or by paths, and what to say of clips without one."""
+    if by is None:
+        return None, []
+    names = [Path(os.path.relpath(path, folder)).as_posix() for path in table["path"]]
+    if by in table:
+        groups = table[by].tolist()
+        lack, advice = f"have no value in column {by!r}", "fill it in, or pass group_by=None"
+    elif by.startswith("tags:"):
         tag = by.removeprefix("tags:").strip()
-        values = [_tag(path, tag) for path in paths]
-        lack, help = f"have no tag {tag!r}", "name another tag, or see that PyAV is installed"
+        groups = [nfc(_tag(path, tag)) for path in table["path"]]
+        lack, advice = f"have no tag {tag!r}", "name another tag, or see that PyAV is installed"
+    elif "{" in by:
+        matches = map(_path_pattern(by).fullmatch, names)
+        groups = [nfc(match[1]) if match else "" for match in matches]
+        lack, advice = f"don't match group_by={by!r}", "give a pattern of such paths"
     else:
-        expression = _path_pattern(by)
-        matches = [expression.fullmatch(name) for name in names]
-        values = [match[1] if match else "" for match in matches]
-        lack, help = f"don't match group_by={by!r}", "paths are such as " + names[0]
-    groups = [nfc(value) for value in values]
+        raise ValueError(
+            f"{manifest or folder}: no column {by!r} to group by; found "
+            f"{list(table) if manifest else 'no manifest'}. Pass group_by=None, a column of a "
+            "manifest, a pattern such as '{genre}/{artist}/*', or 'tags:artist'."
+        )
     without = [name for name, group in zip(names, groups) if not group]
-    if len(without) == len(names):
-        raise ValueError(f"{folder}: all {len(names)} clips {lack}; {help}.")
+    found = f"{len(without)} of {len(names)} clips {lack}"
+    if without and (by in table or len(without) == len(names)):
+        raise ValueError(f"{manifest or folder}: {found}: {some_rows(without)}; {advice}.")
     if not without:
         return np.array(groups), []
-    shown = ", ".join(without[:_MOST_SHOWN]) + ", ..." * (len(without) > _MOST_SHOWN)
-    note = f"{len(without)} of {len(names)} clips {lack}, so each is a group of its own: {shown}."
+    note = f"{found}, so each is a group of its own: {some_rows(without)}."
     return np.array([group or name for group, name in zip(groups, names)]), [note]
 
 
 def _path_pattern(pattern: str) -> re.Pattern[str]:
     """Return a regular expression whose first group is the first field other than {genre}."""
-    fields = [name for name in re.findall(r"\{(\w+)\}", pattern) if name != "genre"]
+    fields = [field for field in re.findall(r"\{\w+\}", pattern) if field != "{genre}"]
     if not fields:
         raise ValueError(
             f"group_by={pattern!r} names no part of the path to group by; expected a pattern such "
             "as '{genre}/{artist}/*'."
         )
-    expression, field = "", f"{{{fields[0]}}}"
-    for part in re.split(r"(\{\w+\}|\*\*|\*)", pattern):
-        if part == field:
-            expression, field = expression + "([^/]+?)", ""
-        elif part.startswith("{"):
-            expression += "[^/]+?"
-        else:
-            expression += {"*": "[^/]*", "**": ".*"}.get(part, re.escape(part))
-    return re.compile(expression)
+    wild = {fields[0]: "([^/]+?)", "**": ".*", "*": "[^/]*"}
+    parts = re.split(r"(\{\w+\}|\*\*|\*)", pattern)
+    others = ("[^/]+?" if part.startswith("{") else re.escape(part) for part in parts)
+    return re.compile("".join(wild.get(part, other) for part, other in zip(parts, others)))
 
 
 def _tag(path: str, name: str) -> str:
@@ -548,20 +478,15 @@ def _tag(path: str, name: str) -> str:
 
 def _find_duplicates(paths: np.ndarray) -> list[list[int]]:
     """Return sets of rows whose files hold the same bytes: of one size, and of one digest."""
-    by_size = _rows_by(paths, range(len(paths)), os.path.getsize)
-    return sorted(
-        rows for same in by_size.values() for rows in _rows_by(paths, same, _digest).values()
-    )
-
-
-def _rows_by(paths: np.ndarray, rows: Iterable[int], key) -> dict[object, list[int]]:
-    """Return sets of two or more rows whose files have the same key; those without one are left."""
-    found = defaultdict(list)
-    for row in rows:
-        with contextlib.suppress(OSError):  # what can't be read is reported when it is decoded
-            if os.path.isfile(paths[row]) and (value := key(paths[row])):
-                found[value].append(row)
-    return {value: same for value, same in found.items() if len(same) > 1}
+    sets = [list(range(len(paths)))]
+    for key in (os.path.getsize, _digest):
+        found = defaultdict(list)
+        for number, rows in enumerate(sets):
+            for row in rows:
+                with contextlib.suppress(OSError):  # reported when it is decoded
+                    found[number, key(paths[row])].append(row)
+        sets = [rows for (_, value), rows in found.items() if value and len(rows) > 1]
+    return sorted(sets)
 
 
 def _digest(path: str) -> bytes:
@@ -569,63 +494,25 @@ def _digest(path: str) -> bytes:
         return hashlib.file_digest(file, "blake2b").digest()
 
 
-def _notes_on_duplicates(paths, target, groups, duplicates: list[list[int]]) -> list[str]:
+def _notes_on_duplicates(paths, target, groups, alike: list[list[int]]) -> list[str]:
     """Say which clips have the same content; in one genre and group they do no harm."""
-    contradictions = [rows for rows in duplicates if len(set(target[rows])) > 1]
-    repetitions = [
-        rows
-        for rows in duplicates
-        if len(set(target[rows])) == 1 and (groups is None or len(set(groups[rows])) > 1)
-    ]
+    contradictions, repetitions = [], []
+    for rows in alike:
+        shown = " = ".join(f"{paths[row]} ({target[row]})" for row in rows)
+        if len(set(target[rows])) > 1:
+            contradictions.append(shown)
+        elif groups is None or len(set(groups[rows])) > 1:
+            repetitions.append(shown)
     notes = []
-    for found, where, advice in (
-        (
-            contradictions,
-            "under different genres",
-            "At most one of the genres is right: remove the others.",
-        ),
-        (
-            repetitions,
-            "more than once in its genre",
-            "In training and in test data it flatters the score: keep one, or give all of them one "
-            "group by a manifest.",
-        ),
-    ):
-        if found:
-            shown = [
-                " = ".join(f"{paths[row]} ({target[row]})" for row in rows)
-                for rows in found[:_MOST_SHOWN]
-            ]
-            if len(found) > _MOST_SHOWN:
-                shown.append(f"and {len(found) - _MOST_SHOWN} more in `duplicates`")
-            notes.append(
-                f"the same audio {where}, {counted(len(found), 'time')}: {', '.join(shown)}. "
-                f"{advice}"
-            )
+    if contradictions:
+        notes.append(
+            f"the same audio under different genres, {counted(len(contradictions), 'time')}: "
+            f"{some_rows(contradictions)}. At most one of the genres is right: remove the others."
+        )
+    if repetitions:
+        notes.append(
+            f"the same audio more than once in its genre, {counted(len(repetitions), 'time')}: "
+            f"{some_rows(repetitions)}. In training and in test data it flatters the score: keep "
+            "one, or give all of them one group."
+        )
     return notes
-
-
-def _describe(
-    folder: Path,
-    manifest: Path | None,
-    counts: dict[str, int],
-    group_by: str | None,
-    groups: np.ndarray | None,
-    metadata: dict[str, np.ndarray],
-    ignored: list[str],
-) -> str:
-    genres = ", ".join(f"{genre} ({count})" for genre, count in counts.items())
-    lines = [
-        f"{sum(counts.values())} clips of {len(counts)} genres from {folder}.",
-        f"Clips per genre: {genres}.",
-        "Genres: the names of the subfolders."
-        if manifest is None
-        else f"Genres and groups: from {manifest}; manifest=False takes the subfolders instead.",
-        "Groups: none known; clips of one track or artist may end up in training and test data."
-        + (f" Other columns of the manifest: {', '.join(metadata)}." if metadata else "")
-        if groups is None
-        else f"Groups: {len(set(groups))} by {group_by!r}.",
-    ]
-    if ignored:
-        lines.append(f"Ignored: {counted(len(ignored), 'file')} not among the clips.")
-    return printable("\n".join(lines) + "\n")

@@ -1,32 +1,11 @@
 """The real clips that come with the package."""
 
-from collections import Counter
 from pathlib import Path
 
-from ._bunch import ClipBunch
+from ._bunch import ClipBunch, counts, describe
 from ._folder import load_audio_folder
 
 _FOLDER = Path(__file__).resolve().parent / "data" / "mini_genres"
-
-_DESCR = """\
-Mini genres: {n_clips} real clips to try things out
-===============================================
-
-:Clips: {n_clips} of 10 s each (OGG Vorbis, mono, 22,050 Hz; 3 MB together)
-:Genres: {genres}
-:Tracks: {n_tracks}; some clips are cut from one track, so split by `groups`
-:Artists: {n_artists}
-:Licences: {licences}
-
-Excerpts of music from free computer games, as packaged by Debian, with the genres given there.
-With a dozen clips per genre the set shows how things work and is no benchmark: mean and
-deviation of 20 MFCC and their deltas with a support vector machine reach an accuracy of 0.56 in
-four folds by track (chance level: 0.25).
-
-Each clip stays under the licence of its track (the package's own BSD licence does not apply to
-them). `artists`, `titles` and `licences` attribute them clip by clip, as does ATTRIBUTION.md in the
-folder of the clips.
-"""
 
 
 def load_mini_genres(*, return_X_y=False):
@@ -78,22 +57,19 @@ def load_mini_genres(*, return_X_y=False):
     if return_X_y:
         return clips.data, clips.target
     licences = clips.metadata["licence"]
-    artists = clips.metadata["artist"]
-    licence = " and ".join(sorted(set(licences)))
     return ClipBunch(
         data=clips.data,
         target=clips.target,
         target_names=clips.target_names,
         groups=clips.groups,
-        artists=artists,
+        artists=clips.metadata["artist"],
         titles=clips.metadata["title"],
         licences=licences,
-        licence=licence,
-        DESCR=_DESCR.format(
-            n_clips=len(clips.data),
-            genres=", ".join(f"{name} ({n})" for name, n in sorted(Counter(clips.target).items())),
-            n_tracks=len(set(clips.groups)),
-            n_artists=len(set(artists)),
-            licences=", ".join(f"{name} ({n})" for name, n in sorted(Counter(licences).items())),
+        licence=" and ".join(sorted(set(licences))),
+        DESCR=describe(
+            "free computer games",
+            clips.target,
+            {"Licences": ", ".join(counts(licences))},
+            "mini_genres.rst",
         ),
     )

@@ -17,12 +17,14 @@ gives its genre away; median filtering across frequency or time, or the spectrum
 time, uncovers it.
 """
 
-import numbers
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .._compat import Interval, StrOptions, validate_params
 from ._bunch import ClipBunch
 
 SAMPLE_RATE = 22050
@@ -58,12 +60,16 @@ _NOISE_LEVEL = -3.0
 
 _N_FFT = 1024
 
-_DESCR = """\
-{n_clips} synthetic clips of {duration} s at {sample_rate} Hz in {n_genres} genres.
-The genre can be told from this cue only: {cue}.
-"""
 
-
+@validate_params(
+    {
+        "n_clips": [Interval(Integral, 2, None, closed="left")],
+        "genres": [Iterable, Integral],
+        "cue": [StrOptions({*CUES, "mixed"})],
+        "duration": [Interval(Real, 1, math.inf, closed="left")],
+    },
+    prefer_skip_nested_validation=False,
+)
 def make_genre_clips(
     n_clips=60,
     genres=("folk", "jazz", "rock"),
@@ -139,17 +145,8 @@ def make_genre_clips(
     ['harmonic', 'harmonic', 'modulation', 'modulation', 'percussive', 'percussive']
     """
     names = _genre_names(genres)
-    if cue not in (*CUES, "mixed"):
-        raise ValueError(f"cue={cue!r}; accepted are {', '.join(map(repr, CUES))} and 'mixed'.")
-    if not isinstance(n_clips, numbers.Integral) or n_clips < len(names):
-        raise ValueError(
-            f"n_clips={n_clips!r}; pass an integer of at least {len(names)}, one clip for "
-            "each genre."
-        )
-    if not isinstance(duration, int | float) or not 1 <= duration < float("inf"):
-        raise ValueError(
-            f"duration={duration!r} s; pass at least 1 s, which it takes to tell rates apart."
-        )
+    if n_clips < len(names):
+        raise ValueError(f"n_clips={n_clips}; pass at least {len(names)}, one for each genre.")
     rng = check_random_state(random_state)
     n_times = round(duration * SAMPLE_RATE)
     cues = CUES if cue == "mixed" else (cue,)
@@ -169,42 +166,40 @@ def make_genre_clips(
         target_names=sorted(names),
         cue=cue_of_clip,
         sample_rate=SAMPLE_RATE,
-        DESCR=_DESCR.format(
-            n_clips=n_clips,
-            duration=duration,
-            sample_rate=SAMPLE_RATE,
-            n_genres=len(names),
-            cue=cue,
-        ),
+        DESCR=f"{n_clips} synthetic clips of {duration} s at {SAMPLE_RATE} Hz in {len(names)} "
+        f"genres.\nThe genre can be told from this cue only: {cue}.\n",
     )
 
 
-def _genre_names(genres: Sequence[str] | int) -> list[str]:
-    if isinstance(genres, int | np.integer):
+def _genre_names(genres) -> list[str]:
+    if isinstance(genres, Integral):
         names = [f"genre_{index}" for index in range(genres)]
-    elif isinstance(genres, str):
-        raise ValueError(f"genres={genres!r} is one string; pass a list of names or a number.")
-    elif not isinstance(genres, Iterable):
-        raise ValueError(f"genres={genres!r}; pass a list of names or their number.")
     else:
-        names = [str(genre) for genre in genres]
+        names = [] if isinstance(genres, str) else [str(genre) for genre in genres]
     if not 2 <= len(names) <= 8 or len(set(names)) < len(names):
-        raise ValueError(f"genres={genres!r}; pass two to eight different names, or their number.")
+        raise ValueError(
+            f"genres={genres!r}; pass two to eight different names in a list, or their number."
+        )
     return names
 
 
-def _clip(
-    cue: str, genre: int, n_genres: int, n_times: int, rng: np.random.RandomState
-) -> np.ndarray:
-    edges = _register_edges(n_genres)
+def _clip(cue: str, genre: int, n_genres: int, n_times: int, rng) -> np.ndarray:
+    low, high = (np.log1p(hertz / 700.0) for hertz in _RANGE)
+    edges = 700.0 * np.expm1(np.linspace(low, high, n_genres + 1))  # of the registers
     if cue == "harmonic":
-        clip = _one_tone(edges[genre : genre + 2], n_times, rng)
+        low, high = edges[genre : genre + 2]
+        frequencies = np.array([low * (high / low) ** rng.uniform(0.1, 0.9)])
+        amplitudes = np.ones(1)
     else:
-        clip = _tones_everywhere(edges, n_times, rng)
+        frequencies = np.arange(edges[0], edges[-1], _TONE_SPACING)
+        frequencies += rng.uniform(0, _TONE_SPACING)
+        frequencies += rng.uniform(-0.15, 0.15, len(frequencies)) * _TONE_SPACING
+        amplitudes = _gains(rng.uniform(-_COLOUR, _COLOUR, n_genres), edges, frequencies)
+    clip = _steady_tones(frequencies, amplitudes, n_times, rng)
     if cue == "percussive":
         colour = np.where(np.arange(n_genres) == genre, _HIT_CONTRAST, 0.0)
     else:
-        colour = _random_colour(n_genres, rng)
+        colour = rng.uniform(-_COLOUR, _COLOUR, n_genres)
     clip += _gain(_HIT_LEVEL[cue]) * _hits(edges, colour, n_times, rng)
     if cue == "modulation":
         rate = np.linspace(*_RATES, n_genres)[genre]
@@ -217,35 +212,12 @@ def _gain(level):
     return 10 ** (np.asarray(level) / 20)
 
 
-def _register_edges(n_genres: int) -> np.ndarray:
-    low, high = (np.log1p(hertz / 700.0) for hertz in _RANGE)
-    return 700.0 * np.expm1(np.linspace(low, high, n_genres + 1))
+def _gains(colour: np.ndarray, edges: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+    """Return the factors at frequencies for a level in dB per register."""
+    return _gain(colour)[np.clip(np.searchsorted(edges, frequencies) - 1, 0, len(colour) - 1)]
 
 
-def _register_of(frequencies: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    return np.clip(np.searchsorted(edges, frequencies) - 1, 0, len(edges) - 2)
-
-
-def _random_colour(n_genres: int, rng: np.random.RandomState) -> np.ndarray:
-    return rng.uniform(-_COLOUR, _COLOUR, n_genres)
-
-
-def _one_tone(register: np.ndarray, n_times: int, rng: np.random.RandomState) -> np.ndarray:
-    low, high = register
-    frequency = low * (high / low) ** rng.uniform(0.1, 0.9)
-    return _steady_tones(np.array([frequency]), np.ones(1), n_times, rng)
-
-
-def _tones_everywhere(edges: np.ndarray, n_times: int, rng: np.random.RandomState) -> np.ndarray:
-    frequencies = np.arange(edges[0], edges[-1], _TONE_SPACING) + rng.uniform(0, _TONE_SPACING)
-    frequencies += rng.uniform(-0.15, 0.15, len(frequencies)) * _TONE_SPACING
-    colour = _random_colour(len(edges) - 1, rng)[_register_of(frequencies, edges)]
-    return _steady_tones(frequencies, _gain(colour), n_times, rng)
-
-
-def _steady_tones(
-    frequencies: np.ndarray, amplitudes: np.ndarray, n_times: int, rng: np.random.RandomState
-) -> np.ndarray:
+def _steady_tones(frequencies, amplitudes, n_times: int, rng) -> np.ndarray:
     """Add up tones, each moved to a whole number of periods per clip."""
     spectrum = np.zeros(n_times // 2 + 1, dtype=complex)
     periods = np.round(frequencies * n_times / SAMPLE_RATE).astype(int)
@@ -254,13 +226,11 @@ def _steady_tones(
     return np.fft.irfft(spectrum, n_times) * n_times / 2
 
 
-def _hits(
-    edges: np.ndarray, colour: np.ndarray, n_times: int, rng: np.random.RandomState
-) -> np.ndarray:
+def _hits(edges: np.ndarray, colour: np.ndarray, n_times: int, rng) -> np.ndarray:
     """Return short decaying noises as loud, in an STFT bin, as a tone of amplitude 1."""
     length = round(_HIT_LENGTH * SAMPLE_RATE)
     envelope = np.exp(-np.arange(length) / (_HIT_DECAY * SAMPLE_RATE))
-    gains = _gain(colour)[_register_of(np.fft.rfftfreq(length, 1 / SAMPLE_RATE), edges)]
+    gains = _gains(colour, edges, np.fft.rfftfreq(length, 1 / SAMPLE_RATE))
 
     n_hits = max(2, round(_HIT_RATE * n_times / SAMPLE_RATE))
     period = n_times / n_hits
@@ -275,7 +245,7 @@ def _hits(
     return clip * _N_FFT / 4
 
 
-def _trembling_noise(rate: float, n_times: int, rng: np.random.RandomState) -> np.ndarray:
+def _trembling_noise(rate: float, n_times: int, rng) -> np.ndarray:
     """Return white noise as loud, in an STFT bin, as a tone of amplitude 1, on average."""
     times = np.arange(n_times) / SAMPLE_RATE
     steps = np.arange(0, times[-1] + _FLUTTER_STEP, _FLUTTER_STEP)

@@ -111,24 +111,26 @@ class TestGenreFolders:
             load_audio_folder(tmp_path / "nowhere")
 
     def test_file_instead_of_folder(self, folder):
-        with pytest.raises(NotADirectoryError, match=r"x.ogg is a file; pass the folder"):
+        with pytest.raises(NotADirectoryError, match=r"x.ogg: is a file. Pass a folder"):
             load_audio_folder(folder / "folk" / "x.ogg")
 
     def test_no_subfolder(self, tmp_path):
         make_files(tmp_path, "a.wav", "b.wav")
-        with pytest.raises(ValueError, match=r"found 2 files but no subfolder. Put each genre"):
+        with pytest.raises(
+            ValueError, match=r"found 0 genres, \[\]; .* one subfolder of clips per genre"
+        ):
             load_audio_folder(tmp_path)
 
     def test_genre_without_audio(self, folder):
         make_files(folder, "texts/a.txt")
         with pytest.raises(
-            ValueError, match=r"no audio file in 1 of 3 subfolders: \['texts'\]. Accepted .*\.wav"
+            ValueError, match=r"no audio file in 1 of 3 subfolders: \['texts'\]. Delete .*\.wav"
         ):
             load_audio_folder(folder)
 
     def test_empty_genre(self, folder):
         (folder / "jazz").mkdir()
-        said = r"\['jazz'\] hold no files at all: delete them, or pass genres=\['folk', 'rock'\]"
+        said = r"\['jazz'\]. Delete them, or pass genres=\['folk', 'rock'\]"
         with pytest.raises(ValueError, match=said):
             load_audio_folder(folder)
 
@@ -146,11 +148,11 @@ class TestGenreFolders:
         genres = (one for one in ("f", "r"))
         clips = load_audio_folder(folder, manifest="m.csv", genres=genres)
         assert clips.target_names == ["f", "r"]
-        with pytest.raises(ValueError, match="genres=3; pass a list"):
+        with pytest.raises(ValueError, match=r"'genres' parameter .* Got 3"):
             load_audio_folder(folder, genres=3)
 
     def test_one_genre_only(self, folder):
-        with pytest.raises(ValueError, match=r"one genre only, 'folk' with 3 clips"):
+        with pytest.raises(ValueError, match=r"found 1 genre, \['folk'\]; .* needs two"):
             load_audio_folder(folder, genres=["folk"])
 
     def test_unknown_genre(self, folder):
@@ -165,11 +167,11 @@ class TestGenreFolders:
             load_audio_folder(folder, genres=genres)
 
     def test_extensions_must_be_a_list(self, folder):
-        with pytest.raises(ValueError, match=r"pass e.g. \('.wav',\)"):
+        with pytest.raises(ValueError, match=r"'extensions' parameter .* must be an array-like"):
             load_audio_folder(folder, extensions=".wav")
 
     def test_groups_need_a_manifest(self, folder):
-        with pytest.raises(ValueError, match=r"group_by='artist' .* but manifest=None"):
+        with pytest.raises(ValueError, match=r"no column 'artist' to group by; found no manifest"):
             load_audio_folder(folder, group_by="artist")
 
     def test_single_clip_of_a_genre_warns(self, folder):
@@ -208,7 +210,7 @@ class TestManifest:
         with pytest.warns(UserWarning, match="single clip|not listed"):
             clips = load_audio_folder(folder)
         assert clips.groups is None
-        assert "Other columns of the manifest: artsit, trakc." in clips.DESCR
+        assert ":Other columns of the manifest: artsit, trakc" in clips.DESCR
 
     def test_group_by(self, folder):
         write_manifest(
@@ -259,18 +261,24 @@ class TestManifest:
             (["path,genre,title", 'rock/a.MP3,r,"A', "folk/x.ogg,f,B"], "double quote without its"),
             (["path,genre", 'rock/a.MP3,"r"x', "folk/x.ogg,f"], "near row 2 .* double quote"),
             (["path,genre,genre", "rock/a.MP3,r,r"], r"the header names \['genre'\] twice"),
-            (["path,genre", "rock/a.MP3,r", "", "rock/b.wav,"], "'genre' is empty .* in row 4"),
+            (
+                ["path,genre", "rock/a.MP3,r", "", "rock/b.wav,"],
+                "'genre' is empty .* .row 4.; every clip",
+            ),
             (["path,genre", "", "rock/a.MP3,r,x"], "row 3 has more fields than the header's 2"),
             (["path,genre"], "a header but no clips"),
             (["path,genre", "rock/a.MP3,r,x"], "row 2 has more fields than the header's 2"),
-            (["path,genre", "rock/a.MP3,r", "rock/b.wav,"], "'genre' is empty in 1 of 2 .* row 3"),
+            (
+                ["path,genre", "rock/a.MP3,r", "rock/b.wav,"],
+                "'genre' is empty in 1 of 2 rows .row 3",
+            ),
             (
                 ["path,genre", "rock/a.MP3,r", "rock/a.MP3,r"],
                 r"listed more than once, e.g. .*a.MP3",
             ),
             (
-                ["path,genre,track", "rock/a.MP3,r,"],
-                "'track' is empty in 1 of 1 rows.*group_by=None",
+                ["path,genre,track", "rock/a.MP3,r,", "folk/x.ogg,f,1"],
+                "1 of 2 clips have no value in column 'track': rock/a.MP3; .*group_by=None",
             ),
         ],
     )
@@ -301,7 +309,7 @@ class TestManifestOfTheFolder:
         assert clips.target.tolist() == ["r", "r", "f", "f"]
         assert clips.groups.tolist() == ["n"] * 4
         assert names_of(clips.ignored, folder) == ["folk/live/y.flac"]
-        assert f"Genres and groups: from {folder / 'manifest.csv'}; manifest=False" in clips.DESCR
+        assert f":Genres: from {folder / 'manifest.csv'}; manifest=False" in clips.DESCR
 
     def test_named_it_may_leave_clips_out(self, folder):
         write_manifest(folder, "path,genre", *LISTED)
@@ -317,8 +325,8 @@ class TestManifestOfTheFolder:
         clips = load_audio_folder(folder, manifest=False)
         assert clips.target_names == ["folk", "rock"]
         assert names_of(clips.ignored, folder) == ["manifest.csv"]
-        assert "Genres: the names of the subfolders." in clips.DESCR
-        with pytest.raises(ValueError, match=r"group_by='artist' names a column .* manifest=False"):
+        assert ":Genres: the names of the subfolders" in clips.DESCR
+        with pytest.raises(ValueError, match=r"no column 'artist' to group by; found no"):
             load_audio_folder(folder, manifest=False, group_by="artist")
 
     @pytest.mark.parametrize(
@@ -326,22 +334,22 @@ class TestManifestOfTheFolder:
         [(["name,size", "a,1"], ValueError), (["path,genre", "gone.wav,r"], FileNotFoundError)],
     )
     def test_unusable_can_be_left_alone(self, folder, rows, error):
-        path = write_manifest(folder, *rows)
+        write_manifest(folder, *rows)
         with pytest.raises(error, match=r"manifest.csv: .* Or pass manifest=False"):
             load_audio_folder(folder)
-        with pytest.raises(error, match=r"[^e]\.$"):
-            load_audio_folder(folder, manifest=path)
 
     @pytest.mark.parametrize("manifest", [True, 3, ["manifest.csv"]])
     def test_neither_path_nor_false(self, folder, manifest):
-        with pytest.raises(ValueError, match=r"manifest=.*; pass the path of a CSV file, None"):
+        with pytest.raises(
+            ValueError, match=r"'manifest' parameter .* 'os.PathLike', a bool among"
+        ):
             load_audio_folder(folder, manifest=manifest)
 
 
 class TestTablesOfOtherPrograms:
     ROWS = ("path,genre,artist", *(f"{row},Zoë" for row in LISTED))
 
-    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
     @pytest.mark.parametrize("separator", [",", ";", "\t"])
     @pytest.mark.parametrize("end", ["\n", "\r\n"])
     def test_read(self, folder, encoding, separator, end):
@@ -423,8 +431,8 @@ class TestMusicThatIsLost:
             clips = load_audio_folder(mixed)
         (message,) = [str(one.message) for one in caught]
         assert (
-            "4 music files can't be decoded: folk (2 .m4a, 1 .wma), rock (1 .wv). Convert them, "
-            "for example to flac, or pip install av and load again"
+            "4 music files can't be decoded: folk/*.m4a (2), folk/*.wma (1), rock/*.wv (1). "
+            "Convert such files, for example to flac, or pip install av and load again"
         ) in message
         assert len(clips.data) == 5
         assert len(clips.ignored) == 4
@@ -438,7 +446,7 @@ class TestMusicThatIsLost:
     @pytest.mark.parametrize("ending", _folder.SCORE_EXTENSIONS)
     def test_scores_take_more_than_ffmpeg(self, folder, ending):
         make_files(folder, f"rock/1{ending}")
-        with pytest.warns(UserWarning, match=rf"rock \(1 \{ending}\). .* example to flac\.$"):
+        with pytest.warns(UserWarning, match=rf"rock/\*\{ending} \(1\). .* example to flac\.$"):
             load_audio_folder(folder)
 
     def test_chosen_extensions_leave_the_others_out_on_purpose(self, mixed, monkeypatch):
@@ -448,15 +456,13 @@ class TestMusicThatIsLost:
     def test_a_genre_of_nothing_else(self, folder, monkeypatch):
         monkeypatch.setattr(_folder, "find_spec", lambda name: None)
         make_files(folder, "jazz/1.m4a", "jazz/2.m4a")
-        with pytest.raises(
-            ValueError, match=r"\['jazz'\]. Acc.* can't be decoded: jazz \(2 .m4a\)"
-        ):
+        with pytest.raises(ValueError, match=r"\['jazz'\]. .* can't be decoded: jazz/\*.m4a \(2\)"):
             load_audio_folder(folder)
 
     def test_listed_in_a_manifest(self, mixed, monkeypatch):
         monkeypatch.setattr(_folder, "find_spec", lambda name: None)
         write_manifest(mixed, "path,genre", *LISTED, "folk/1.m4a,f")
-        with pytest.warns(UserWarning, match=r"1 music file can't be decoded: folk \(1 .m4a\)"):
+        with pytest.warns(UserWarning, match=r"1 music file can't be decoded: folk/\*.m4a \(1\)"):
             clips = load_audio_folder(mixed, manifest="manifest.csv")
         assert len(clips.data) == 5
 
@@ -464,7 +470,7 @@ class TestMusicThatIsLost:
         make_files(folder, "s.wav", "t.mp3", "u.MP3", "v.mid", "notes.txt")
         with pytest.warns(
             UserWarning,
-            match=r"4 audio files beside .*: in no subfolder \(1 .mid, 2 .mp3, 1 .wav\)",
+            match=r"4 audio files beside .*: \*.mid \(1\), \*.mp3 \(2\), \*.wav \(1\)",
         ):
             load_audio_folder(folder)
 
@@ -566,7 +572,7 @@ class TestOddNames:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as file:
                 file.write(name)
-        with pytest.warns(UserWarning, match=r"can't be decoded: caf\\udce9 \(1 .mid\)"):
+        with pytest.warns(UserWarning, match=r"can't be decoded: caf\\udce9/\*.mid \(1\)"):
             clips = load_audio_folder(folder)
         assert clips.target_names == ["caf\udce9", "folk", "rock"]
         assert os.fsencode(clips.data[-1]).endswith(b"rock/caf\xe9.wav")
@@ -692,7 +698,7 @@ class TestDuplicates:
         assert load_audio_folder(doubled, duplicates="ignore").duplicates == []
 
     def test_other_words(self, folder):
-        with pytest.raises(ValueError, match="duplicates='drop'; accepted are 'warn', 'raise'"):
+        with pytest.raises(ValueError, match=r"'duplicates' parameter .* among {.* Got 'drop'"):
             load_audio_folder(folder, duplicates="drop")
 
     @pytest.mark.parametrize(("tracks", "harmless"), [("1122", True), ("1123", False)])
@@ -712,11 +718,11 @@ class TestDuplicates:
             load_audio_folder(doubled, manifest="manifest.csv")
 
     def test_many_are_counted(self, folder):
-        for row in range(9):
+        for row in range(12):
             for genre in ("rock", "folk"):
                 (folder / genre / f"n{row}.wav").write_bytes(bytes([row]))
-        with pytest.warns(UserWarning, match="genres, 9 times: .*, and 4 more in `duplicates`"):
-            assert len(load_audio_folder(folder).duplicates) == 9
+        with pytest.warns(UserWarning, match=r"genres, 12 times: .* \(rock\), \.\.\.\. At"):
+            assert len(load_audio_folder(folder).duplicates) == 12
 
     def test_alike_but_for_one_byte_anywhere(self, folder):
         """As clips of one length in wav are, whose sizes say nothing."""
@@ -758,7 +764,7 @@ class TestSummary:
     def test_many_genres(self, tmp_path):
         make_files(tmp_path, *(f"genre {i}/{j}.wav" for i in range(30) for j in range(2)))
         clips = load_audio_folder(tmp_path)
-        assert "genre 14 (2), genre 15 (2), ...; attributes" in repr(clips)
+        assert "genre 16 (2), genre 17 (2), ...; attributes" in repr(clips)
         assert len(repr(clips)) < 300
 
     def test_other_loaders(self):
@@ -791,12 +797,12 @@ def test_a_manifest_with_paths_in_other_words(folder, tmp_path):
 
 def test_a_list_to_group_by(folder):
     write_manifest(folder, *MANIFEST)
-    with pytest.raises(ValueError, match=r"group_by=\['genre'\]; expected the name of one column"):
+    with pytest.raises(ValueError, match=r"'group_by' parameter .* Got \['genre'\]"):
         load_audio_folder(folder, group_by=["genre"])
 
 
 def test_no_endings(folder):
-    with pytest.raises(ValueError, match="extensions is empty"):
+    with pytest.raises(ValueError, match="no audio file in 2 of 2 subfolders"):
         load_audio_folder(folder, extensions=[])
 
 
@@ -834,8 +840,8 @@ def test_genres_that_look_alike(folder):
     with pytest.warns(UserWarning, match="case, space or hyphen") as caught:
         clips = load_audio_folder(folder)
     (message,) = [str(one.message) for one in caught]
-    assert "'Hip Hop', 'Hip-Hop', 'hip-hop', 'hip_hop'. Give them one spelling" in message
-    assert "a genre 'nan', which looks like a missing value" in message
+    assert "['Hip Hop', 'Hip-Hop', 'hip-hop', 'hip_hop']. Give them one spelling" in message
+    assert "genres ['nan'], which look like missing values" in message
     assert len(clips.target_names) == 7  # nothing is changed
 
 
@@ -891,7 +897,7 @@ class TestGroupsOfFiles:
         assert sorted(listed.groups) == sorted(clips.groups)
 
     def test_refused(self, by_artist):
-        with pytest.raises(ValueError, match=r"all 6 clips don't match .*; paths are such as folk"):
+        with pytest.raises(ValueError, match=r"6 of 6 clips don't match .*: folk/ann - one"):
             load_audio_folder(by_artist, group_by="{genre}/{artist}/x/y/*")
         with pytest.raises(ValueError, match="names no part of the path to group by"):
             load_audio_folder(by_artist, group_by="{genre}/*")
@@ -915,7 +921,7 @@ class TestGroupsOfFiles:
             clips = load_audio_folder(tmp_path, group_by="tags:artist")
         zoe = forms("Zoë")[0]
         assert clips.groups.tolist() == ["folk/4.flac", zoe, "Ann", zoe, "Ann"]
-        with pytest.raises(ValueError, match="all 5 clips have no tag 'composer'"):
+        with pytest.raises(ValueError, match="5 of 5 clips have no tag 'composer'"):
             load_audio_folder(tmp_path, group_by="tags:composer")
 
 
@@ -932,6 +938,6 @@ class TestFindAudioFiles:
         paths, left_out = find_audio_files(folder)
         assert len(paths) == 6
         assert left_out[f"{folder}/rock/disk/b.MOV"] == (
-            "no decoder for .mov. Convert it, for example to flac, or pip install av and load "
-            "again."
+            "no decoder for .mov. Convert such files, for example to flac, or pip install av and "
+            "load again."
         )

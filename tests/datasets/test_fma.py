@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -118,7 +119,7 @@ def test_bunch(server, tmp_path):
     assert clips.metadata["artist"][0] == "Alec, Redfearn"
     assert clips.metadata["licence"].tolist() == ["BY"] * 4
     assert [os.path.basename(path) for path in clips.left_out] == ["098565.mp3", "099134.mp3"]
-    for words in ("FMA-small", "CC BY 4.0", "arXiv", "training (1), validation (1), test (2)"):
+    for words in ("FMA-small", "CC BY 4.0", "arXiv", "test (2), training (1), validation (1)"):
         assert words.lower() in clips.DESCR.lower()
     assert repr(clips).startswith("<4 clips of 2 genres: Folk (2), Rock (2); attributes: data")
     assert sorted(os.listdir(tmp_path)) == ["fma_metadata", "fma_small"]
@@ -196,7 +197,7 @@ def test_folder_from_the_environment(server, tmp_path, monkeypatch):
 @pytest.mark.parametrize("arguments", [{"subset": "full"}, {"subset": None}, {"split": "valid"}])
 def test_unknown_arguments(tmp_path, arguments):
     (name,) = arguments
-    with pytest.raises(ValueError, match=f"{name}=.*; accepted are"):
+    with pytest.raises(ValueError, match=f"'{name}' parameter of fetch_fma must be a str among"):
         fetch_fma(data_home=tmp_path, **arguments)
 
 
@@ -243,7 +244,7 @@ class TestFaults:
         self.fails(
             tmp_path,
             OSError,
-            "fma_small.zip is damaged .*; remove it",
+            "fma_small.zip could not be unpacked in .*File is not a zip",
             ["fma_metadata", "fma_small.zip"],
         )
         (tmp_path / "fma_small.zip").unlink()
@@ -255,7 +256,10 @@ class TestFaults:
         content[len(content) // 2] ^= 0xFF
         server.publish("fma_small.zip", bytes(content))
         self.fails(
-            tmp_path, OSError, "fma_small.zip is damaged .*CRC", ["fma_metadata", "fma_small.zip"]
+            tmp_path,
+            OSError,
+            "fma_small.zip could not be unpacked in .*CRC",
+            ["fma_metadata", "fma_small.zip"],
         )
 
     @pytest.mark.parametrize(
@@ -272,18 +276,19 @@ class TestFaults:
     def test_entry_that_climbs_out(self, server, tmp_path, entry):
         home = tmp_path / "home"
         server.publish("fma_small.zip", archive(mp3s("fma_small", SMALL) | {entry: b"evil"}))
-        self.fails(
-            home,
-            OSError,
-            "the entry .*evil.* lies outside the folder fma_small",
-            ["fma_metadata", "fma_small.zip"],
-        )
+        assert len(fetch(home).data) == 4
         assert os.listdir(tmp_path) == ["home"]
+        assert sorted(os.listdir(home)) == ["fma_metadata", "fma_small"]
         assert not os.path.exists("/tmp/evil-genremoe.txt")
 
     def test_without_the_table(self, server, tmp_path):
         server.publish("fma_metadata.zip", archive({"fma_metadata/genres.csv": b"x"}))
-        self.fails(tmp_path, OSError, "damaged .no fma_metadata/tracks.csv", ["fma_metadata.zip"])
+        self.fails(
+            tmp_path,
+            OSError,
+            "could not be unpacked in .*no fma_metadata/tracks.csv",
+            ["fma_metadata.zip"],
+        )
 
     @pytest.mark.parametrize(
         "content", [b"", b"path,genre\na,b\n", table()[:200], b"\xff\xfe\x00", table([])]
@@ -304,7 +309,7 @@ class TestFaults:
         big = {**mp3s("fma_small", SMALL), "fma_small/000/000140.mp3": bytes(10**6)}
         kind = zipfile.ZIP_STORED if full == "archive" else zipfile.ZIP_DEFLATED
         server.publish("fma_small.zip", archive(big, kind))
-        _fma._fetch_folder(tmp_path, "fma_metadata", True, only="tracks.csv")
+        _fma._fetch(tmp_path, "fma_metadata/tracks.csv", True)
         code = (
             "import resource; from sklearn_genremoe.datasets import _fma, fetch_fma\n"
             f"_fma._BASE_URL = {server.url('/')!r}; _fma._HASHES = {_fma._HASHES!r}\n"
@@ -319,11 +324,11 @@ class TestFaults:
         assert len(fetch(tmp_path).data) == 4
 
     def test_interrupted_while_unpacking(self, server, tmp_path, monkeypatch):
-        def interrupt(source, folder, only):
+        def interrupt(source, wanted):
             assert list(source.rglob("*.mp3"))
             raise KeyboardInterrupt
 
-        _fma._fetch_folder(tmp_path, "fma_metadata", True, only="tracks.csv")
+        _fma._fetch(tmp_path, "fma_metadata/tracks.csv", True)
         with monkeypatch.context() as patch:
             patch.setattr(_fma, "_move", interrupt)
             with pytest.raises(KeyboardInterrupt):
@@ -334,13 +339,14 @@ class TestFaults:
 
     def test_another_process_was_faster(self, server, tmp_path, monkeypatch):
         """Two that unpack at once: the second finds the folder there, and the archive gone."""
-        unpack = _fma._unpack
+        move = _fma._move
 
-        def twice(archive, folder, only):
-            unpack(archive, folder, only)
-            unpack(archive, folder, only)
-            archive.unlink()
+        def twice(source, wanted):
+            if source.is_dir():
+                shutil.copytree(source, wanted)
+                (tmp_path / "fma_small.zip").unlink()
+            move(source, wanted)
 
-        monkeypatch.setattr(_fma, "_unpack", twice)
+        monkeypatch.setattr(_fma, "_move", twice)
         assert len(fetch(tmp_path).data) == 4
         assert sorted(os.listdir(tmp_path)) == ["fma_metadata", "fma_small"]

@@ -21,7 +21,7 @@ def test_bunch():
         assert clips[name].dtype.kind == "U", name
         assert all(clips[name]), name
     assert len(set(clips.groups)) == 41
-    assert "48 of 10 s" in clips.DESCR
+    assert "48 clips" in clips.DESCR
     assert "41" in clips.DESCR
 
 

@@ -58,18 +58,18 @@ def test_global_random_state_is_untouched():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"cue": "timbre"}, "cue='timbre'; accepted are 'harmonic', 'percussive', 'modulation'"),
-        ({"n_clips": 2}, "n_clips=2; pass an integer of at least 3"),
-        ({"n_clips": 6.5}, "n_clips=6.5; pass an integer"),
+        ({"cue": "timbre"}, "'cue' parameter of make_genre_clips must be a str among"),
+        ({"n_clips": 2}, "n_clips=2; pass at least 3"),
+        ({"n_clips": 6.5}, "'n_clips' parameter .* Got 6.5"),
         ({"genres": ["a"]}, "two to eight different names"),
         ({"genres": 9}, "two to eight different names"),
         ({"genres": ["a", "b", "a"]}, "two to eight different names"),
-        ({"genres": "jazz"}, "is one string"),
-        ({"duration": 0.5}, "duration=0.5 s; pass at least 1 s"),
-        ({"duration": float("nan")}, "duration=nan s"),
-        ({"duration": float("inf")}, "duration=inf s"),
-        ({"duration": "3"}, "duration='3' s; pass at least 1 s"),
-        ({"genres": None}, "genres=None; pass a list of names"),
+        ({"genres": "jazz"}, "two to eight different names"),
+        ({"duration": 0.5}, r"'duration' parameter .* range \[1.0, inf\)"),
+        ({"duration": float("nan")}, "Got nan"),
+        ({"duration": float("inf")}, "Got inf"),
+        ({"duration": "3"}, "Got '3'"),
+        ({"genres": None}, "'genres' parameter"),
     ],
 )
 def test_unusable_arguments(arguments, message):
