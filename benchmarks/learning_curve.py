@@ -38,7 +38,7 @@ def main() -> None:
     args = parser.parse_args()
     clips = load_audio_folder(args.data, manifest="manifest.csv", group_by=args.groups)
     paths, y, groups = clips.data, clips.target, clips.groups
-    experts = dict(pretrained_experts(weights=args.weights))
+    experts = dict(pretrained_experts(weights=args.weights, from_scratch=True))
     harmonic, embedding = experts["harmonic_statistics"], experts["embedding"]
     views = DomainUnion([("harmonic", harmonic[0]), ("embedding", embedding[0])]).transform(paths)
     models = {

@@ -13,11 +13,11 @@ MFCC and their deltas, of as much of each clip as the experts get and of 30 s; `
 others, logistic regressions on ``AudioSetEmbedding(weights)``, on windows of 3 s, and on the layers
 that ``pretrained_experts()`` listen to. The experts are those of
 ``default_experts()``, with ``--recipe paper`` the paper's four, with ``--recipe pretrained`` those
-of ``pretrained_experts()``, and the mixtures without the embedding, which are those of
-``default_experts()``, come along; ``--recipe none`` stops at the baselines. The mixers learn from
-the experts' predictions on inner folds, which respect the groups too, or with ``--inner 0`` on the
-clips that the experts have learned from; all of them learn from one and the same training of the
-experts, which ``EveryMixer`` arranges.
+of ``pretrained_experts(from_scratch=True)``, and the mixtures without the embeddings, which are
+those of ``default_experts()``, come along; ``--recipe none`` stops at the baselines. The mixers
+learn from the experts' predictions on inner folds, which respect the groups too, or with
+``--inner 0`` on the clips that the experts have learned from; all of them learn from one and the
+same training of the experts, which ``EveryMixer`` arranges.
 
 The paper's setting is ``--recipe paper --gate-epochs 50 --inner 0``: a day on two cores;
 ``--width``, ``--epochs`` and ``--duration`` cut it down. The setting is printed above every table.
@@ -71,7 +71,7 @@ EMBEDDINGS: dict[str, dict[str, Any]] = {
 RECIPES: dict[str, Callable[[str], list]] = {
     "ours": lambda weights: default_experts(),
     "paper": lambda weights: paper_experts(),
-    "pretrained": lambda weights: pretrained_experts(weights=weights or "mn04"),
+    "pretrained": lambda weights: pretrained_experts(weights=weights or "mn04", from_scratch=True),
     "none": lambda weights: [],
 }
 
@@ -211,9 +211,9 @@ def main() -> None:
             "stacking": StackingMixer(),
         }
         if args.recipe == "pretrained":
-            # The embedding comes last; without it this is the default mixture.
+            # The embeddings come last; without them this is the default mixture.
             for name in list(mixers):
-                mixers[f"{name}, no embedding"] = FirstExperts(mixers[name], len(experts) - 1)
+                mixers[f"{name}, no embedding"] = FirstExperts(mixers[name], len(experts) - 2)
         if args.gate_epochs:
             gate = {"max_epochs": args.gate_epochs, "random_state": args.seed[0]}
             mixers |= {"MoEC, CNN gate": CNNMixer(**gate), "MoER, RNN gate": RNNMixer(**gate)}

@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--cv", type=int, default=5, help="folds for the score; 0 for no score")
     train.add_argument("--duration", type=float, default=30.0, help="seconds of each file")
     train.add_argument("--max-epochs", type=int, help="of each network")
-    train.add_argument("--pretrained", action="store_true", help="add the expert from AudioSet")
+    train.add_argument("--pretrained", action="store_true", help="experts that know other music")
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(command=_train)
 
@@ -119,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--n-jobs", type=int, help="parallel jobs, -1 for all")
         command.add_argument(
             "--weights", metavar="FILE", help=f"where the network from AudioSet {where}"
+        )
+        command.add_argument(
+            "--music-weights", metavar="FILE", help=f"where the network for music {where}"
         )
     versions = commands.add_parser("versions", help="say what a report of a problem should say")
     versions.set_defaults(command=_versions)
@@ -144,7 +147,8 @@ def _predict(options) -> int:
         raise ValueError("--resume goes on with the table of --out; give its name.")
     if out is None and sys.stdout is None:
         raise ValueError("There is no console to print to; give --out.")
-    model = load_model(options.model, trusted=options.trusted, weights=options.weights)
+    weights = [file for file in (options.weights, options.music_weights) if file]
+    model = load_model(options.model, trusted=options.trusted, weights=weights or None)
     if not hasattr(model, "classes_"):
         raise ValueError(f"{options.model} holds no fitted classifier, but {model!r:.80}.")
     params = {"on_error": "warn", "n_jobs": options.n_jobs, "verbose": 0}
@@ -325,9 +329,13 @@ def _experts(options) -> list:
     from . import default_experts, pretrained_experts
 
     of_networks = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
-    if options.pretrained or options.weights:
-        weights = options.weights or "mn04"
-        experts = pretrained_experts(options.duration, weights=weights, **of_networks)
+    if options.pretrained or options.weights or options.music_weights:
+        experts = pretrained_experts(
+            options.duration,
+            weights=options.weights or "mn04",
+            music_weights=options.music_weights or "msd",
+            **of_networks,
+        )
     else:
         experts = default_experts(options.duration, **of_networks)
     if options.quick:

@@ -181,8 +181,9 @@ def load_model(file, *, trusted=(), weights=None):
     trusted : list of str or type, default=()
         What else the file may name, for example ``["my_package.MyDomain"]``. These are imported
         and called: trust what you know, not whatever a file asks for.
-    weights : str or Path, default=None
-        Where the weights of the model's :class:`~sklearn_genremoe.AudioSetEmbedding` are now, if
+    weights : str or Path, or a list of them, default=None
+        Where the weights of the model's :class:`~sklearn_genremoe.AudioSetEmbedding` and
+        :class:`~sklearn_genremoe.MusicTagEmbedding` are now, if
         they were given by a path and aren't there any more. None means where they were.
 
     Returns
@@ -451,27 +452,28 @@ def _sha256(weights: Any) -> str | None:
 def _find_weights(path: str, saved: list[Any], model: Any, weights: Any) -> list[str]:
     """Let embeddings whose weights have moved take the given ones; return what is still wrong."""
     embeddings = _embeddings(model)
-    found = None if weights is None else _sha256(weights)
     if weights is not None and not embeddings:
         raise ValueError(f"{path} holds no embedding; leave weights={str(weights)!r} out.")
+    files = weights if isinstance(weights, (list, tuple)) else [] if weights is None else [weights]
+    found = {_sha256(file): file for file in files}
     notes = set()
     for embedding, known in zip(embeddings, saved):
         now = _sha256(embedding.weights)
         if now == known != "":
             continue
-        if weights is None:
+        if not files:
             notes.add(
                 f"The weights of its {type(embedding).__name__}, {str(embedding.weights)!r}, are "
                 f"{'not those that it was saved with' if now else 'not there'}: put the file back, "
                 "or give its new place, load_model(file, weights='/path/to/file.pt')."
             )
-        elif known and found != known:
+        elif known and known not in found:
             raise ValueError(
                 f"weights={str(weights)!r} is not the file that {path} was saved with for "
                 f"{str(embedding.weights)!r}, by its SHA-256, or there is no such file."
             )
         else:
-            embedding.weights = weights
+            embedding.weights = found.get(known, files[0])
     return sorted(notes)
 
 

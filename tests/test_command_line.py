@@ -182,7 +182,7 @@ def test_report_and_score_come_from_the_same_fits(
         ("--max-epochs=0", "--max-epochs 0: give 1 or more"),
         ("--groups=album", "as group_by, .*\\nHere, group_by is --groups COLUMN"),
         ("--out=model.pkl", "--out model.pkl: models are saved .* name it model.skops"),
-        ("--weights=none.pt", "weights='none.pt' is neither .*weights= is --weights FILE"),
+        ("--music-weights=none.pt", "weights='none.pt' is neither .*weights= is --weights FILE"),
     ],
 )
 def test_speaks_of_options(

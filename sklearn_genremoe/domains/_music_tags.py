@@ -37,10 +37,10 @@ class MusicTagEmbedding(BaseEmbedding):
         they are.
     pool : {"mean", "mean_std"}, default="mean_std"
         Mean over the windows, or mean and standard deviation, which doubles the features.
-    layers : {"last", "pools", "tags"}, default="last"
+    layers : {"last", "stages", "tags"}, default="last"
         What is taken from the network: the 200 outputs of its last layer before the tags; behind
-        them also the maximum and the mean over time of each of the 753 channels that this layer
-        sees (1,706 in all); or the probabilities of the 50 tags.
+        them also the means over time of the four stages before it, of those of their 753 channels
+        that training left alive (413 in all); or the probabilities of the 50 tags.
     sample_rate : int, default=22050
         Sample rate of waveforms in Hz; they are resampled to 16,000 Hz. Files are read at
         16,000 Hz, whatever the `sample_rate`.
@@ -107,7 +107,7 @@ class MusicTagEmbedding(BaseEmbedding):
     }
     _parameter_constraints = {
         **BaseEmbedding._parameter_constraints,
-        "layers": [StrOptions({"last", "pools", "tags"})],
+        "layers": [StrOptions({"last", "stages", "tags"})],
     }
 
     def __init__(

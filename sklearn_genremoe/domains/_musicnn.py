@@ -33,8 +33,8 @@ _N_BRANCHES = 5
 _DENSE = ((1506, 200), (200, 50))
 _NORMS = (1, 204, 204, 51, 51, 51, 64, 64, 64, 1506, 200)
 
-# Kernels whose weights sum to less are zero: decay took them to 1e-28 in most of the channels.
-_NO_WEIGHT = 1e-7
+# Kernels whose weights sum to less are zero: decay took most of them to 1e-28.
+_NO_WEIGHT = 1e-5
 
 
 class Tagger:
@@ -50,8 +50,6 @@ class Tagger:
     n_features : dict of str to int
         Features per window, by `layers`.
     """
-
-    n_features = {"last": 200, "pools": 1706, "tags": 50}
 
     def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
         self._tensors = tensors
@@ -69,6 +67,11 @@ class Tagger:
                 convolutions[_N_BRANCHES:], of_convolutions[_N_BRANCHES:]
             )
         ]
+        live = [kernel.abs().sum((0, 1, 2)) > _NO_WEIGHT for kernel, _ in convolutions]
+        live[-2] |= live[-3]  # these add up
+        live[-1] |= live[-2]
+        self._live = torch.cat(live).nonzero().flatten()
+        self.n_features = {"last": 200, "stages": 200 + len(self._live), "tags": 50}
         self._dense, self._head = (self._layer("dense", number) for number in range(2))
         bands = mel_filterbank(SAMPLE_RATE, _N_FFT, _N_MELS, 0.0, None)[0]
         self._bands = torch.from_numpy(bands)
@@ -100,8 +103,9 @@ class Tagger:
             At 16 kHz. Less than 3 s are repeated; what is left behind the last window is left out.
         seconds : float
             Length of the windows, shorter where a clip is.
-        layers : {"last", "pools", "tags"}, default="last"
-            The last layer before the tags, this and what it sees, or the tags' probabilities.
+        layers : {"last", "stages", "tags"}, default="last"
+            The last layer before the tags, this and means of those before it, or the tags'
+            probabilities.
 
         Returns
         -------
@@ -130,6 +134,20 @@ class Tagger:
 
     def __call__(self, mel: torch.Tensor, layers: str = "last") -> torch.Tensor:
         """Return (n, n_features[layers]) of spectrograms of shape (n, n_frames, 96)."""
+        most, means = self.pools(mel)
+        kernel, bias = self._dense
+        factor, term = self._norm_of_pools
+        pools = torch.stack([most, means], dim=2).flatten(1) * factor + term
+        hidden = (pools @ kernel + bias).relu_()
+        factor, term = self._norm_of_dense
+        last = hidden * factor + term
+        if layers == "stages":
+            return torch.cat([last, means[:, self._live]], dim=1)
+        kernel, bias = self._head
+        return last if layers == "last" else torch.sigmoid(last @ kernel + bias)
+
+    def pools(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the maxima and the means over time of all channels, (n, 753) each."""
         factor, term = self._norm_of_input
         x = (mel * factor + term).unsqueeze(1).contiguous()
         maps = [torch.cat([branch(x) for branch in self._branches], dim=1)]
@@ -137,16 +155,7 @@ class Tagger:
             y = F.conv1d(maps[-1], kernel, bias, padding="same").relu_() * factor + term
             maps.append(y + maps[-1] if number else y)
         everything = torch.cat(maps, dim=1)
-        pools = torch.stack([everything.amax(2), everything.mean(2)], dim=2).flatten(1)
-        kernel, bias = self._dense
-        factor, term = self._norm_of_pools
-        hidden = ((pools * factor + term) @ kernel + bias).relu_()
-        factor, term = self._norm_of_dense
-        last = hidden * factor + term
-        if layers == "pools":
-            return torch.cat([last, pools], dim=1)
-        kernel, bias = self._head
-        return last if layers == "last" else torch.sigmoid(last @ kernel + bias)
+        return everything.amax(2), everything.mean(2)
 
 
 class _Branch:

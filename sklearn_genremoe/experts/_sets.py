@@ -16,6 +16,7 @@ from ..domains import (
     HarmonicSpectrogram,
     LogMelSpectrogram,
     ModulationSpectrogram,
+    MusicTagEmbedding,
     PercussiveSpectrogram,
     SpectralStatistics,
     time_statistics,
@@ -81,7 +82,7 @@ def default_experts(
 
     See Also
     --------
-    pretrained_experts : These and others that were trained on other clips before.
+    pretrained_experts : On what networks learned from other clips before.
     paper_experts : The experts of the paper.
 
     Notes
@@ -154,30 +155,41 @@ def default_experts(
 
 
 def pretrained_experts(
-    duration: float = 30.0, *, weights: Any = "mn04", **params: Any
+    duration: float = 30.0,
+    *,
+    weights: Any = "mn04",
+    music_weights: Any = "msd",
+    from_scratch: bool = False,
+    **params: Any,
 ) -> list[tuple[str, Pipeline]]:
-    """Return the default experts, and one that was trained on other clips before.
+    """Return experts on the embeddings of networks that were trained on other clips before.
 
-    The ninth is a logistic regression on :class:`~sklearn_genremoe.AudioSetEmbedding`, mean and
-    deviation over windows of 3 s. With a few hundred clips it is the strongest by far; the others
-    err on other clips.
+    They are logistic regressions, on :class:`~sklearn_genremoe.MusicTagEmbedding` and on
+    :class:`~sklearn_genremoe.AudioSetEmbedding`, mean and deviation over windows of 3 s of several
+    of their layers. The two err on other clips, and are fitted in seconds. With a few hundred
+    clips, the experts of :func:`default_experts` take as much away from them as they add, most
+    on music from other sources.
 
     Parameters
     ----------
     duration : float, default=30.0
         Seconds read from each file, by all experts.
     weights : str or Path, default="mn04"
-        The weights of the embedding: the name of a published network, which is downloaded when it
-        is first needed (4 MB), or the path of a file.
+        The weights of the network from AudioSet: its name, by which it is downloaded when it is
+        first needed (4 MB), or the path of a file.
+    music_weights : str or Path, default="msd"
+        The weights of the network for music in the same way (9 MB).
+    from_scratch : bool, default=False
+        Whether to put those of :func:`default_experts` before them.
     **params : dict
         What else :func:`default_experts` takes; what concerns all experts there reaches the
-        embedding too, but for `fill`: it takes shorter clips as they are.
+        embeddings too, but for `fill`: they take shorter clips as they are.
 
     Returns
     -------
     experts : list of (str, Pipeline)
         The `experts` of a :class:`~sklearn_genremoe.MixtureOfExpertsClassifier`, untrained:
-        those of :func:`default_experts`, and embedding.
+        music_tags and embedding.
 
     See Also
     --------
@@ -185,24 +197,28 @@ def pretrained_experts(
 
     Notes
     -----
-    AudioSet may hold the songs that such a mixture is tested on: report its figures apart from
-    those of methods that were trained from scratch.
+    The networks may have heard the songs that such a mixture is tested on: report its figures
+    apart from those of methods that were trained from scratch.
 
     Examples
     --------
     >>> from sklearn_genremoe import MixtureOfExpertsClassifier, pretrained_experts
     >>> clf = MixtureOfExpertsClassifier(pretrained_experts())
-    >>> clf.experts[-1][0]
-    'embedding'
+    >>> [name for name, _ in clf.experts]
+    ['music_tags', 'embedding']
+    >>> len(pretrained_experts(from_scratch=True, max_epochs=10))
+    10
     """
     others = default_experts(duration, **params)
     known = set(AudioSetEmbedding().get_params())
     of_domain = {name: params[name] for name in params if name in known - {"fill", "verbose"}}
-    embedding = AudioSetEmbedding(
-        weights, window=3.0, layers="stages", duration=duration, **of_domain
-    )
-    of_linear = {name: params.get(name) for name in ("class_weight", "random_state")}
-    return [*others, _linear_expert("embedding", embedding, C=0.01, **of_linear)]
+    of_domain |= {"window": 3.0, "layers": "stages", "duration": duration}
+    of_linear = {"C": 0.01, **{n: params.get(n) for n in ("class_weight", "random_state")}}
+    return [
+        *(others if from_scratch else []),
+        _linear_expert("music_tags", MusicTagEmbedding(music_weights, **of_domain), **of_linear),
+        _linear_expert("embedding", AudioSetEmbedding(weights, **of_domain), **of_linear),
+    ]
 
 
 def paper_experts(

@@ -3,18 +3,18 @@
 import warnings
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import comb, log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import Interval
 from ._base import BaseMixer, centred_logs, merge_equal
 
-# Strengths among which the evidence decides; at the largest the experts count alike.
+# Strengths that the evidence weighs; at the largest the experts of a pool count alike.
 _LAMBDAS = 10.0 ** np.arange(5, -2.25, -0.5)
 _SOLVER = {"ftol": 1e-12, "gtol": 1e-8}
 # Prediction computes about so many products of an expert's and a genre's logarithm at a time.
@@ -29,23 +29,23 @@ class StackingMixer(BaseMixer):
         \qquad \ell_{mk} = \log h_{mk} - \frac{1}{K} \sum_j \log h_{mj}
 
     It learns how much to believe each expert (:math:`a_m \ge 0`, the same for all genres) and,
-    from enough clips, about which genres and which confusions to undo (:math:`D_m`, :math:`b`),
-    but not from the clip itself. The coefficients minimise the convex
+    with `C`, about which genres and which confusions to undo (:math:`D_m`, :math:`b`), but not from
+    the clip itself. The coefficients minimise the convex
 
-    .. math:: -\sum_x \log y_{k(x)}(x) + \frac{\lambda}{2} \sum_m (a_m - 1/M)^2 + \frac{1}{2C}
+    .. math:: -\sum_x \log y_{k(x)}(x) + \frac{\lambda}{2} \sum_m (a_m - c_m)^2 + \frac{1}{2C}
         \left(\lVert b \rVert^2 + \sum_m \lVert D_m \rVert^2\right),
 
-    so that few clips lead back towards a log pool. The strength :math:`\lambda` of the penalty that
-    keeps the exponents near 1/M is chosen by marginal likelihood: large where equal exponents
-    say how sure the experts are together, small where one of them knows more, or all are less or
-    more sure than they are right. Evidence is counted in clips: sample weights with a mean of 1
-    leave it as it is, smaller ones say that there is less of it.
+    so that few clips lead back towards a log pool with one temperature. Which experts it consists
+    of, those with :math:`c_m > 0`, and how large :math:`\lambda` is, says the evidence, the
+    marginal likelihood of the genres: two good experts aren't diluted by eight poor ones, and
+    exponents are equal where nothing says that one expert knows more. Evidence is counted in
+    clips: sample weights with a mean of 1 leave it as it is, smaller ones say that there is less.
 
     Parameters
     ----------
-    C : float, default=0.003
+    C : float, default=0.0
         Inverse strength of the penalty on what depends on the genre. Zero leaves that out: a
-        log pool with one exponent per expert.
+        log pool with one exponent per expert. With thousands of clips try 0.003.
     max_iter : int, default=1000
         Most iterations of the solver (L-BFGS-B).
 
@@ -56,7 +56,9 @@ class StackingMixer(BaseMixer):
     intercept_ : ndarray of shape (n_classes,)
         The offsets :math:`b`.
     lambda_ : float
-        The strength :math:`\lambda`, chosen by marginal likelihood.
+        The strength :math:`\lambda`.
+    relevance_ : ndarray of shape (n_experts,)
+        The probability that an expert belongs to the log pool, by the evidence.
 
     See Also
     --------
@@ -65,15 +67,18 @@ class StackingMixer(BaseMixer):
 
     Notes
     -----
-    :math:`\lambda` is one of 15 values from 1e-2 to 1e5, in steps of a factor
-    :math:`\sqrt{10}`, the one that maximises the evidence of the log pool (without
-    :math:`D_m` and :math:`b`) in Laplace's approximation [2]_,
+    Experts are ordered by their likelihood, each with the temperature that suits it best. For the
+    log pools of the k best, k from 1 to M, whose :math:`c_m` are the reciprocal of their common
+    temperature over k, and for 15 values of :math:`\lambda` from 1e-2 to 1e5, the evidence (without
+    :math:`D_m` and :math:`b`) in Laplace's approximation [2]_ is
 
-    .. math:: \log p(k \mid \hat a) - \frac{\lambda}{2} \lVert \hat a - 1/M \rVert^2 +
-        \frac{M}{2} \log \lambda - \frac{1}{2} \log \det (H + \lambda I),
+    .. math:: \log p(y \mid \hat a) - \frac{\lambda}{2} \lVert \hat a - c \rVert^2 +
+        \frac{M}{2} \log \lambda - \frac{1}{2} \log \det (H + \lambda I) - \log \binom{M}{k},
 
-    where :math:`\hat a` are the exponents fitted with that strength and H is the Hessian of the
-    negative log-likelihood there. Neither folds nor random numbers are involved.
+    where :math:`\hat a` are the exponents fitted so and H is the Hessian of the negative
+    log-likelihood there. The last term is for the choice of k experts among M. The exponents are
+    the mean of all :math:`\hat a`, weighed by the evidence; :math:`c` and :math:`\log \lambda` are
+    means too, where `C` asks for another fit. Neither folds nor random numbers are involved.
 
     The penalties count log-probabilities as the experts give them: to experts that are much surer
     than they are right, as unregularised ones are, `C` leaves more freedom than to others. Then
@@ -109,7 +114,7 @@ class StackingMixer(BaseMixer):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, C: float = 0.003, max_iter: int = 1000) -> None:
+    def __init__(self, C: float = 0.0, max_iter: int = 1000) -> None:
         self.C = C
         self.max_iter = max_iter
 
@@ -117,10 +122,15 @@ class StackingMixer(BaseMixer):
         expert_proba, y, sample_weight = merge_equal(expert_proba, y, sample_weight)
         logs = centred_logs(expert_proba)
         n_experts, n_classes = logs.shape[1:]
-        self.lambda_, exponents, known = strongest_evidence(logs, y, sample_weight, self.max_iter)
-        exponents, table, converged = fit_stack(
-            logs, y, sample_weight, self.lambda_, self.C, exponents, self.max_iter
+        prior, self.relevance_, exponents, known = weigh_pools(
+            logs, y, sample_weight, self.max_iter
         )
+        self.lambda_ = prior.strength
+        table, converged = np.zeros((n_experts * n_classes + 1, n_classes)), True
+        if self.C:
+            exponents, table, converged = fit_stack(
+                logs, y, sample_weight, prior, self.C, exponents, self.max_iter
+            )
         if not (known and converged):
             warnings.warn(
                 f"StackingMixer has not converged after max_iter={self.max_iter} iterations; "
@@ -159,11 +169,18 @@ class StackingMixer(BaseMixer):
         return proba
 
 
+class Prior(NamedTuple):
+    """Where exponents are drawn to, and how strongly."""
+
+    centre: NDArray
+    strength: float
+
+
 def fit_stack(
     logs: NDArray,
     y: NDArray,
     weight: NDArray,
-    strength: float,
+    prior: Prior,
     C: float,
     start: NDArray,
     max_iter: int,
@@ -182,11 +199,11 @@ def fit_stack(
         exponents = parameters[:n_experts]
         table = parameters[n_experts:].reshape(n_features, n_classes)
         log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs) + features @ table, axis=1)
-        excess = exponents - 1 / n_experts
+        excess = exponents - prior.centre
         slope = weight[:, np.newaxis] * (np.exp(log_proba) - true)
-        of_exponents = np.einsum("nk,nmk->m", slope, logs) + strength * excess
+        of_exponents = np.einsum("nk,nmk->m", slope, logs) + prior.strength * excess
         of_table = features.T @ slope + (table / C if C else 0)
-        penalty = strength * (excess @ excess) / 2 + ((table**2).sum() / (2 * C) if C else 0)
+        penalty = prior.strength * (excess @ excess) / 2 + ((table**2).sum() / (2 * C) if C else 0)
         return penalty - weight @ (true * log_proba).sum(axis=1), np.concatenate(
             [of_exponents, of_table.ravel()]
         )
@@ -205,31 +222,61 @@ def fit_stack(
     return found[:n_experts], table, solution.status != 1
 
 
-def strongest_evidence(
+def weigh_pools(
     logs: NDArray, y: NDArray, weight: NDArray, max_iter: int
-) -> tuple[float, NDArray, bool]:
-    """Return the most probable lambda, the exponents with it, and whether all fits converged."""
+) -> tuple[Prior, NDArray, NDArray, bool]:
+    """Return what the evidence says: a prior, relevances, exponents, and whether all converged."""
     n_experts = logs.shape[1]
-    exponents = np.full(n_experts, 1 / n_experts)
-    best: tuple[float, float, NDArray] | None = None
-    all_converged = True
-    for strength in _LAMBDAS:
-        exponents, _, converged = fit_stack(logs, y, weight, strength, 0, exponents, max_iter)
-        all_converged &= converged
-        log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs), axis=1)
-        proba = np.exp(log_proba)
-        centred = logs - np.einsum("nk,nmk->nm", proba, logs)[:, :, np.newaxis]
-        rows = np.sqrt(weight[:, np.newaxis] * proba)[:, np.newaxis] * centred
-        hessian = np.einsum("nmk,nlk->ml", rows, rows, optimize=True)
-        excess = exponents - 1 / n_experts
-        evidence = (
-            weight @ log_proba[np.arange(len(y)), y]
-            - strength * (excess @ excess) / 2
-            # log det(I + H / strength): the same, without the difference of large numbers.
-            - np.linalg.slogdet(np.eye(n_experts) + hessian / strength)[1] / 2
-        )
-        # The larger strength wins where rounding decides.
-        if best is None or evidence > best[0] + 1e-9 * max(1, abs(best[0])):
-            best = float(evidence), float(strength), exponents
-    assert best is not None
-    return best[1], best[2], all_converged
+    converged = []
+
+    def fit(logs: NDArray, prior: Prior, start: NDArray) -> NDArray:
+        exponents, _, done = fit_stack(logs, y, weight, prior, 0, start, max_iter)
+        converged.append(done)
+        return exponents
+
+    def temper(experts: Any) -> NDArray:
+        """Return the one exponent of an average of experts, (1,)."""
+        average = logs[:, experts].mean(axis=1, keepdims=True)
+        return fit(average, Prior(np.ones(1), _LAMBDAS[-1]), np.ones(1))
+
+    def log_likelihood(expert: int) -> float:
+        log_proba = log_softmax(temper([expert]) * logs[:, expert], axis=1)
+        return float(weight @ log_proba[np.arange(len(y)), y])
+
+    best_first = np.argsort([-log_likelihood(m) for m in range(n_experts)], kind="stable")
+    priors, fitted, evidence = [], [], []
+    for n_best in range(1, n_experts + 1):
+        centre = np.zeros(n_experts)
+        centre[best_first[:n_best]] = temper(best_first[:n_best])[0] / n_best
+        exponents = centre
+        for strength in _LAMBDAS:
+            prior = Prior(centre, strength)
+            exponents = fit(logs, prior, exponents)
+            priors.append(prior)
+            fitted.append(exponents)
+            # All pools of a size are as probable before, together as those of another size.
+            among = np.log(comb(n_experts, n_best))
+            evidence.append(_evidence(logs, y, weight, prior, exponents) - among)
+    share = softmax(evidence)
+    prior = Prior(
+        share @ [prior.centre for prior in priors],
+        float(np.exp(share @ np.log([prior.strength for prior in priors]))),
+    )
+    relevance = share @ [prior.centre > 0 for prior in priors]
+    return prior, relevance, share @ fitted, all(converged)
+
+
+def _evidence(
+    logs: NDArray, y: NDArray, weight: NDArray, prior: Prior, exponents: NDArray
+) -> float:
+    """Return the logarithm of the marginal likelihood of the genres, by Laplace."""
+    log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs), axis=1)
+    proba = np.exp(log_proba)
+    centred = logs - np.einsum("nk,nmk->nm", proba, logs)[:, :, np.newaxis]
+    rows = np.sqrt(weight[:, np.newaxis] * proba)[:, np.newaxis] * centred
+    hessian = np.einsum("nmk,nlk->ml", rows, rows, optimize=True)
+    excess = exponents - prior.centre
+    # log det(I + H / strength): the same, without the difference of large numbers.
+    _, log_det = np.linalg.slogdet(np.eye(len(exponents)) + hessian / prior.strength)
+    likelihood = weight @ log_proba[np.arange(len(y)), y]
+    return likelihood - prior.strength * (excess @ excess) / 2 - log_det / 2

@@ -16,7 +16,7 @@ from sklearn_genremoe import (
     pretrained_experts,
 )
 from sklearn_genremoe.datasets import make_genre_clips
-from tests._weights import N_FEATURES_OF_STAGES, write_small_weights
+from tests._weights import N_FEATURES_OF_STAGES, write_music_weights, write_small_weights
 
 
 @pytest.mark.parametrize("make", [default_experts, paper_experts])
@@ -62,31 +62,35 @@ def test_networks_and_linear_experts_share_what_concerns_both() -> None:
     assert spelled_out.get_params() == pretrained_experts()[-1][1][0].get_params()
 
 
-def test_pretrained_are_the_default_ones_and_an_embedding(tmp_path):
-    experts = pretrained_experts(weights=tmp_path / "mn01.pt", max_epochs=3)
-    assert [name for name, _ in experts[:-1]] == [name for name, _ in default_experts()]
-    assert experts[0][1]["cnnclassifier"].max_epochs == 3
-    name, expert = experts[-1]
-    assert name == "embedding"
-    assert expert["audiosetembedding"].weights == tmp_path / "mn01.pt"
-    assert expert["logisticregression"].C == 0.01
-    assert pretrained_experts()[-1][1]["audiosetembedding"].weights == "mn04"
+def test_pretrained_experts_hear_two_embeddings(tmp_path):
+    experts = pretrained_experts(weights=tmp_path / "mn01.pt", music_weights=tmp_path / "m.data")
+    assert [name for name, _ in experts] == ["music_tags", "embedding"]
+    for (_, expert), file in zip(experts, ("m.data", "mn01.pt")):
+        assert expert[0].weights == tmp_path / file
+        assert (expert[0].window, expert[0].layers) == (3.0, "stages")
+        assert expert["logisticregression"].C == 0.01
+    assert [expert[0].weights for _, expert in pretrained_experts()] == ["msd", "mn04"]
+    everything = pretrained_experts(from_scratch=True, max_epochs=3)
+    names = [name for name, _ in default_experts()]
+    assert [name for name, _ in everything] == [*names, "music_tags", "embedding"]
+    assert everything[0][1]["cnnclassifier"].max_epochs == 3
 
 
 @pytest.mark.parametrize("routing", [False, True])
 def test_pretrained_experts_as_a_mixture(tmp_path, routing):
-    weights = write_small_weights(tmp_path / "mn01.pt")
+    weights = {
+        "weights": write_small_weights(tmp_path / "mn01.pt"),
+        "music_weights": write_music_weights(tmp_path / "msd.data"),
+    }
     X, y = make_genre_clips(12, duration=2.0, random_state=0)
-    small = {"channels": (4,), "pool_sizes": ((4, 4),), "max_epochs": 1, "crop_frames": 8}
     with sklearn.config_context(enable_metadata_routing=routing):
-        clf = MixtureOfExpertsClassifier(
-            pretrained_experts(weights=weights, **small), cv=2, random_state=0
-        )
-        clone(clf).fit(X, y, sample_weight=np.ones(12), groups=np.arange(12))
-        clf.fit(X, y)
+        clf = MixtureOfExpertsClassifier(pretrained_experts(**weights), cv=2, random_state=0)
+        batch = clf.extract(X)
+        clone(clf).fit(batch, y, sample_weight=np.ones(12), groups=np.arange(12))
+        clf.fit(batch, y)
     n_features = clf.named_experts_.embedding[-1].coef_.shape[1]
     assert n_features == 2 * N_FEATURES_OF_STAGES
-    assert clf.predict_proba(X).shape == (12, len(clf.classes_))
+    np.testing.assert_array_equal(clf.predict_proba(X), clf.predict_proba(batch))
 
 
 @pytest.mark.parametrize("function", [default_experts, paper_experts, pretrained_experts])

@@ -149,9 +149,12 @@ def test_stacking_minimises_its_objective(n_classes):
 def test_stacking_leads_back_to_a_log_pool():
     probas, y, _ = some_predictions()
     few = StackingMixer(C=1e-9).fit(probas[:1], y[:1], sample_weight=[1e-9])
-    np.testing.assert_allclose(
-        few.predict_proba(probas), LogPoolMixer().predict_proba(probas), atol=1e-6
-    )
+    # Without evidence pools of one, two and three are as probable, a pool of three as all of two.
+    exponents = few.coef_.diagonal(axis1=1, axis2=2).mean(axis=1)
+    np.testing.assert_allclose(exponents.sum(), 1)
+    pools = np.array([[1, 0, 0], [1 / 2, 1 / 2, 0], [1 / 3, 1 / 3, 1 / 3]])
+    expected = np.average(pools, axis=0, weights=[1 / 3, 1 / 3, 1])
+    np.testing.assert_allclose(np.sort(exponents), np.sort(expected), atol=1e-6)
     # A genre without clips still gets what the experts say.
     some = StackingMixer().fit(probas[y < 3], y[y < 3])
     assert some.predict_proba(probas)[y == 3, 3].mean() > 0.1
@@ -171,10 +174,29 @@ def test_stacking_chooses_how_much_to_believe_its_weights():
     assert unequal.weights(one_knows)[:, 0].mean() > 0.7
     assert (unequal.coef_.diagonal(axis1=1, axis2=2) >= 0).all()
     with pytest.warns(ConvergenceWarning, match="max_iter=1 .* or take a smaller C") as seen:
-        StackingMixer(max_iter=1).fit(one_knows, y)
+        StackingMixer(C=0.003, max_iter=1).fit(one_knows, y)
     assert len(seen) == 1
     with pytest.warns(ConvergenceWarning, match=r"increase max_iter\.$"):
         StackingMixer(C=0, max_iter=1).fit(one_knows, y)
+
+
+def test_stacking_does_not_dilute_two_experts_among_eight():
+    rng = np.random.default_rng(0)
+    y, y_new = rng.integers(6, size=180), rng.integers(6, size=2000)
+
+    def predictions(y):
+        said = rng.normal(size=(len(y), 10, 6))
+        said[:, [3, 7]] += 2.5 * np.eye(6)[y, None]
+        said[:, [0, 1, 2, 4, 5, 6, 8, 9]] += 0.7 * np.eye(6)[y, None]
+        said[:, [0, 1, 2, 4]] += 0.7 * np.repeat(rng.normal(size=(len(y), 1, 6)), 4, axis=1)
+        return softmax(said, axis=2)
+
+    learned, new = predictions(y), predictions(y_new)
+    mixer = StackingMixer().fit(learned, y)
+    assert mixer.relevance_[[3, 7]].min() > 0.99
+    two = StackingMixer().fit(learned[:, [3, 7]], y).predict_proba(new[:, [3, 7]])
+    right = (mixer.predict_proba(new).argmax(axis=1) == y_new).mean()
+    assert right > (two.argmax(axis=1) == y_new).mean() - 0.01
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])

@@ -293,10 +293,11 @@ def test_scores_of_nothing(clips):
 
 
 def test_domains_are_checked_before_they_are_used():
-    for experts in (pretrained_experts("weights.pt"), default_experts("30")):
-        with pytest.raises(
-            InvalidParameterError, match="'duration' parameter of LogMelSpectrogram"
-        ):
+    for experts, name in (
+        (pretrained_experts("weights.pt"), "MusicTagEmbedding"),
+        (default_experts("30"), "LogMelSpectrogram"),
+    ):
+        with pytest.raises(InvalidParameterError, match=f"'duration' parameter of {name}"):
             MixtureOfExpertsClassifier(experts).fit(["a.wav", "b.wav"], ["a", "b"])
 
 
