@@ -207,7 +207,7 @@ def pretrained_experts(
     >>> [name for name, _ in clf.experts]
     ['music_tags', 'embedding']
     >>> len(pretrained_experts(from_scratch=True, max_epochs=10))
-    10
+    8
     """
     others = default_experts(duration, **params)
     known = set(AudioSetEmbedding().get_params())
