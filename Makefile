@@ -18,7 +18,7 @@ SCIPY_1.7 := <1.16
 
 help:
 	@echo "make demo   judge, train, save and load a mixture on the bundled clips, and write a report page"
-	@echo "            (half a minute, after some minutes of installing the first time)"
+	@echo "            (about a minute, after some minutes of installing the first time)"
 	@echo "make test   run the whole test suite"
 	@echo "make lint   formatting, lint and types"
 	@echo "make docs   build the documentation into docs/_build/html"

@@ -51,7 +51,6 @@ GALLERY = [
     "plot_what_domains_show.py",
     "plot_choose_mixer.py",
     "plot_whom_it_trusts.py",
-    "plot_own_table.py",
     "plot_artist_leakage.py",
     "plot_imbalance.py",
     "plot_learning_curve.py",

@@ -26,12 +26,12 @@ print(clips)
 # %%
 # The classifier
 # --------------
-# To keep this short, it has the quick experts, without networks, and a mixer that learns nothing:
-# 48 clips are too few to learn whom to trust. With some hundred clips of your own, take the
-# defaults, ``MixtureOfExpertsClassifier(random_state=0)``. In a notebook an estimator is shown as
-# the diagram below: click on a part to see its parameters.
+# The clips have 10 s. The mixer is ``"log_pool"``, which learns nothing: 48 clips are too few to
+# learn whom to trust. With some hundred clips of your own, take the defaults,
+# ``MixtureOfExpertsClassifier(random_state=0)``. In a notebook an estimator is shown as the diagram
+# below: click on a part to see its parameters.
 
-experts = default_experts(duration=10.0, networks=False)
+experts = default_experts(duration=10.0)
 clf = MixtureOfExpertsClassifier(experts, mixer="log_pool", random_state=0)
 clf
 
