@@ -4,8 +4,10 @@ import argparse
 import contextlib
 import csv
 import importlib
+import io
 import os
 import sys
+import traceback
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -18,13 +20,6 @@ ALL_FINE, SOME_BAD, REFUSED, INTERRUPTED = 0, 1, 2, 130
 # How each line of the table of predictions begins.
 _FIRST_COLUMNS = ["path", "genre"]
 _ENCODING: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-
-# What arguments that messages speak of are called here.
-_OPTIONS = {
-    "group_by": "--groups COLUMN",
-    "trusted=": "--trusted TYPE,...",
-    "weights=": "--weights FILE",
-}
 
 # Files that are classified before their rows are written, at least, and per job.
 _MIN_CHUNK, _CHUNK_PER_JOB = 8, 4
@@ -44,12 +39,11 @@ def main(arguments=None):
     Returns
     -------
     code : int
-        0 if all is well, 1 if some files could not be used, 2 if nothing was done for what was
-        given can't be used, 130 after Ctrl-C.
+        0 if all is well, 1 if some files could not be used, 2 if it can't be done, 130 after
+        Ctrl-C.
     """
-    streams: list[Any] = [sys.stdout, sys.stderr]
-    for stream in streams:  # None without a console, and io.StringIO takes any character
-        if hasattr(stream, "reconfigure"):
+    for stream in (sys.stdout, sys.stderr):  # None without a console
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     with warnings.catch_warnings():
@@ -65,9 +59,9 @@ def main(arguments=None):
             return ALL_FINE
         except (ValueError, OSError, ImportError) as error:
             _say(f"error: {error}")
-            hints = [f"{name} is {_OPTIONS[name]}" for name in _OPTIONS if name in str(error)]
-            if hints:
-                _say(f"Here, {', '.join(hints)}.")
+            return REFUSED
+        except Exception:
+            _say(traceback.format_exc())
             return REFUSED
 
 
@@ -101,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--quick", action="store_true", help="without networks, in seconds")
     train.add_argument(
         "--groups",
+        "--group-by",
         default="auto",
         metavar="COLUMN",
         help="what must stay together, as artist; none for no groups",
@@ -112,17 +107,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(command=_train)
 
-    for command, where in (
-        (predict, "is now, if the model was saved with a file"),
-        (train, "is, unless it's to be downloaded"),
-    ):
+    for command in (predict, train):
         command.add_argument("--n-jobs", type=int, help="parallel jobs, -1 for all")
-        command.add_argument(
-            "--weights", metavar="FILE", help=f"where the network from AudioSet {where}"
-        )
-        command.add_argument(
-            "--music-weights", metavar="FILE", help=f"where the network for music {where}"
-        )
+        command.add_argument("--weights", metavar="FILE", help="the network from AudioSet")
+        command.add_argument("--music-weights", metavar="FILE", help="the network for music")
     versions = commands.add_parser("versions", help="say what a report of a problem should say")
     versions.set_defaults(command=_versions)
     return parser
@@ -137,9 +125,9 @@ def _versions(options) -> int:
 
 def _predict(options) -> int:
     from joblib import effective_n_jobs
-    from tqdm import tqdm
 
     from . import load_model
+    from ._compat import progress_bar
     from .audio import BadClipWarning
 
     out = None if options.out is None else _check_out(options.out)
@@ -162,61 +150,60 @@ def _predict(options) -> int:
     # What can't go on behind a bad file gets one at a time.
     chunk = max(_MIN_CHUNK, _CHUNK_PER_JOB * effective_n_jobs(options.n_jobs))
     chunk = chunk if "on_error" in known else 1
+    bar = progress_bar(total=len(todo), unit="file", disable=None if out else True)
     bad: dict[str, str] = {}
     n_written = 0
-    table: Any = None
+    writer: Any = None
     with contextlib.ExitStack() as stack:
-        quiet = out is None or sys.stderr is None or not sys.stderr.isatty()
-        bar = stack.enter_context(tqdm(total=len(todo), unit="file", disable=quiet))
+        stack.callback(bar.close)
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", BadClipWarning)  # listed by their paths
         try:
             for start in range(0, len(todo), chunk):
                 some = todo[start : start + chunk]
-                try:
-                    rows = _classify(model, some, classes)
-                except ValueError as error:
-                    raise ValueError(f"{options.model} can't classify files: {error}") from error
-                if table is None:
-                    table = sys.stdout
-                    if out is not None:
-                        table = stack.enter_context(open(out, "a" if done else "w", **_ENCODING))
+                rows = _classify(model, some, classes)
+                if writer is None:
+                    mode = "a" if done else "w"
+                    table = stack.enter_context(open(out, mode, **_ENCODING)) if out else sys.stdout
+                    writer = csv.writer(table, lineterminator="\n")
                     if not done:
-                        csv.writer(table, lineterminator="\n").writerow(header)
-                csv.writer(table, lineterminator="\n").writerows(rows)
+                        writer.writerow(header)
+                writer.writerows(rows)
                 table.flush()
-                bad |= {str(path): str(why) for path, *_, why in rows if why}
-                n_written += len(some)
+                bad |= {path: why for path, *_, why in rows if why}
                 bar.update(len(some))
+                n_written += len(some)
+        except ValueError as error:
+            raise ValueError(f"{options.model} can't classify files: {error}") from error
         except KeyboardInterrupt:
-            more = "" if out is None else "; the same command with --resume goes on from there"
+            more = "; the same command with --resume goes on from there" if out else ""
             raise KeyboardInterrupt(
                 f"{n_written} of {len(todo)} files are in the table{more}"
             ) from None
     if out is not None:
         before = f", {len(done)} were there before" if done else ""
-        print(f"{n_written - len(bad)} files classified, {len(bad)} bad{before}: {out}")
+        print(f"{len(todo) - len(bad)} files classified, {len(bad)} bad{before}: {out}")
     return _report(bad, left_out)
 
 
-def _classify(model, paths, classes) -> list[list[object]]:
+def _classify(model, paths, classes) -> list[list[str]]:
     """Return rows of the table: path, genre, probabilities, and what is the matter."""
     import numpy as np
 
     from .audio import BadClipError
 
-    blank = [""] * len(classes)
+    blank = [""] * (1 + len(classes))
     try:
         answers = model.predict_proba(paths) if classes else model.predict(paths)
     except BadClipError as error:  # of the only one
-        return [[*paths, "", *blank, _reason(str(error), paths[0])]]
+        return [[*paths, *blank, _reason(str(error), paths[0])]]
     if not classes:
         return [[path, genre, ""] for path, genre in zip(paths, answers)]
     reasons = dict(getattr(model, "bad_clips_", {}))
-    rows: list[list[object]] = []
+    rows: list[list[str]] = []
     for row, (path, proba) in enumerate(zip(paths, answers)):
         if np.isnan(proba).any():
-            rows.append([path, "", *blank, _reason(reasons.get(row, "can't be used"), path)])
+            rows.append([path, *blank, _reason(reasons.get(row, "can't be used"), path)])
         else:
             rows.append([path, classes[proba.argmax()], *(f"{p:.6f}" for p in proba), ""])
     return rows
@@ -244,6 +231,8 @@ def _rows_of_table(out, header, resume) -> set[str]:
 
 
 def _train(options) -> int:
+    import numpy as np
+
     from . import MixtureOfExpertsClassifier, save_model
     from .audio import BadClipWarning
     from .datasets import load_audio_folder
@@ -251,29 +240,21 @@ def _train(options) -> int:
 
     out = _check_out(options.out)
     if out.suffix not in (".skops", ""):
-        raise ValueError(
-            f"--out {out}: models are saved in the format of skops, and none other; name it "
-            f"{out.with_suffix('.skops').name}."
-        )
+        raise ValueError(f"--out {out}: models are saved as *.skops, and in no other format.")
     if options.report:
         options.report = _check_out(options.report, "--report")
         if not options.cv:
-            raise ValueError(
-                "--report tells what clips are taken for out of fold: leave --cv 0 out."
-            )
+            raise ValueError("--report shows predictions out of fold: leave --cv 0 out.")
         for package in ("jinja2", "pandas"):
             importlib.import_module(package)  # before the work
-    if options.cv < 0 or options.cv == 1:
-        raise ValueError(f"--cv {options.cv}: give 2 folds or more, or 0 for no score.")
-    if not options.duration > 0:
-        raise ValueError(f"--duration {options.duration:g}: give more than 0 seconds.")
     if options.max_epochs is not None and options.max_epochs < 1:
         raise ValueError(f"--max-epochs {options.max_epochs}: give 1 or more.")
     group_by = None if options.groups == "none" else options.groups
     clips = load_audio_folder(options.folder, group_by=group_by)
     print(clips.DESCR, flush=True)
-    y, groups = clips.target, clips.groups
-    _make_folds(y, groups, options)  # before the work, if it is in vain
+    y = clips.target
+    groups = np.arange(len(y)) if clips.groups is None else clips.groups
+    splits = _folds_of_score(y, groups, options, "clip" if clips.groups is None else "group")
     clf = MixtureOfExpertsClassifier(
         _experts(options),
         on_error="warn",
@@ -285,16 +266,19 @@ def _train(options) -> int:
         warnings.simplefilter("ignore", BadClipWarning)  # listed by their paths
         batch = clf.extract(clips.data)
         bad = dict(batch.bad_clips)
-        splits, n_folds = _make_folds(y, groups, options, list(bad))
-        clf.set_params(cv=n_folds)  # the model that is saved learns as those that are judged
+        good = np.setdiff1d(np.arange(len(y)), list(bad))
+        trained_on = [np.intersect1d(train, good) for train, _ in splits]
+        fewest = min(_rarest(y[rows], groups[rows])[1] for rows in [*trained_on, good])
+        # The model that is saved learns as those that are judged.
+        clf.set_params(cv=max(2, min(_MIXER_FOLDS, fewest)))
         if splits:
             report = CollectionReport.from_cross_validation(
-                clf, batch, y, groups, cv=splits, paths=clips.data
+                clf, batch, y, clips.groups, cv=splits, paths=clips.data
             )
-            _print_score(report, options)
+            _print_score(report, groups, options)
             if options.report:
                 report.save(options.report)
-        clf.fit(batch, y, groups=groups)
+        clf.fit(batch, y, groups=clips.groups)
     clf.set_params(verbose=0)
     save_model(clf, out)
     print(f"trained on {len(y) - len(bad)} clips, {len(bad)} bad: {out}")
@@ -303,15 +287,14 @@ def _train(options) -> int:
     )
 
 
-def _print_score(report, options) -> None:
+def _print_score(report, groups, options) -> None:
     """Print the accuracy out of fold, and where it lies with 95 % if groups are drawn anew."""
     import numpy as np
 
     usable = ~np.isnan(report.proba).any(axis=1)
     y = report.y[usable]
     right = report.classes[report.proba[usable].argmax(axis=1)] == y
-    units = np.arange(len(y)) if report.groups is None else report.groups[usable]
-    codes = np.unique(units, return_inverse=True)[1]
+    codes = np.unique(groups[usable], return_inverse=True)[1]
     n_right, n_clips = np.bincount(codes, right), np.bincount(codes)
     rng = np.random.default_rng(options.seed)
     drawn = rng.integers(len(n_clips), size=(2000, len(n_clips)))
@@ -343,38 +326,27 @@ def _experts(options) -> list:
     return experts
 
 
-def _make_folds(y, groups, options, bad=()) -> tuple[list, int]:
-    """Return the folds of the score, and in how many folds the mixer can learn in all of them."""
-    import numpy as np
+def _rarest(y, groups) -> tuple[str, int]:
+    """Return the genre with the fewest groups, and how many these are."""
+    counts = Counter(genre for genre, _ in set(zip(y, groups)))
+    return min(counts.items(), key=lambda item: item[::-1])
+
+
+def _folds_of_score(y, groups, options, unit) -> list:
+    """Return the folds of the score; raise before the work if it would be in vain."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    def fewest(rows, n_folds, what) -> int:
-        good = np.setdiff1d(rows, bad)
-        return _require_folds(y[good], None if groups is None else groups[good], n_folds, what)
-
-    n_folds = fewest(np.arange(len(y)), 2 if bad else max(2, options.cv), f"--cv {options.cv}")
-    if not options.cv:
-        return [], min(_MIXER_FOLDS, n_folds)
-    splitter = (
-        StratifiedKFold(options.cv, shuffle=True, random_state=options.seed)
-        if groups is None
-        else StratifiedGroupKFold(options.cv)
-    )
-    splits = list(splitter.split(y, y, groups))
-    return splits, min(_MIXER_FOLDS, *(fewest(rows, 2, "training") for rows, _ in splits))
-
-
-def _require_folds(y, groups, n_folds, what) -> int:
-    """Return how many folds the rarest genre allows; raise if these are fewer than needed."""
-    units = enumerate(y) if groups is None else set(zip(groups, y))
-    genre, fewest = min(Counter(genre for _, genre in units).items(), key=lambda item: item[::-1])
-    if fewest < n_folds:
+    genre, fewest = _rarest(y, groups)
+    if fewest < max(2, options.cv):
         raise ValueError(
-            f"genre {genre}: {fewest} {'clip' if groups is None else 'group'}(s), too few for "
-            f"{what}. Add clips or leave the genre out, take another --cv, or --cv 0 for no score"
-            f"{', or other --groups' if groups is not None else ''}."
+            f"genre {genre}: {fewest} {unit}(s), too few for --cv {options.cv}. Add clips or leave "
+            "the genre out, or take other --groups, fewer --cv, or --cv 0 for no score."
         )
-    return fewest
+    if not options.cv:
+        return []
+    if unit == "group":
+        return list(StratifiedGroupKFold(options.cv).split(y, y, groups))
+    return list(StratifiedKFold(options.cv, shuffle=True, random_state=options.seed).split(y, y))
 
 
 def _audio_files(given) -> tuple[list[str], dict[str, str]]:
@@ -385,10 +357,7 @@ def _audio_files(given) -> tuple[list[str], dict[str, str]]:
     found: dict[str, None] = {}
     left_out: dict[str, str] = {}
     for path in map(user_path, given):
-        if not path.is_dir():
-            found[str(path)] = None
-            continue
-        inside, others = find_audio_files(path)
+        inside, others = find_audio_files(path) if path.is_dir() else ([str(path)], {})
         if not inside and not others:
             raise ValueError(f"{path} holds no audio files.")
         found |= dict.fromkeys(inside)
@@ -401,13 +370,11 @@ def _check_out(given, option="--out") -> Path:
     from ._files import user_path
 
     path = user_path(given)
-    if path.is_dir():
-        raise ValueError(f"{option} {path} is a folder; give the name of a file.")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise ValueError(f"{option} {path}: there is no folder {path.parent}; make it first.")
-    if not os.access(folder, os.W_OK):
-        raise ValueError(f"{option} {path}: the folder {path.parent} can't be written to.")
+    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        raise ValueError(
+            f"{option} {path} can't be written: it is a folder, or its folder is missing or not "
+            "yours; give the name of a file in a folder that is there."
+        )
     return path
 
 
@@ -427,8 +394,7 @@ def _reason(text, path) -> str:
 
 
 def _say(text) -> None:
-    if sys.stderr is not None:
-        print(text, file=sys.stderr)
+    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -58,4 +58,4 @@ def compiled(function, *, fastmath=False):
 
 def progress_bar(*args, disable=False, **options):
     """Return tqdm's bar, disabled too where there is no console, as in a window without one."""
-    return tqdm(*args, disable=disable or sys.stderr is None, **options)
+    return tqdm(*args, disable=True if sys.stderr is None else disable, **options)
