@@ -109,8 +109,8 @@ def _parser() -> argparse.ArgumentParser:
 
     for command in (predict, train):
         command.add_argument("--n-jobs", type=int, help="parallel jobs, -1 for all")
-        command.add_argument("--weights", metavar="FILE", help="the network from AudioSet")
-        command.add_argument("--music-weights", metavar="FILE", help="the network for music")
+        command.add_argument("--weights", metavar="FILE", help="where that of AudioSet is")
+        command.add_argument("--music-weights", metavar="FILE", help="where that for music is")
     versions = commands.add_parser("versions", help="say what a report of a problem should say")
     versions.set_defaults(command=_versions)
     return parser
@@ -311,19 +311,14 @@ def _print_score(report, groups, options) -> None:
 def _experts(options) -> list:
     from . import default_experts, pretrained_experts
 
-    of_networks = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
+    params: dict[str, Any] = {"networks": not options.quick}
+    if options.max_epochs is not None:
+        params["max_epochs"] = options.max_epochs
     if options.pretrained or options.weights or options.music_weights:
-        experts = pretrained_experts(
-            options.duration,
-            weights=options.weights or "mn04",
-            music_weights=options.music_weights or "msd",
-            **of_networks,
-        )
-    else:
-        experts = default_experts(options.duration, **of_networks)
-    if options.quick:
-        experts = [(name, one) for name, one in experts if "cnnclassifier" not in one.named_steps]
-    return experts
+        params["weights"] = options.weights or "mn04"
+        params["music_weights"] = options.music_weights or "msd"
+        return pretrained_experts(options.duration, **params)
+    return default_experts(options.duration, **params)
 
 
 def _rarest(y, groups) -> tuple[str, int]:

@@ -44,8 +44,11 @@ def forget_fit(estimator: Any) -> None:
         delattr(estimator, name)
 
 
-def check_targets(X: Any, y: Any) -> NDArray[Any]:
-    """Return labels, one for each clip, as a 1-D array; raise if some are missing or no labels."""
+def check_targets(X: Any, y: Any, classes: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Return labels, one for each clip, as a 1-D array; raise if some are missing or no labels.
+
+    Text that looks like one of the `classes` is returned as it is written there.
+    """
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
     y = _column(y, "y", "one genre for each clip")
@@ -66,6 +69,10 @@ def check_targets(X: Any, y: Any) -> NDArray[Any]:
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     composed = to_nfc(y)
+    if classes is not None:
+        written = dict(zip(to_nfc(classes).tolist(), classes.tolist()))
+        same = [written.get(label, label) for label in composed.tolist()]
+        return np.array(same, dtype=object if y.dtype == object else None)
     # Else the labels stay as they came, for scikit-learn compares them with its own copy of y.
     return composed if len(np.unique(composed)) < len(np.unique(y)) else y
 

@@ -5,7 +5,10 @@ import unicodedata
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 
+from sklearn_genremoe import MixtureOfExpertsClassifier
 from sklearn_genremoe._checks import check_groups, check_targets
 
 FORMS = [unicodedata.normalize(form, "Électro") for form in ("NFC", "NFD")]
@@ -64,3 +67,18 @@ def test_unicode_forms(dtype):
     assert check_groups(mixed, 4).tolist() == [FORMS[0], FORMS[0], "rock", "rock"]
     one_form = np.array([FORMS[1], FORMS[1], "rock", "rock"], dtype=dtype)
     assert check_targets(X, one_form).tolist() == one_form.tolist()  # as scikit-learn sees it
+
+
+@pytest.mark.parametrize("fitted", FORMS)
+@pytest.mark.parametrize("dtype", [str, object, StringDType()])
+def test_labels_are_written_as_those_of_the_fit(fitted, dtype):
+    clips = np.random.default_rng(0).normal(size=(20, 3)) + [[0.0, 0, 0], [9, 9, 9]] * 10
+    experts = [("a", LogisticRegression()), ("b", GaussianNB())]
+    model = MixtureOfExpertsClassifier(experts, "balanced").fit(clips, [fitted, "rock"] * 10)
+    assert fitted in model.classes_
+    for given in FORMS:
+        y = np.array([given, "rock"] * 10, dtype=dtype)
+        assert model.score(clips, y) == 1.0
+        assert model.score_experts(clips, y)["accuracy"].tolist() == [1.0] * 4
+    numbers = model.fit(clips, [3, 7] * 10)
+    assert numbers.score(clips, np.array([3, 7] * 10, dtype=np.int8)) == 1.0

@@ -5,8 +5,8 @@ from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from .._compat import progress_bar
 from .._parallel import map_clips
 from .._rows import Rows
 from ..audio import (
@@ -95,7 +95,7 @@ def extract(clips, plan, *, on_error, n_jobs, verbose, memory=None, dtype="float
             columns[name].put(where, key, features)
 
     with closing(map_clips(extract_clip, tasks.values(), n_jobs)) as results:
-        progress = tqdm(results, total=len(tasks), unit="clip", disable=not verbose)
+        progress = progress_bar(results, total=len(tasks), unit="clip", disable=not verbose)
         for key, result in zip(tasks, progress, strict=True):
             if isinstance(result, BadClipError):
                 if on_error == "raise":

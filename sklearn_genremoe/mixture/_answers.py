@@ -161,7 +161,7 @@ class ClipClassifierMixin(ClassifierMixin):
             A clip can't be used, and `on_error` is "raise", or none can be used.
         """
         check_is_fitted(self)
-        true = TrainingClips.check(X, y, sample_weight, groups=None)
+        true = TrainingClips.check(X, y, sample_weight, None, self.classes_)
         proba, bad = self._predict_rows(X, self.on_error)
         good = rows_to_score(true, bad)
         self._report(bad, "left out of the score")

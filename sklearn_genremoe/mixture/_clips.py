@@ -42,9 +42,11 @@ class TrainingClips:
     params: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def check(cls, X: Any, y: Any, sample_weight: Any, groups: Any) -> TrainingClips:
-        """Return clips with genres, weights and groups checked."""
-        y = check_targets(X, y)
+    def check(
+        cls, X: Any, y: Any, sample_weight: Any, groups: Any, classes: NDArray | None = None
+    ) -> TrainingClips:
+        """Return clips with genres, in the spelling of `classes`, weights and groups checked."""
+        y = check_targets(X, y, classes)
         return cls(
             X,
             y,

@@ -23,10 +23,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
-from tqdm.auto import tqdm
 
 from .._clips import Clips
-from .._compat import BaseSearchCV, _check_method_params
+from .._compat import BaseSearchCV, _check_method_params, progress_bar
 from ..experts import CNNClassifier
 from ..networks import resolve_device, split_groups
 from ._base import aligned_proba
@@ -117,7 +116,8 @@ def fit_experts(
         finished = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
     except ValueError:  # the backends "multiprocessing" and "ray" cannot stream results
         finished = Parallel(n_jobs=n_jobs)(jobs)
-    results = list(tqdm(finished, desc="experts", unit="fit", total=len(jobs), disable=not verbose))
+    bar = progress_bar(finished, desc="experts", unit="fit", total=len(jobs), disable=not verbose)
+    results = list(bar)
     fitted, expert_proba = [], []
     for m in range(len(experts)):
         mine = [result for (other, _), result in zip(tasks, results) if other == m]

@@ -516,7 +516,7 @@ class MixtureOfExpertsClassifier(
         Name: accuracy, dtype: float64
         """
         check_is_fitted(self)
-        true = TrainingClips.check(X, y, sample_weight, groups=None)
+        true = TrainingClips.check(X, y, sample_weight, None, self.classes_)
         unknown = np.setdiff1d(true.y, self.classes_)
         if len(unknown):
             raise ValueError(

@@ -31,7 +31,6 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
-from tqdm.auto import tqdm
 
 from .._checks import check_classes, forget_fit, unchanged_on_error, unfitted_on_error
 from .._clips import Clips, check_clips, kind_of_clips, only_clip, without_torch
@@ -41,6 +40,7 @@ from .._compat import (
     StrOptions,
     _check_method_params,
     _routing_enabled,
+    progress_bar,
 )
 from .._diagram import DiagramMixin
 from ..audio import (
@@ -516,7 +516,7 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         rows: list[NDArray] = [np.zeros(0, dtype=np.intp)]
         memory = getattr(front.inner, "memory", None)
         chunks = self._iter_windows(clips, front, bad, self.on_error, memory)
-        for chunk in tqdm(chunks, unit=" chunks of windows", disable=not self.verbose):
+        for chunk in progress_bar(chunks, unit=" chunks of windows", disable=not self.verbose):
             if not chunk.usable.any():
                 continue
             views.append(chunk.view)
@@ -590,7 +590,7 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         totals = np.zeros((len(clips), len(classes)))
         counts = np.zeros((len(clips), 1))
         chunks = self._iter_windows(clips, front, bad, on_error)
-        for chunk in tqdm(chunks, unit=" chunks of windows", disable=not self.verbose):
+        for chunk in progress_bar(chunks, unit=" chunks of windows", disable=not self.verbose):
             if not chunk.usable.any():
                 continue
             rows = chunk.rows[chunk.usable]
