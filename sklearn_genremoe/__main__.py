@@ -109,8 +109,8 @@ def _parser() -> argparse.ArgumentParser:
 
     for command in (predict, train):
         command.add_argument("--n-jobs", type=int, help="parallel jobs, -1 for all")
-        command.add_argument("--weights", metavar="FILE", help="where that of AudioSet is")
-        command.add_argument("--music-weights", metavar="FILE", help="where that for music is")
+        command.add_argument("--weights", metavar="FILE", help="file of AudioSetEmbedding")
+        command.add_argument("--music-weights", metavar="FILE", help="of MusicTagEmbedding")
     versions = commands.add_parser("versions", help="say what a report of a problem should say")
     versions.set_defaults(command=_versions)
     return parser
