@@ -224,26 +224,10 @@ class SourceExcerpt:
 def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[SourceExcerpt]:
     """Read a file from one end to the other, excerpt by excerpt, in little memory.
 
-    Parameters
-    ----------
-    path : str
-        The file.
-    seconds : float
-        Length of an excerpt.
-    hop : float
-        Seconds from the beginning of one to the beginning of the next.
-
-    Yields
-    ------
-    excerpt : SourceExcerpt
-        The excerpts in order. The last one ends within a millisecond of the end of the file, unless
-        what is left behind the one before is shorter than `REST` of it. A file that is
-        shorter than an excerpt is one excerpt.
-
-    Raises
-    ------
-    BadClipError
-        The file can't be read to its end, is empty, or holds NaN or infinite samples.
+    Excerpts last `seconds` and begin `hop` seconds after each other. The last one ends within a
+    millisecond of the end of the file, unless what is left behind the one before is shorter than
+    `REST` of it. A file that is shorter than an excerpt is one excerpt. Raises a BadClipError for
+    one that can't be read to its end, is empty, or holds NaN or infinite samples.
     """
     require_file(path)
     start, count = 0, 0  # second at which `kept` begins, and excerpts so far
@@ -269,8 +253,6 @@ def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[SourceExcer
         first = Segment(rate, max(0.0, min(count * hop, n_read / rate - seconds - 1))).start
         kept, start = kept[(first - start) * rate :], first
     total = n_read / rate
-    if not n_read:
-        raise _no_samples(path)
     while count * hop + seconds <= total:
         yield excerpt(count * hop, count * hop + seconds)
         count += 1
@@ -332,8 +314,6 @@ def _power(waveform: np.ndarray) -> float:
 def _waveform(source, audio: SourceAudio, segment: Segment, min_samples: int) -> np.ndarray:
     """Cut a segment out of a file's samples and resample it; raise if it can't be used."""
     rate = audio.rate
-    if audio.end == 0:
-        raise _no_samples(source)
     if round(segment.offset * rate) >= audio.end:
         raise BadClipError(
             source,
@@ -359,8 +339,8 @@ def _require_usable(source, waveform, rate: int, min_samples: int, silence: floa
     if len(waveform) < min_samples:
         raise BadClipError(
             source,
-            f"holds {len(waveform)} samples at {rate} Hz, shorter than one frame "
-            f"of {min_samples} samples; give a longer clip or leave it out",
+            f"holds {len(waveform)} samples at {rate} Hz, shorter than one frame of {min_samples} "
+            "samples; give a longer clip or leave it out",
         )
     peak = float(np.abs(waveform).max())
     if not math.isfinite(peak):
@@ -374,9 +354,8 @@ def _require_usable(source, waveform, rate: int, min_samples: int, silence: floa
     if peak < silence:
         raise BadClipError(
             source,
-            f"is silent throughout (peak {peak:.1e} of full scale in the "
-            f"{len(waveform) / rate:.2f} s that were read); take another part of "
-            "it by offset, or leave it out",
+            f"is silent throughout (peak {peak:.1e} in {len(waveform) / rate:.2f} s); take another "
+            "part of it by offset, or leave it out",
         )
     if is_beyond_full_scale(waveform, peak):
         warnings.warn(
@@ -392,7 +371,3 @@ def _not_finite(source) -> BadClipError:
         source,
         "holds NaN or infinite samples; samples must be finite: repair the file or leave it out",
     )
-
-
-def _no_samples(source) -> BadClipError:
-    return BadClipError(source, "holds no samples; fetch it again or leave it out")

@@ -3,6 +3,8 @@
 import warnings
 from collections.abc import Mapping
 
+from .._clips import some_rows
+
 
 class BadClipError(ValueError):
     """A clip that cannot be used.
@@ -81,23 +83,14 @@ class BadClipWarning(UserWarning):
 
 
 def warn_of_long_files(seconds: Mapping[str, float], end: float) -> None:
-    """Warn, once, of files that are far longer than what is read of them.
-
-    Parameters
-    ----------
-    seconds : mapping of str to float
-        Lengths of files by their paths.
-    end : float
-        Second up to which they are read.
-    """
+    """Warn, once, of files (seconds by path) that are far longer than what is read of them."""
     long = {path: length for path, length in seconds.items() if length > max(2 * end, end + 60)}
     if long:
         longest = sorted(long, key=long.__getitem__, reverse=True)
-        shown = [f"{path} ({long[path]:.0f} s)" for path in longest[:5]]
         warnings.warn(
             f"{len(long)} file(s) are much longer than the {end:g} s up to which they are read: "
-            f"{', '.join(shown)}{', ...' if len(long) > len(shown) else ''}. What follows is not "
-            "heard. To judge whole tracks, classify them by windows (WindowedClassifier); to read "
-            "another part or more, set offset and duration.",
+            f"{some_rows([f'{path} ({long[path]:.0f} s)' for path in longest])}. What follows is "
+            "not heard. To judge whole tracks, classify them by windows (WindowedClassifier); to "
+            "read another part or more, set offset and duration.",
             stacklevel=6,
         )

@@ -20,13 +20,7 @@ _KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 @contextlib.contextmanager
 def mp3_pipe(opened: Callable[[], contextlib.AbstractContextManager[BinaryIO]]) -> Iterator[int]:
-    """Yield the reading end of a pipe with an mp3 in it.
-
-    Parameters
-    ----------
-    opened : callable
-        Returns a context manager of the file.
-    """
+    """Yield the reading end of a pipe with an mp3 in it, which a function opens."""
     reader, writer = os.pipe()
     feeder = threading.Thread(target=_feed, args=(opened, writer), daemon=True)
     feeder.start()

@@ -1,7 +1,6 @@
 """From an audio file to blocks of samples, by libsndfile or, where it is installed, FFmpeg."""
 
 import contextlib
-import errno
 import itertools
 import os
 import re
@@ -62,25 +61,11 @@ class _GoesOn(Exception):
 
 
 def read_blocks(source, start: int, stop: float | None) -> Blocks:
-    """Read a file from a second to another, or to its end.
+    """Read a file from a second to another, or a little further, or to its end.
 
-    Parameters
-    ----------
-    source : str, Path or binary file object
-        The file.
-    start : int
-        Second at which to begin.
-    stop : float or None
-        Second at which to end; a little more may come.
-
-    Yields
-    ------
-    rate : int
-        Sample rate in Hz.
-    position : int
-        Number of the block's first frame in the file.
-    channels : ndarray of shape (n_frames, n_channels), dtype float32
-        Samples. A file that ends before `start` yields one block without frames, at its end.
+    Yields sample rate, number of the first frame in the file, and float32 samples of shape
+    (n_frames, n_channels), block by block. A file that ends before `start` yields one block without
+    frames, at its end.
     """
     rate, done = None, 0
     try:
@@ -113,36 +98,27 @@ def read_blocks(source, start: int, stop: float | None) -> Blocks:
 
 def require_file(source) -> None:
     """Raise unless this is a file with something in it, which may be read."""
-    if hasattr(source, "read"):
-        try:
-            is_binary = isinstance(source.read(0), bytes)
-            with opened(source) as stream:
-                size = stream.seek(0, os.SEEK_END)
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise BadClipError(
-                source, f"can't be wound back ({error}); open it, or give io.BytesIO(file.read())"
-            ) from None
-        if not is_binary:
-            raise BadClipError(source, "gives no bytes; open the file in binary mode, with 'rb'")
-    elif not isinstance(source, str | os.PathLike):
+    is_open = hasattr(source, "read")
+    if not is_open and not isinstance(source, str | os.PathLike):
         raise BadClipError(
             source,
             f"is of the type {type(source).__name__}; expected a path or a binary file: put bytes "
             "into io.BytesIO",
         )
-    else:
-        try:
-            status = os.stat(source)
-            if stat.S_ISREG(status.st_mode):
-                os.close(os.open(source, os.O_RDONLY))
-        except (OSError, ValueError) as error:
-            raise BadClipError(source, _why_not(source, error)) from None
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+    try:
+        if not is_open and not stat.S_ISREG(mode := os.stat(source).st_mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
             raise BadClipError(
                 source, f"is not a file but {kind}; give the path of one audio file per clip"
             )
-        size = status.st_size
+        with opened(source) as stream:
+            is_binary, size = isinstance(stream.read(0), bytes), stream.seek(0, os.SEEK_END)
+    except BadClipError:
+        raise
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise BadClipError(source, _why_not(source, error)) from None
+    if not is_binary:
+        raise BadClipError(source, "gives no bytes; open the file in binary mode, with 'rb'")
     if size == 0:
         raise BadClipError(source, "the file is empty (0 bytes); fetch it again or leave it out")
 
@@ -162,26 +138,24 @@ def seconds_of_file(path) -> float | None:
     return None
 
 
-def _why_not(path, error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    if number in (errno.EACCES, errno.EPERM):
+def _why_not(source, error: Exception) -> str:
+    if hasattr(source, "read"):
+        return f"can't be wound back ({error}); open it, or give io.BytesIO(file.read())"
+    if isinstance(error, PermissionError):
         return (
             "may not be read: you lack the permission for the file or for a folder above it; ask "
             "for it (chmod), or leave the clip out"
         )
-    if number == errno.ENAMETOOLONG:
-        return "no such file: the name is longer than a file system takes; check the path"
-    if number in (errno.ENOENT, errno.ENOTDIR) or isinstance(error, ValueError):
-        if path and os.path.islink(path):
-            return f"no such file: a link to {os.readlink(path)}, which isn't there; mend the link"
-        if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):
-            return (
-                "is an address, and only paths on this machine are read; download it and pass the "
-                "path of the file, or of file:// the part behind"
-            )
+    if re.match(r"[a-z][a-z0-9+.-]+:/", str(source), re.IGNORECASE):
+        return (
+            "is an address, and only paths on this machine are read; download it and pass the "
+            "path of the file, or of file:// the part behind"
+        )
+    with contextlib.suppress(OSError, ValueError):
+        return f"no such file: a link to {os.readlink(source)}, which isn't there; mend the link"
+    if isinstance(error, FileNotFoundError | NotADirectoryError | ValueError):
         return "no such file; check the path and the working directory"
-    reason = getattr(error, "strerror", None) or type(error).__name__
-    return f"could not be opened ({reason}); check the path, or leave the clip out"
+    return f"could not be opened ({getattr(error, 'strerror', error)}); check the path"
 
 
 def _found(source, rate: int | None, advice: str) -> str:
@@ -269,6 +243,8 @@ def _require_end(source, file: _SoundFile, rest, position: int) -> None:
         goes_on = False
     if goes_on:
         raise _GoesOn
+    if position == 0:
+        raise BadClipError(source, "holds no samples; fetch it again or leave it out")
     seconds = total = position / file.samplerate
     if file.format == "MP3" and file.frames < _UNKNOWN:
         total = file.frames / file.samplerate
@@ -330,11 +306,12 @@ def _open(source):
     """Open a file by its contents; yield it, and blocks of bytes that libsndfile leaves unread."""
     with contextlib.ExitStack() as stack:
         file = None
-        if _first_frame(source, 2**12) != 0:
+        begin = _first_frame(source)
+        if begin != 0:
             try:
                 file, rest = stack.enter_context(_open_directly(source))
             except soundfile.LibsndfileError:
-                if _first_frame(source, 2**16) is None:
+                if begin is None:
                     raise
         if file is None or (file.format == "MP3" and os.name == "posix"):
             reader = stack.enter_context(mp3_pipe(partial(opened, source)))
@@ -343,11 +320,11 @@ def _open(source):
         yield file, rest
 
 
-def _first_frame(source, n_bytes: int) -> int | None:
+def _first_frame(source) -> int | None:
     """Return where an mp3 begins behind its tags; None if this isn't one, or there are no pipes."""
     with opened(source) as stream:
         skip_tags(stream)
-        return first_frame(stream.read(n_bytes)) if os.name == "posix" else None
+        return first_frame(stream.read(2**16)) if os.name == "posix" else None
 
 
 @contextlib.contextmanager

@@ -251,22 +251,10 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
 
 
 def find_audio_files(folder) -> tuple[list[str], dict[str, str]]:
-    """Return the audio files below a folder, and what music is left out, with reasons.
+    """Return the audio files below a folder, and what else can't be read, with reasons.
 
     Walks as :func:`load_audio_folder` does. Left out are files of a format without a decoder and
     folders that can't be listed.
-
-    Parameters
-    ----------
-    folder : str or Path
-        The folder.
-
-    Returns
-    -------
-    paths : list of str
-        The files that can be decoded, by their endings, in order.
-    left_out : dict of str to str
-        Paths of the others and of folders, and why.
     """
     tree, unreadable = _scan(_existing_folder(folder))
     files = list(chain(*tree.values()))

@@ -20,20 +20,9 @@ _LONG_TEXT = 1000
 
 
 def read_manifest(manifest: Path, folder: Path) -> dict[str, np.ndarray]:
-    """Read a manifest into one array of str per column.
+    """Read a manifest into one array of str per column, its paths relative to a folder.
 
-    Parameters
-    ----------
-    manifest : Path
-        A table with a header row and at least the columns ``path`` and ``genre``, separated by
-        commas, semicolons or tabs, in UTF-8, or in UTF-16 with a byte-order mark.
-    folder : Path
-        What the paths of the manifest are relative to.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n_clips,)
-        The columns in the order of the file; ``path`` is turned into absolute paths.
+    The columns come in the order of the file; those named ``path`` become absolute.
     """
     names, rows = _read_rows(manifest, _read_text(manifest))
     twice = [name for name, count in Counter(names).items() if name and count > 1]
