@@ -13,9 +13,6 @@ from ._errors import warn_of_long_files as warn_of_long_files
 from ._loader import AudioLoader
 from ._read import seconds_of_file as seconds_of_file
 
-# Their names of before
-Excerpt, Part = SourceExcerpt, Segment
-
 __all__ = [
     "AudioLoader",
     "BadClipError",

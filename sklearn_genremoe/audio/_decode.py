@@ -130,10 +130,7 @@ def decode_audio(
 def decode_parts(
     source, segments: Sequence[Segment], *, min_samples: int = ONE_FRAME
 ) -> list[np.ndarray]:
-    """Decode segments of a file, each at its own rate; where they overlap, with one decode.
-
-    Returns what :func:`decode_audio` gives for each segment.
-    """
+    """Return what :func:`decode_audio` gives for segments of a file, overlaps decoded once."""
     require_file(source)
     waveforms: dict[Segment, np.ndarray] = {}
     waiting = sorted(set(segments), key=lambda segment: segment.start)
@@ -343,14 +340,8 @@ def _require_usable(source, waveform, rate: int, min_samples: int, silence: floa
             "samples; give a longer clip or leave it out",
         )
     peak = float(np.abs(waveform).max())
-    if not math.isfinite(peak):
+    if not peak <= MAX_AMPLITUDE:
         raise _not_finite(source)
-    if peak > MAX_AMPLITUDE:
-        raise BadClipError(
-            source,
-            f"holds samples of up to {peak:.1e} times full scale, which no recording has: the file "
-            "is damaged, fetch it again or leave it out",
-        )
     if peak < silence:
         raise BadClipError(
             source,
@@ -369,5 +360,6 @@ def _require_usable(source, waveform, rate: int, min_samples: int, silence: floa
 def _not_finite(source) -> BadClipError:
     return BadClipError(
         source,
-        "holds NaN or infinite samples; samples must be finite: repair the file or leave it out",
+        f"holds NaN or infinite samples, or more than {MAX_AMPLITUDE:.0e} times full scale: it is "
+        "damaged; fetch it again, repair it or leave it out",
     )

@@ -199,10 +199,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 def _load(path, segment, n_samples, fill):
-    """Return a waveform and the length of a file that goes on, or the error.
-
-    It is not raised, so that the first one in order is reported and not the first in time.
-    """
+    """Return a waveform and the length of a file that goes on; or the error, to keep the order."""
     try:
         waveform = decode_parts(path, [segment])[0]
     except BadClipError as error:

@@ -54,10 +54,9 @@ def fetch_fma(
 ):
     """Fetch the clips of the Free Music Archive dataset, with their official split.
 
-    Downloads the archive of the subset and the metadata from the official address on first use
-    and checks their hashes. The archives are removed once they are unpacked; whatever stops the
-    work on the way leaves nothing that looks complete. Folders ``fma_small`` and ``fma_metadata``
-    that are there already are used as they are.
+    Downloads the archives of the subset and the metadata on first use, checks their hashes, and
+    removes them once they are unpacked. Folders ``fma_small`` and ``fma_metadata`` that are there
+    already are used as they are.
 
     Parameters
     ----------
@@ -94,8 +93,7 @@ def fetch_fma(
         metadata : dict of str to ndarray of shape (n_clips,)
             The columns "track_id", "title", "artist", "album" and "licence".
         left_out : list of str
-            The clips that are not loaded because they are known to be empty or far too short,
-            or are missing in the folder.
+            The clips that are known to be empty or far too short, or are missing in the folder.
         DESCR : str
             What was loaded, its licence, and what to cite.
     (data, target) : tuple if `return_X_y` is True

@@ -76,8 +76,7 @@ def load_audio_folder(
 
     With a manifest, a CSV table names the clips, their genres and whatever else is known; a
     ``manifest.csv`` in the folder is taken by itself. Links to folders are followed, each folder
-    once per genre. Hidden folders are passed over, and those named ``__MACOSX``, which archives
-    from a Mac hold. Nothing is decoded here: domains and experts read each clip when they need it.
+    once per genre; hidden folders and ``__MACOSX`` are passed over. Nothing is decoded here.
 
     Parameters
     ----------
@@ -86,16 +85,14 @@ def load_audio_folder(
     manifest : str, Path or False, default=None
         A table with a header and the columns ``path`` (relative to `folder`) and ``genre``,
         separated by commas, semicolons or tabs, in UTF-8, or in UTF-16 with a byte-order mark;
-        looked for in `folder` first, then where the path itself says. None means
-        ``manifest.csv`` if `folder` holds one; False means the subfolders, whatever else is
-        there.
+        looked for in `folder` first. None means ``manifest.csv`` if `folder` holds one; False means
+        the subfolders.
     genres : iterable of str, default=None
         The genres to load. None means all of them.
     extensions : collection of str, default=None
         File name endings, in any case, that make a file a clip. None means all that can be
-        decoded: wav, flac, ogg, opus, mp3, mp2, aiff, au and others, and with PyAV
-        (``pip install av``) also m4a, aac, wma, webm, wv, ape, videos and more. A manifest's clips
-        are taken whatever their ending.
+        decoded: wav, flac, ogg, mp3 and others, and with PyAV (``pip install av``) also m4a, wma,
+        videos and more. A manifest's clips are taken whatever their ending.
     group_by : str or None, default="auto"
         What tells which clips belong together, because they are cut from one recording or come
         from one artist: these must not be spread over training and test data.
@@ -130,9 +127,8 @@ def load_audio_folder(
         metadata : dict of str to ndarray of shape (n_clips,)
             The manifest's other columns; empty without a manifest.
         ignored : list of str
-            The files below `folder` that are not among the clips, such as covers and texts
-            or genres that were not asked for, and folders that can't be read. Hidden files are
-            left out of this list.
+            The visible files below `folder` that are not among the clips, such as covers and
+            genres that were not asked for, and folders that can't be read.
         duplicates : list of list of str
             Sets of clips with the same content; empty if `duplicates` is ``"ignore"``.
         DESCR : str
@@ -145,17 +141,16 @@ def load_audio_folder(
     FileNotFoundError
         If the folder, the manifest or a clip of the manifest does not exist.
     ValueError
-        If there are fewer than two genres, a genre holds no clip, a genre that was asked for
-        is missing, a folder can't be read, the manifest is not as described above, no clip has
-        a group, or there are duplicates and they are to be refused.
+        If there are fewer than two genres, a genre is missing or holds no clip, a folder can't be
+        read, the manifest is not as described, no clip has a group, or duplicates are refused.
 
     Warns
     -----
     UserWarning
-        Once, of all of this: a genre has a single clip, which can't be in training and in test
-        data; genres differ in case, space or hyphens only, or look like a missing value; music
-        was left out, because it can't be decoded, lies beside the genre folders or isn't listed
-        in the folder's ``manifest.csv``; clips have no group, or the same content.
+        Once, of all of this: a genre has a single clip; genres differ in case, space or hyphens
+        only, or look like a missing value; music was left out, because it can't be decoded, lies
+        beside the genre folders or isn't listed in ``manifest.csv``; clips have no group, or the
+        same content.
 
     Examples
     --------
@@ -168,9 +163,6 @@ def load_audio_folder(
 target, target_names, groups, metadata, ignored, duplicates, DESCR>
     >>> print(clips.groups[0])
     Maxstack (Max McCracken)
-    >>> clips = datasets.load_audio_folder(folder, manifest=False, genres=["folk", "rock"])
-    >>> clips.target_names, len(clips.data), clips.groups
-    (['folk', 'rock'], 24, None)
     """
     folder = _existing_folder(folder)
     is_own = manifest is None and os.path.isfile(folder / "manifest.csv")
