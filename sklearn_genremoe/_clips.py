@@ -19,7 +19,7 @@ from ._rows import CHUNK_BYTES
 #: What is larger can't be squared and summed up in single precision.
 MAX_AMPLITUDE = 1e13
 
-# Rows as short as this are no sound, but a table of other numbers, or channels side by side.
+# Rows as short as this are no sound, but a table of other numbers, as in scikit-learn's checks.
 _TABLE_WIDTH = 32
 
 
@@ -74,19 +74,22 @@ def kind_of_clips(X) -> str:
             f"X is the single path {path!r}; expected a sequence of paths: put it into a list, "
             f"[{path!r}]"
         )
-    shape = (None, None) if issparse(X) else getattr(X, "shape", (None,))
-    if len(shape) > 2:
+    if issparse(X):
+        return "waveforms"  # which are refused as sparse
+    ndim = getattr(X, "ndim", 1)
+    if ndim > 2:
         return "spectrograms"
-    if len(shape) == 2:
-        is_text = not issparse(X) and getattr(getattr(X, "dtype", None), "kind", "O") in "OUT"
-        if is_text and any(map(_is_path, np.asarray(X[:1]).flat)):
-            raise _paths_in_two_dimensions()
+    if ndim == 2:
+        first = np.asarray(X[:1])
+        if first.dtype.kind in "OUT" and any(map(_is_path, first.flat)):
+            raise ValueError(
+                "X holds paths in 2 dimensions; expected a 1-D sequence of paths: select the "
+                "column with the paths, or flatten X with X.ravel()"
+            )
         return "waveforms"
     entries = _entries(X)
     if not len(entries):
         raise ValueError("X holds no clips; expected at least one path or waveform")
-    if isinstance(entries, np.ndarray) and entries.dtype.kind in "biufc":
-        return "waveforms"
     if any(map(_is_path, entries)):
         return "paths"
     for row, entry in enumerate(entries):
@@ -97,8 +100,6 @@ def kind_of_clips(X) -> str:
     except ValueError:  # such as a pair of waveform and sample rate
         raise _no_clip(0, entries[0]) from None
     if first.dtype.kind not in "biufc":
-        if any(map(_is_path, first.flat)):
-            raise _paths_in_two_dimensions()
         raise _no_clip(0, entries[0])
     return "waveforms" if first.ndim <= 1 else "spectrograms"
 
@@ -124,10 +125,7 @@ def _is_path(item) -> bool:
 
 
 def _type_name(item) -> str:
-    module = type(item).__module__
-    return (
-        type(item).__qualname__ if module == "builtins" else f"{module}.{type(item).__qualname__}"
-    )
+    return f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
 
 
 def _no_clip(row: int, entry: Any) -> ValueError:
@@ -135,13 +133,6 @@ def _no_clip(row: int, entry: Any) -> ValueError:
         f"X[{row}] is of the type {_type_name(entry)}; expected paths (str or Path), or waveforms "
         "as an array of shape (n_clips, n_samples): sklearn_genremoe.audio.decode_audio reads one "
         "from a file"
-    )
-
-
-def _paths_in_two_dimensions() -> ValueError:
-    return ValueError(
-        "X holds paths in 2 dimensions; expected a 1-D sequence of paths: select the column "
-        "with the paths, or flatten X with X.ravel()"
     )
 
 
@@ -228,13 +219,6 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
             f"{error} Waveforms need as many samples as those of the fit: cut or fill them up with "
             "sklearn_genremoe.audio.fix_length, or pass paths."
         ) from None
-    n_clips, n_samples = waveforms.shape
-    if n_samples <= _TABLE_WIDTH and n_clips >= 16 * _TABLE_WIDTH:
-        raise ValueError(
-            f"X has shape {waveforms.shape}, {n_clips} clips of {n_samples} samples each; expected "
-            "(n_clips, n_samples). If it is one clip with its channels side by side, pass "
-            "[X.mean(axis=1)]"
-        )
     if waveforms.dtype.kind != "f":
         return _scaled(waveforms)
     if waveforms.dtype not in (np.float32, np.float64):
@@ -246,7 +230,7 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
             "precision; waveforms are floats between -1 and 1: leave damaged clips out, or divide "
             "by the full scale"
         )
-    if n_samples > _TABLE_WIDTH and is_beyond_full_scale(waveforms, peak):
+    if waveforms.shape[1] > _TABLE_WIDTH and is_beyond_full_scale(waveforms, peak):
         warnings.warn(
             f"X holds samples of up to {peak:.4g}, where full scale is 1. Are they integers of 16 "
             "bits that became floats? Divide them by their full scale, X / 32768 (2147483648 for "

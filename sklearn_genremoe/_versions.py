@@ -1,8 +1,6 @@
 """The versions of what the package stands on."""
 
-import os
 import platform
-import sys
 from importlib import metadata
 
 _PACKAGES = (
@@ -18,7 +16,7 @@ _PACKAGES = (
     "soxr",
     "joblib",
 )
-_OPTIONAL = ("pandas", "matplotlib", "h5py", "dask", "distributed", "pooch")
+_OPTIONAL = ("h5py", "dask", "distributed", "pooch")
 
 
 def versions(optional=False) -> dict[str, str | None]:
@@ -40,12 +38,8 @@ def versions(optional=False) -> dict[str, str | None]:
 def show_versions():
     """Print what a report of a problem should say about the machine.
 
-    The versions of Python, of the package and of what it needs, libsndfile's among them; the
-    system, cores, threads and the graphics card; and the folder for downloads.
-
-    See Also
-    --------
-    sklearn.show_versions : The same for scikit-learn alone.
+    What :func:`sklearn.show_versions` says, and below it the versions of the package and of what
+    it needs, libsndfile's among them, the graphics card, and the folder for downloads.
 
     Examples
     --------
@@ -55,35 +49,20 @@ def show_versions():
     System:
               python: ...
     """
+    import sklearn
     import soundfile
     import torch
-    from joblib import cpu_count
-    from threadpoolctl import threadpool_info
 
     from ._files import data_folder
 
-    of_packages = versions(optional=True)
-    of_packages["libsndfile"] = soundfile.__libsndfile_version__
-    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    pools = {f"{pool['internal_api']} threads": pool["num_threads"] for pool in threadpool_info()}
-    sections: dict[str, dict] = {
-        "System": {
-            "python": sys.version.replace("\n", " "),
-            "executable": sys.executable,
-            "machine": platform.platform(),
-        },
-        "Packages": {name: of_packages[name] for name in of_packages if name != "python"},
-        "Parallel work": {
-            "cores": os.cpu_count(),
-            "cores to use": cpu_count(),
-            "torch threads": torch.get_num_threads(),
-            **pools,
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
-            "CUDA device": cuda,
-        },
-        "Folders": {"downloads": data_folder(), "working folder": os.getcwd()},
+    sklearn.show_versions()
+    print("\nsklearn-genremoe:")
+    found = {
+        **versions(optional=True),
+        "libsndfile": soundfile.__libsndfile_version__,
+        "torch threads": torch.get_num_threads(),
+        "CUDA device": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "downloads": data_folder(),
     }
-    for title, rows in sections.items():
-        print(f"\n{title}:")
-        for name, value in rows.items():
-            print(f"{name:>18}: {value}")
+    for name, value in found.items():
+        print(f"{name:>18}: {value}")

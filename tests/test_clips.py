@@ -121,7 +121,7 @@ def test_spectrograms(X):
         (np.array([b"a.wav"]), r"X\[0\] is of the type numpy.bytes_"),
         ([io.BytesIO(b"RIFF")], r"X\[0\] is of the type _io.BytesIO"),
         ([(np.zeros(9), 22050)] * 3, r"X\[0\] is of the type tuple"),
-        ([("a", 22050)] * 3, r"paths in 2 dimensions"),
+        ([("a", 22050)] * 3, r"X\[0\] is of the type tuple"),
         ([np.zeros(5), None], r"X\[1\] is of the type NoneType; expected paths"),
         ([{"path": "a.wav"}], r"X\[0\] is of the type dict"),
         (Column([{"path": "a.wav"}]), r"X\[0\] is of the type dict"),
@@ -143,10 +143,6 @@ def test_spectrograms(X):
         ([0.1, 0.2, 0.3], "1D array.*one waveform.*put it into a list"),
         (np.zeros((2, 5), dtype=bool), "dtype bool; waveforms are floats"),
         (torch.zeros((2, 5), dtype=torch.bool), "dtype bool; waveforms are floats"),
-        (np.zeros((20_000, 2)), r"20000 clips of 2 samples each.*\[X.mean\(axis=1\)\]"),
-        (np.zeros((20_000, 1)), "20000 clips of 1 samples each"),
-        (np.zeros((1200, 8), dtype=np.int16), "1200 clips of 8 samples each"),
-        (pd.DataFrame(np.zeros((9999, 6))), "9999 clips of 6 samples each"),
     ],
 )
 def test_refused(X, said):
