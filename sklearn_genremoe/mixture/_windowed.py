@@ -77,6 +77,18 @@ _BY_GROUP = (
 )
 
 
+class Window(NamedTuple):
+    """A window of the track in a row, with its begin and end in seconds, and what is heard of it.
+
+    `clip` is an excerpt or samples, None if it is silent; `end` is None behind a track's last one.
+    """
+
+    row: int
+    start: float = 0.0
+    end: float | None = None
+    clip: Any = None
+
+
 class WindowChunk(NamedTuple):
     """Some windows: their tracks, begin and end in seconds, which can be used, and what the
     estimator sees of those."""
@@ -88,11 +100,11 @@ class WindowChunk(NamedTuple):
 
 
 class Front(NamedTuple):
-    """What sees the windows first: a mixture (if it is one and not several), the domains that it
-    or a pipeline begins with, what is extracted (None: waveforms are taken), and sample rates."""
+    """What sees the windows first: a mixture, a domain or what takes waveforms (and whether it is
+    one, not one of several); the domains; what is extracted (None: waveforms); sample rates."""
 
-    mixture: MixtureOfExpertsClassifier | None
     inner: Any
+    is_single: bool
     domains: list[BaseDomain]
     plan: Plan | None
     rates: list[int]
@@ -100,28 +112,35 @@ class Front(NamedTuple):
     @classmethod
     def of(cls, estimator: Any) -> Front:
         """Resolve an estimator, once per call."""
-        inner, mixture = _first(estimator), _only_mixture(estimator)
+        inner, is_single = _first(estimator)
         if isinstance(inner, BaseDomain):
-            return cls(mixture, inner, [inner], Plan({"domain": inner}), [inner.sample_rate])
+            return cls(inner, is_single, [inner], Plan({"domain": inner}), [inner.sample_rate])
         if not isinstance(inner, MixtureOfExpertsClassifier):
             rates = [inner.sample_rate] if hasattr(inner, "sample_rate") else []
-            return cls(mixture, inner, [], None, rates)
+            return cls(inner, is_single, [], None, rates)
         experts = check_experts(inner._experts(), reserved=inner.get_params(deep=False))
         with_mixer = make_mixer(inner.mixer).needs_clips
         plan = plan_experts(
             experts, "paths", with_mixer=with_mixer, mixer_domain=inner.mixer_domain
         )
         domains = [plan.domains[name] for name, _ in experts if name in plan.domains]
-        firsts = [_first(expert) for _, expert in experts]
-        rates = [first.sample_rate for first in firsts if hasattr(first, "sample_rate")]
+        firsts = [_first(expert)[0] for _, expert in experts]
         if with_mixer and isinstance(inner.mixer_domain, BaseDomain):
-            rates.append(inner.mixer_domain.sample_rate)
-        return cls(mixture, inner, domains, plan if len(domains) == len(experts) else None, rates)
+            firsts.append(inner.mixer_domain)
+        rates = [first.sample_rate for first in firsts if hasattr(first, "sample_rate")]
+        whole = plan if len(domains) == len(experts) else None
+        return cls(inner, is_single, domains, whole, rates)
 
     @property
     def rate(self) -> int:
         """Hz of the waveforms that the estimator takes."""
         return self.rates[0] if self.rates else _SAMPLE_RATE
+
+    @property
+    def mixture(self) -> MixtureOfExpertsClassifier | None:
+        """The one mixture that classifies the windows, if there is one."""
+        is_mixture = isinstance(self.inner, MixtureOfExpertsClassifier)
+        return self.inner if is_mixture and self.is_single else None
 
 
 class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -421,17 +440,34 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
             )
         return clips
 
-    def _windows(self, paths: list[str], bad: dict[int, str], on_error: str) -> Iterator[Any]:
-        """Yield the row and the excerpt of each window, and None behind the last of a track."""
+    def _windows_of_files(
+        self, paths: list[str], bad: dict[int, str], on_error: str
+    ) -> Iterator[Window]:
         for row, path in enumerate(paths):
             try:
                 for excerpt in read_excerpts(path, self.window, self.hop):
-                    yield row, excerpt
+                    yield Window(row, excerpt.offset, excerpt.end, excerpt)
             except BadClipError as error:
                 if on_error == "raise":
                     raise
                 bad[row] = str(error)
-            yield row, None
+            yield Window(row)
+
+    def _windows_of_waveforms(self, waveforms: NDArray, rate: int) -> Iterator[Window]:
+        """Yield the windows of waveforms; silent ones are heard where a track has no others."""
+        length = waveforms.shape[1]
+        n_samples, hop = round(self.window * rate), max(1, round(self.hop * rate))
+        width = min(length, n_samples)
+        starts = list(range(0, length - width + 1, hop))
+        if length - starts[-1] - width > REST * width:
+            starts.append(length - width)
+        for row, waveform in enumerate(waveforms):
+            parts = [waveform[start : start + width] for start in starts]
+            loud = [np.abs(part).max() >= SILENCE for part in parts]
+            for start, part, is_loud in zip(starts, parts, loud):
+                heard = part if is_loud or not any(loud) else None
+                yield Window(row, start / rate, (start + width) / rate, heard)
+            yield Window(row)
 
     def _iter_windows(
         self, clips: Clips, front: Front, bad: dict[int, str], on_error: str, memory: Any = None
@@ -439,74 +475,57 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         """Yield the windows of all tracks, a few at a time; bad tracks are put into `bad`."""
         params = {"memory": memory, "n_jobs": self.n_jobs, "on_error": "warn", "verbose": 0}
         if clips.waveforms is not None:
-            yield from self._slices(clips.waveforms, front, params)
-            return
-        paths = clips.paths or []
-        windows = self._windows(paths, bad, on_error)
-        n_samples = round(self.window * front.rate)
-        size = max(_CHUNK, effective_n_jobs(self.n_jobs))
-        n_usable = np.zeros(len(clips), dtype=int)
+            windows = self._windows_of_waveforms(clips.waveforms, front.rate)
+            size = max(2, _CHUNK_SAMPLES // clips.waveforms.shape[1])
+        else:
+            windows = self._windows_of_files(clips.paths or [], bad, on_error)
+            size = max(_CHUNK, effective_n_jobs(self.n_jobs))
+        heard = np.zeros(len(clips), dtype=bool)
         reasons: dict[int, str] = {}
         while chunk := list(islice(windows, size)):
-            found = [(row, excerpt) for row, excerpt in chunk if excerpt is not None]
+            found = [window for window in chunk if window.end is not None]
             if found:
-                rows, excerpts = np.array([row for row, _ in found]), [e for _, e in found]
-                if front.plan is None:
-                    view: Any
-                    view, unusable = _as_waveforms(excerpts, front.rate, n_samples)
-                else:
-                    view = extract_domains(Clips(excerpts, None, self.window), front.plan, **params)
-                    unusable = view.bad_clips
-                usable = ~np.isin(np.arange(len(rows)), list(unusable))
+                rows = np.array([window.row for window in found])
+                used = np.flatnonzero([window.clip is not None for window in found])
+                view, unusable = self._view([found[i].clip for i in used], front, params)
                 if unusable:
-                    view = take_clips(view, np.flatnonzero(usable))
-                for window, why in unusable.items():
-                    reasons.setdefault(rows[window], why)
-                np.add.at(n_usable, rows[usable], 1)
-                spans = np.array([(e.offset, e.end) for e in excerpts])
-                yield WindowChunk(rows, spans, usable, view)
-            for row in (row for row, excerpt in chunk if excerpt is None):
-                if not n_usable[row] and row not in bad:
+                    for i, why in unusable.items():
+                        reasons.setdefault(rows[used[i]], why)
+                    good = np.setdiff1d(np.arange(len(used)), list(unusable))
+                    view, used = take_clips(view, good), used[good]
+                heard[rows[used]] = True
+                spans = np.array([(window.start, window.end) for window in found])
+                yield WindowChunk(rows, spans, np.isin(np.arange(len(rows)), used), view)
+            for row in (window.row for window in chunk if window.end is None):
+                if not heard[row] and row not in bad:
                     bad[row] = reasons[row]
                     if on_error == "raise":
-                        path = paths[row]
-                        raise BadClipError(path, reasons[row].removeprefix(f"{path}: "))
+                        name = f"row {row}" if clips.paths is None else clips.paths[row]
+                        raise BadClipError(name, reasons[row].removeprefix(f"{name}: "))
 
-    def _slices(
-        self, waveforms: NDArray, front: Front, params: dict[str, Any]
-    ) -> Iterator[WindowChunk]:
-        """Yield the windows of waveforms; silent ones are used where a track has no others."""
-        rate = front.rate
-        n_clips, length = waveforms.shape
-        n_samples, hop = round(self.window * rate), max(1, round(self.hop * rate))
-        starts = [0]
-        if length > n_samples:
-            starts = list(range(0, length - n_samples + 1, hop))
-            if length - starts[-1] - n_samples > REST * n_samples:
-                starts.append(length - n_samples)
-        width = min(length, n_samples)
-        places = [(row, start) for row in range(n_clips) for start in starts]
-        size = max(1, _CHUNK_SAMPLES // width)
-        loud = np.ones((n_clips, len(starts)), dtype=bool)
-        if len(starts) > 1:
-            for column, start in enumerate(starts):
-                part = waveforms[:, start : start + width]
-                loud[:, column] = np.abs(part).max(axis=1) >= SILENCE
-            loud[~loud.any(axis=1)] = True
-        view: Any
-        for first in range(0, len(places), size):
-            chunk = places[first : first + size]
-            usable = loud.ravel()[first : first + size]
-            rows = np.array([row for row, _ in chunk])
-            begin = np.array([start for _, start in chunk])
-            if len(starts) == 1:
-                view = waveforms[rows[0] : rows[-1] + 1, :width]
-            else:
-                view = np.stack([waveforms[row, s : s + width] for row, s in chunk])[usable]
-            if front.plan is not None and len(view):
-                view = extract_domains(Clips(None, view), front.plan, **params)
-            spans = np.column_stack([begin, begin + width]) / rate
-            yield WindowChunk(rows, spans, usable, view)
+    def _view(
+        self, heard: list[Any], front: Front, params: dict[str, Any]
+    ) -> tuple[Any, dict[int, str]]:
+        """Return what the estimator sees of excerpts or samples, and why some can't be used."""
+        if not heard:
+            return None, {}
+        is_files = isinstance(heard[0], SourceExcerpt)
+        if front.plan is not None:
+            clips = Clips(heard, None, self.window) if is_files else Clips(None, np.stack(heard))
+            batch = extract_domains(clips, front.plan, **params)
+            return batch, batch.bad_clips
+        if not is_files:
+            return np.stack(heard), {}
+        n_samples = round(self.window * front.rate)
+        waveforms = np.zeros((len(heard), n_samples), dtype=np.float32)
+        bad = {}
+        for row, excerpt in enumerate(heard):
+            try:
+                [waveform] = excerpt.waveforms([front.rate], min_samples=ONE_FRAME)
+                waveforms[row] = fix_length(waveform, n_samples)
+            except BadClipError as error:
+                bad[row] = str(error)
+        return waveforms, bad
 
     def _all_windows(
         self, clips: Clips, front: Front, bad: dict[int, str]
@@ -645,27 +664,18 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         )
 
 
-def _first(estimator: Any) -> Any:
-    """Return the mixture or the domain that sees the windows first, else what has no other."""
+def _first(estimator: Any) -> tuple[Any, bool]:
+    """Return the mixture or the domain that sees the windows first, else what has no other, and
+    whether it is the only one: a calibration by folds has several."""
+    is_single = True
     while not isinstance(estimator, MixtureOfExpertsClassifier):
         part = first_part(estimator)
         if part is None:
             break
+        if isinstance(estimator, CalibratedClassifierCV):
+            is_single &= _is_frozen(part)
         estimator = part
-    return estimator
-
-
-def _only_mixture(estimator: Any) -> MixtureOfExpertsClassifier | None:
-    """Return the mixture that classifies the windows; None if it is a template of several."""
-    while not isinstance(estimator, MixtureOfExpertsClassifier):
-        of_folds = isinstance(estimator, CalibratedClassifierCV) and not _is_frozen(
-            estimator.estimator
-        )
-        part = first_part(estimator)
-        if part is None or of_folds:
-            return None
-        estimator = part
-    return estimator
+    return estimator, is_single
 
 
 def _width(X: Any) -> int:
@@ -709,21 +719,6 @@ def _split_by_track(estimator: Any, tracks: TrainingClips, of_track: NDArray[np.
     return estimator
 
 
-def _as_waveforms(
-    excerpts: list[SourceExcerpt], rate: int, n_samples: int
-) -> tuple[NDArray[np.float32], dict[int, str]]:
-    """Return excerpts as an estimator without a domain takes them, and why some can't be used."""
-    waveforms = np.zeros((len(excerpts), n_samples), dtype=np.float32)
-    bad = {}
-    for row, excerpt in enumerate(excerpts):
-        try:
-            [waveform] = excerpt.waveforms([rate], min_samples=ONE_FRAME)
-            waveforms[row] = fix_length(waveform, n_samples)
-        except BadClipError as error:
-            bad[row] = str(error)
-    return waveforms, bad
-
-
 def _joined(views: list[Any]) -> Any:
     """Put what was seen of some windows behind what was seen of others."""
     return views[0] if len(views) == 1 else np.concatenate(views)
@@ -748,7 +743,7 @@ def _takes_weight(estimator: Any) -> bool:
 def _weighted(estimator: Any) -> list[tuple[str, Any]]:
     """Return by name all that gets the weights of a fit, and so has to take them."""
     parts = [(type(estimator).__name__, estimator)]
-    last = _first(last_step(estimator)[1])
+    last, _ = _first(last_step(estimator)[1])
     if isinstance(last, MixtureOfExpertsClassifier) and not last._is_prefit:
         parts += check_experts(last._experts(), reserved=last.get_params(deep=False))
     return parts
