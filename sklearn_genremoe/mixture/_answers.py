@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._clips import kind_of_clips
 from ..audio import BadClipError, BadClipWarning
 from ..domains import DomainBatch
-from ._clips import TrainingClips
+from ._views import TrainingClips
 
 
 class ClipClassifierMixin(ClassifierMixin):

@@ -29,8 +29,8 @@ from .._compat import BaseSearchCV, _check_method_params, progress_bar
 from ..experts import CNNClassifier
 from ..networks import resolve_device, split_groups
 from ._base import aligned_proba
-from ._clips import TrainingClips, View
 from ._fold_average import FoldAverage
+from ._views import TrainingClips, View
 
 # Clips whose features are gathered at a time for prediction.
 _CLIPS_AT_A_TIME = 64

@@ -32,7 +32,6 @@ from ..domains import BaseDomain, DomainBatch, Plan
 from ..experts import default_experts
 from ._answers import ClipClassifierMixin, none_usable, rows_to_score, score_table
 from ._base import BaseMixer
-from ._clips import TrainingClips, extract_domains, plan_experts, view_clips
 from ._cross_fit import (
     check_cv_value,
     check_devices,
@@ -46,6 +45,7 @@ from ._cross_fit import (
     weight_params,
 )
 from ._parts import MIXERS, check_experts, make_mixer
+from ._views import TrainingClips, extract_domains, plan_experts, view_clips
 
 # Prediction on fewer clips than this is short work, which shows no progress bar.
 _MANY_CLIPS = 100

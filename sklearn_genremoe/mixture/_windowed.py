@@ -54,10 +54,10 @@ from ..audio import (
 )
 from ..domains import BaseDomain, DomainBatch, Plan
 from ._answers import ClipClassifierMixin, import_pandas, none_usable
-from ._clips import TrainingClips, extract_domains, first_part, plan_experts, take_clips
 from ._cross_fit import group_params, last_step, make_splits, weight_params
 from ._mixture import MixtureOfExpertsClassifier
 from ._parts import check_experts, make_mixer
+from ._views import TrainingClips, extract_domains, first_part, plan_experts, take_clips
 
 # Windows at a time, or more for more jobs: 5 MB each at 44,100 Hz.
 _CHUNK = 4

@@ -25,7 +25,7 @@ from sklearn_genremoe import (
 )
 from sklearn_genremoe.datasets import make_genre_clips
 from sklearn_genremoe.domains import DomainBatch, _extract
-from sklearn_genremoe.mixture._clips import (
+from sklearn_genremoe.mixture._views import (
     domain_of_mixer,
     leading_domain,
     plan_experts,
