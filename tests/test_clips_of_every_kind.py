@@ -121,7 +121,10 @@ class Case:
 
     def results(self, fitted: Any, X: Any = None) -> np.ndarray:
         X = self.X if X is None else X
-        return fitted.predict_proba(X) if self.classifies else np.asarray(fitted.transform(X))
+        found = fitted.predict_proba(X) if self.classifies else fitted.transform(X)
+        if isinstance(found, DomainBatch):
+            return np.hstack([found[name].reshape(len(found), -1) for name in found.names])
+        return np.asarray(found)
 
 
 @pytest.fixture(scope="module")
