@@ -1,8 +1,12 @@
 """What all feature domains have in common."""
 
+import inspect
+import re
 import warnings
 from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import dataclass_transform
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -54,10 +58,19 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     ``n_jobs``, ``verbose``) a domain lists those that its users may change; the others keep the
     values that they have as class attributes. A class whose features are a row of numbers instead
     of a spectrogram has ``output_ndim = 1``, one with several channels ``output_ndim = 3``.
-    Features that are kept in a folder (``memory``) are known by the parameters, by the
-    code of the class and of what it calls, and
-    by the class attribute ``version``: raise it when the features change for another reason, such
-    as a file that they depend on.
+    Features that are kept in a folder (``memory``) are known by the parameters, by the code of the
+    class and of those that it inherits from, and by the class attribute ``version``: raise it when
+    the features change for another reason, such as a function that the class calls, a variable of
+    a module, or a file.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    bad_clips_ : dict of int to str
+        Row numbers of the bad clips of the last call, and what is wrong with each.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where waveforms came as a data frame.
 
     See Also
     --------
@@ -85,11 +98,11 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     sample_rate = 22050
     duration = 30.0
     offset = 0.0
-    fill = "zeros"
+    fill: str | None = "zeros"
     n_fft = 1024
     normalize: str | None = "clip"
     on_error = "raise"
-    n_jobs = None
+    n_jobs: int | None = None
     verbose = 0
     output_ndim = 2
     version = 0
@@ -277,3 +290,29 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+_PARAMETERS = re.compile(r"Parameters\n----------\n.*?(?=\n\n|\Z)", re.DOTALL)
+_ATTRIBUTES = re.compile(r"Attributes\n----------\n.*?(?=\n\n|\Z)", re.DOTALL)
+_ENTRY = re.compile(r"^\w+ : .*(?:\n +.*)*", re.MULTILINE)
+
+
+@dataclass_transform(eq_default=False)
+def domain(cls):
+    """Give a domain an ``__init__`` of its fields and those that it inherits, and their texts.
+
+    Of the section Parameters of its docstring, each entry holds for the classes that inherit from
+    it as well, unless they have one of the same name.
+    """
+    cls = dataclass(eq=False, repr=False)(cls)
+    docs = [inspect.cleandoc(vars(base).get("__doc__") or "") for base in reversed(cls.__mro__)]
+    entries: dict[str, str] = {}
+    for doc in docs:
+        for section in _PARAMETERS.findall(doc):
+            entries |= {entry.split()[0]: entry for entry in _ENTRY.findall(section)}
+    texts = [entries[name] for name in inspect.signature(cls).parameters if name in entries]
+    section = "\n".join(["Parameters", "-" * 10, *texts, ""])
+    attributes = _ATTRIBUTES.findall(inspect.cleandoc(BaseDomain.__doc__ or ""))
+    whole = "\n".join([section, *attributes])
+    cls.__doc__ = _PARAMETERS.sub(lambda _: whole, docs[-1])
+    return cls

@@ -61,7 +61,7 @@ def extract(clips, plan, *, on_error, n_jobs, verbose, memory=None, dtype="float
     if folder is not None:
         keys = [clip_key(clips.item(i)) for i in range(n_clips)]
         stores = {
-            name: store_for(folder, domain, plan.signatures[name], _width(clips, domain), dtype)
+            name: store_for(folder, domain, plan.keys[name][1], _width(clips, domain), dtype)
             for name, domain in domains.items()
         }
     columns = {name: _Column(domains[name], keys, dtype, store) for name, store in stores.items()}

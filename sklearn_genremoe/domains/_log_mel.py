@@ -1,8 +1,10 @@
 """The original domain of the paper."""
 
+from ._base import domain
 from ._mel import MelDomain
 
 
+@domain
 class LogMelSpectrogram(MelDomain):
     """Log-mel spectrogram: the paper's original domain.
 
@@ -14,8 +16,7 @@ class LogMelSpectrogram(MelDomain):
 
     Parameters
     ----------
-    <signal>
-    <others>
+    <inherited>
 
     See Also
     --------
@@ -36,39 +37,6 @@ class LogMelSpectrogram(MelDomain):
     >>> LogMelSpectrogram(duration=5.0).fit_transform(paths).shape
     (2, 96, 216)
     """
-
-    def __init__(
-        self,
-        sample_rate=22050,
-        duration=30.0,
-        n_fft=1024,
-        hop_length=512,
-        n_mels=96,
-        *,
-        offset=0.0,
-        fill="zeros",
-        fmin=0.0,
-        fmax=None,
-        top_db=80.0,
-        normalize="clip",
-        on_error="raise",
-        n_jobs=None,
-        verbose=0,
-    ):
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.offset = offset
-        self.fill = fill
-        self.fmin = fmin
-        self.fmax = fmax
-        self.top_db = top_db
-        self.normalize = normalize
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def features(self, analysis):
         return self._log_mel(analysis)

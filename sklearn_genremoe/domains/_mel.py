@@ -1,13 +1,14 @@
 """What the domains on mel bands have in common."""
 
-import inspect
+from dataclasses import KW_ONLY
 from numbers import Integral, Real
 
 from .._compat import Interval
 from ._analysis import ClipAnalysis, mel_filterbank
-from ._base import BaseDomain
+from ._base import BaseDomain, domain
 
 
+@domain
 class MelDomain(BaseDomain):
     """A domain that starts from a log-mel spectrogram.
 
@@ -45,35 +46,31 @@ class MelDomain(BaseDomain):
         Clips extracted in parallel; joblib's meaning.
     verbose : int, default=0
         Whether to show a progress bar.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    bad_clips_ : dict of int to str
-        Row numbers of the bad clips of the last call, and what is wrong with each.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
     """
 
-    _parameter_constraints: dict = {
+    sample_rate: int = 22050
+    duration: float = 30.0
+    n_fft: int = 1024
+    hop_length: int = 512
+    n_mels: int = 96
+    _: KW_ONLY
+    offset: float = 0.0
+    fill: str = "zeros"
+    fmin: float = 0.0
+    fmax: float | None = None
+    top_db: float | None = 80.0
+    normalize: str | None = "clip"
+    on_error: str = "raise"
+    n_jobs: int | None = None
+    verbose: int = 0
+
+    _parameter_constraints = {
         **BaseDomain._parameter_constraints,
         "n_mels": [Interval(Integral, 1, None, closed="left")],
         "fmin": [Interval(Real, 0, None, closed="left")],
         "fmax": [Interval(Real, 0, None, closed="neither"), None],
         "top_db": [Interval(Real, 0, None, closed="neither"), None],
     }
-
-    def __init_subclass__(cls, **kwargs):
-        """Complete the docstring of a domain by the parameters and attributes that all share."""
-        super().__init_subclass__(**kwargs)
-        if not cls.__doc__:
-            return
-        own = inspect.cleandoc(cls.__doc__)
-        shared = inspect.cleandoc(MelDomain.__doc__ or "")
-        begin, middle = shared.index("sample_rate : int"), shared.index("offset : float")
-        own = own.replace("<signal>", shared[begin:middle].rstrip())
-        cls.__doc__ = own.replace("<others>", shared[middle:])
 
     def _check_params(self):
         super()._check_params()

@@ -1,17 +1,20 @@
 """The baseline domain of the paper."""
 
 import math
+from dataclasses import KW_ONLY
 from numbers import Integral
 
 import numpy as np
 import scipy.fft
 
 from .._compat import Interval
+from ._base import domain
 from ._mel import MelDomain
 
 _DELTA_WIDTH = 9  # frames that a slope is fitted to
 
 
+@domain
 class MFCC(MelDomain):
     """Mel-frequency cepstral coefficients: the paper's baseline domain.
 
@@ -21,10 +24,9 @@ class MFCC(MelDomain):
 
     Parameters
     ----------
-    <signal>
     n_mfcc : int, default=20
         Number of coefficients; the result has three times as many rows, at most 3 * n_mels.
-    <others>
+    <inherited>
 
     See Also
     --------
@@ -45,45 +47,13 @@ class MFCC(MelDomain):
     (2, 60, 216)
     """
 
-    _parameter_constraints: dict = {
+    _: KW_ONLY
+    n_mfcc: int = 20
+
+    _parameter_constraints = {
         **MelDomain._parameter_constraints,
         "n_mfcc": [Interval(Integral, 1, None, closed="left")],
     }
-
-    def __init__(
-        self,
-        sample_rate=22050,
-        duration=30.0,
-        n_fft=1024,
-        hop_length=512,
-        n_mels=96,
-        *,
-        n_mfcc=20,
-        offset=0.0,
-        fill="zeros",
-        fmin=0.0,
-        fmax=None,
-        top_db=80.0,
-        normalize="clip",
-        on_error="raise",
-        n_jobs=None,
-        verbose=0,
-    ):
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.n_mfcc = n_mfcc
-        self.offset = offset
-        self.fill = fill
-        self.fmin = fmin
-        self.fmax = fmax
-        self.top_db = top_db
-        self.normalize = normalize
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def features(self, analysis):
         mel = self._log_mel(analysis)

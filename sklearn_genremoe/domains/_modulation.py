@@ -1,13 +1,17 @@
 """The modulation domain of the paper."""
 
+from dataclasses import KW_ONLY
+
 import numpy as np
 import scipy.fft
 
 from .._compat import StrOptions
 from ._analysis import power_to_db, zscore
+from ._base import domain
 from ._mel import MelDomain
 
 
+@domain
 class ModulationSpectrogram(MelDomain):
     """How fast the mel bands pulse: the paper's modulation domain.
 
@@ -16,14 +20,13 @@ class ModulationSpectrogram(MelDomain):
 
     Parameters
     ----------
-    <signal>
     scale : {"linear", "log"}, default="linear"
         Magnitude, as in the paper, or its decibels with the floor `top_db`.
     drop_dc : bool, default=False
         Whether to begin at one pulse per clip. Else the first column is the mean of each band,
         as in the paper; it is so large that after normalisation nearly everything else is
         within 0.5 of zero.
-    <others>
+    <inherited>
 
     See Also
     --------
@@ -44,48 +47,15 @@ class ModulationSpectrogram(MelDomain):
     (2, 96, 108)
     """
 
-    _parameter_constraints: dict = {
+    _: KW_ONLY
+    scale: str = "linear"
+    drop_dc: bool = False
+
+    _parameter_constraints = {
         **MelDomain._parameter_constraints,
         "scale": [StrOptions({"linear", "log"})],
         "drop_dc": ["boolean"],
     }
-
-    def __init__(
-        self,
-        sample_rate=22050,
-        duration=30.0,
-        n_fft=1024,
-        hop_length=512,
-        n_mels=96,
-        *,
-        scale="linear",
-        drop_dc=False,
-        offset=0.0,
-        fill="zeros",
-        fmin=0.0,
-        fmax=None,
-        top_db=80.0,
-        normalize="clip",
-        on_error="raise",
-        n_jobs=None,
-        verbose=0,
-    ):
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.scale = scale
-        self.drop_dc = drop_dc
-        self.offset = offset
-        self.fill = fill
-        self.fmin = fmin
-        self.fmax = fmax
-        self.top_db = top_db
-        self.normalize = normalize
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def features(self, analysis):
         mel = zscore(self._log_mel(analysis))

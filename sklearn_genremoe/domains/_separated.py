@@ -1,20 +1,37 @@
 """The harmonic and the percussive domain of the paper."""
 
+from dataclasses import KW_ONLY
 from numbers import Integral, Real
 
 import numpy as np
 
 from .._compat import Interval
 from ._analysis import Separation
+from ._base import domain
 from ._mel import MelDomain
 
 
+@domain
 class SeparatedSpectrogram(MelDomain):
-    """Log-mel spectrogram of one part of a harmonic-percussive separation."""
+    """Log-mel spectrogram of one part of a harmonic-percussive separation.
 
-    _name: str
+    Parameters
+    ----------
+    kernel_size : int or tuple of (int, int), default=31
+        Frames per running median along time and frequency bins per one along frequency; one
+        number stands for both.
+    power : float, default=2.0
+        Exponent of the soft masks.
+    margin : float, default=1.0
+        How many times louder than the other part a part must be; at 1 the masks sum to 1.
+    """
 
-    _parameter_constraints: dict = {
+    _: KW_ONLY
+    kernel_size: int | tuple[int, int] = 31
+    power: float = 2.0
+    margin: float = 1.0
+
+    _parameter_constraints = {
         **MelDomain._parameter_constraints,
         "kernel_size": [Interval(Integral, 1, None, closed="left"), tuple],
         "power": [Interval(Real, 0, None, closed="neither")],
@@ -31,45 +48,6 @@ class SeparatedSpectrogram(MelDomain):
                     "integer, or a tuple of two: frames and frequency bins."
                 )
 
-    def __init__(
-        self,
-        sample_rate=22050,
-        duration=30.0,
-        n_fft=1024,
-        hop_length=512,
-        n_mels=96,
-        *,
-        kernel_size=31,
-        power=2.0,
-        margin=1.0,
-        offset=0.0,
-        fill="zeros",
-        fmin=0.0,
-        fmax=None,
-        top_db=80.0,
-        normalize="clip",
-        on_error="raise",
-        n_jobs=None,
-        verbose=0,
-    ):
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.kernel_size = kernel_size
-        self.power = power
-        self.margin = margin
-        self.offset = offset
-        self.fill = fill
-        self.fmin = fmin
-        self.fmax = fmax
-        self.top_db = top_db
-        self.normalize = normalize
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-
     def features(self, analysis):
         return self._part(analysis, self._name)
 
@@ -82,6 +60,7 @@ class SeparatedSpectrogram(MelDomain):
         return self._log_mel(analysis, part, separation)
 
 
+@domain
 class HarmonicSpectrogram(SeparatedSpectrogram):
     """Log-mel spectrogram of the harmonic (sustained) part: the paper's harmonic domain.
 
@@ -96,15 +75,7 @@ class HarmonicSpectrogram(SeparatedSpectrogram):
 
     Parameters
     ----------
-    <signal>
-    kernel_size : int or tuple of (int, int), default=31
-        Frames per running median along time and frequency bins per one along frequency; one
-        number stands for both.
-    power : float, default=2.0
-        Exponent of the soft masks.
-    margin : float, default=1.0
-        How many times louder than the other part a part must be; at 1 the masks sum to 1.
-    <others>
+    <inherited>
 
     See Also
     --------
@@ -128,6 +99,7 @@ class HarmonicSpectrogram(SeparatedSpectrogram):
     _name = "harmonic"
 
 
+@domain
 class PercussiveSpectrogram(SeparatedSpectrogram):
     """Log-mel spectrogram of the percussive (transient) part: the paper's percussive domain.
 
@@ -142,15 +114,7 @@ class PercussiveSpectrogram(SeparatedSpectrogram):
 
     Parameters
     ----------
-    <signal>
-    kernel_size : int or tuple of (int, int), default=31
-        Frames per running median along time and frequency bins per one along frequency; one
-        number stands for both.
-    power : float, default=2.0
-        Exponent of the soft masks.
-    margin : float, default=1.0
-        How many times louder than the other part a part must be; at 1 the masks sum to 1.
-    <others>
+    <inherited>
 
     See Also
     --------

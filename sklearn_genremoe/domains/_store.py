@@ -15,10 +15,10 @@ from filelock import FileLock
 from .._files import user_path
 from .._parallel import interrupts_wait
 from ..audio import SourceExcerpt
-from ._plan import code_of, text_of
+from ._plan import code_of
 
 #: Raise it whenever the same parameters would give other features than before.
-FORMAT = 4
+FORMAT = 5
 
 _MISSING = -1
 
@@ -174,7 +174,7 @@ def store_for(root: Path, domain, signature: tuple, width: int, dtype: str) -> F
     name, *params = signature
     about = {
         "domain": name,
-        "parameters": {key: text_of(value) for key, value in params},
+        "parameters": dict(params),
         "n_samples": width,
         "dtype": dtype,
         "format": FORMAT,

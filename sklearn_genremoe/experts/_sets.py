@@ -118,7 +118,7 @@ def default_experts(
         "n_mels": 128,
     }
     # 0.7 s along time, 680 Hz along frequency: what the paper's 31 x 31 cells are in its frames.
-    kernel = {"kernel_size": (9, 63)}
+    kernel: dict[str, Any] = {"kernel_size": (9, 63)}
     recipe: dict[str, Any] = {
         "channels": (16, 32, 48, 64, 96),
         "architecture": "statistics_pooling",
