@@ -1,5 +1,6 @@
 """Joint time-frequency scattering: how a spectrogram moves, as channels of a feature domain."""
 
+from dataclasses import KW_ONLY, field
 from functools import lru_cache
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._compat import StrOptions
 from ._analysis import zscore
+from ._base import domain
 from ._separated import SeparatedSpectrogram
 
 # Periods of the modulations, in frames and in bins; inf is what all bins do alike.
@@ -21,7 +23,37 @@ _FRAMES_PER_POINT = 8  # of the magnitudes
 QUIET = 1e-3  # a modulation below it is none
 
 
-class TimeFrequencyScattering(SeparatedSpectrogram):
+@domain
+class CoarseSpectrogram(SeparatedSpectrogram):
+    """A domain that starts from spectrograms of few frames, with little to choose.
+
+    Parameters
+    ----------
+    n_fft : int, default=2048
+        Samples per frame of the spectrograms (93 ms at 22,050 Hz).
+    hop_length : int, default=1707
+        Samples from one frame to the next (77 ms at 22,050 Hz).
+    n_mels : int, default=128
+        Number of mel bands.
+    kernel_size : int or tuple of (int, int), default=(9, 63)
+        Of the separation: frames per running median along time and frequency bins per one along
+        frequency; one number stands for both.
+    """
+
+    n_fft: int = 2048
+    hop_length: int = 1707
+    n_mels: int = 128
+    kernel_size: int | tuple[int, int] = field(default=(9, 63), kw_only=True)
+    power: float = field(default=2.0, init=False)
+    margin: float = field(default=1.0, init=False)
+    fmin: float = field(default=0.0, init=False)
+    fmax: float | None = field(default=None, init=False)
+    top_db: float | None = field(default=80.0, init=False)
+    normalize: str | None = field(default=None, init=False)
+
+
+@domain
+class TimeFrequencyScattering(CoarseSpectrogram):
     r"""Joint time-frequency scattering: rhythm, tremolo, sweeps and textures in each register.
 
     The log-mel spectrogram, or that of its harmonic or percussive part, shifted and scaled to mean
@@ -39,44 +71,10 @@ class TimeFrequencyScattering(SeparatedSpectrogram):
 
     Parameters
     ----------
-    sample_rate : int, default=22050
-        Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
-    duration : float, default=30.0
-        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
-    n_fft : int, default=2048
-        Samples per frame of the spectrogram (93 ms at 22,050 Hz).
-    hop_length : int, default=1707
-        Samples from one frame to the next (77 ms at 22,050 Hz).
-    n_mels : int, default=128
-        Number of mel bands.
     part : {"original", "harmonic", "percussive"}, default="original"
         The whole clip, or a part as in :class:`~sklearn_genremoe.HarmonicSpectrogram` and
         :class:`~sklearn_genremoe.PercussiveSpectrogram`.
-    kernel_size : int or tuple of (int, int), default=(9, 63)
-        For these parts: frames per running median along time and frequency bins per one along
-        frequency; one number stands for both.
-    offset : float, default=0.0
-        Where in each file to begin, in seconds.
-    fill : {"zeros", "repeat"}, default="zeros"
-        What files that are shorter than `duration` are filled up with: zeros, or the clip again
-        and again.
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips extracted in parallel; joblib's meaning.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    bad_clips_ : dict of int to str
-        Row numbers of the bad clips of the last call, and what is wrong with each.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
+    <inherited>
 
     See Also
     --------
@@ -99,56 +97,16 @@ class TimeFrequencyScattering(SeparatedSpectrogram):
     (2, 40, 16, 8)
     """
 
-    _parameter_constraints: dict = {
+    _: KW_ONLY
+    part: str = "original"
+
+    _parameter_constraints = {
         **SeparatedSpectrogram._parameter_constraints,
         "part": [StrOptions({"original", "harmonic", "percussive"})],
     }
     output_ndim = 3
-    normalize = None
-    power, margin, fmin, fmax, top_db = 2.0, 1.0, 0.0, None, 80.0
-
-    def __init__(
-        self,
-        sample_rate=22050,
-        duration=30.0,
-        n_fft=2048,
-        hop_length=1707,
-        n_mels=128,
-        *,
-        part="original",
-        kernel_size=(9, 63),
-        offset=0.0,
-        fill="zeros",
-        on_error="raise",
-        n_jobs=None,
-        verbose=0,
-    ):
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.part = part
-        self.kernel_size = kernel_size
-        self.offset = offset
-        self.fill = fill
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def features(self, analysis):
-        """Compute the scattering of one clip.
-
-        Parameters
-        ----------
-        analysis : ClipAnalysis
-            The clip and its spectra.
-
-        Returns
-        -------
-        scattering : ndarray of shape (n_channels, n_groups, n_points), dtype float32
-            Logarithms of the magnitudes.
-        """
         return scattering(zscore(self._part(analysis, self.part)))
 
 

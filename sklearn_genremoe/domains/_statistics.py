@@ -1,5 +1,6 @@
 """What classical methods see of a spectrogram."""
 
+from dataclasses import KW_ONLY
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,8 @@ from numpy.typing import NDArray
 
 from .._compat import StrOptions
 from ._analysis import zscore
-from ._scattering import QUIET, check_spectrograms, magnitudes
-from ._separated import SeparatedSpectrogram
+from ._base import domain
+from ._scattering import QUIET, CoarseSpectrogram, check_spectrograms, magnitudes
 
 _N_BANDS = 32  # of each part, in a covariance
 _N_MFCC = 20
@@ -17,7 +18,8 @@ _MFCC_SCALE = 0.05  # per dB, which brings coefficients to the size of z-scores
 _RIDGE = 1e-2  # of the mean variance, so that the logarithm stays finite
 
 
-class SpectralStatistics(SeparatedSpectrogram):
+@domain
+class SpectralStatistics(CoarseSpectrogram):
     """Sum up a clip by a row of numbers: how it moves, or what sounds together in it.
 
     Two kinds, for classifiers that take tables:
@@ -31,41 +33,7 @@ class SpectralStatistics(SeparatedSpectrogram):
     ----------
     kind : {"modulation", "covariance"}, default="modulation"
         Which of them.
-    sample_rate : int, default=22050
-        Sample rate in Hz: files are resampled to it, waveforms are taken to have it.
-    duration : float, default=30.0
-        Seconds read from each file; shorter files are filled up. Waveforms keep their length.
-    n_fft : int, default=2048
-        Samples per frame of the spectrograms (93 ms at 22,050 Hz).
-    hop_length : int, default=1707
-        Samples from one frame to the next (77 ms at 22,050 Hz).
-    n_mels : int, default=128
-        Number of mel bands.
-    kernel_size : int or tuple of (int, int), default=(9, 63)
-        Of the separation: frames per running median along time and frequency bins per one along
-        frequency; one number stands for both.
-    offset : float, default=0.0
-        Where in each file to begin, in seconds.
-    fill : {"zeros", "repeat"}, default="zeros"
-        What files that are shorter than `duration` are filled up with: zeros, or the clip again
-        and again.
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips extracted in parallel; joblib's meaning.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    bad_clips_ : dict of int to str
-        Row numbers of the bad clips of the last call, and what is wrong with each.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
+    <inherited>
 
     See Also
     --------
@@ -77,60 +45,20 @@ class SpectralStatistics(SeparatedSpectrogram):
     >>> from sklearn_genremoe.datasets import load_mini_genres
     >>> from sklearn_genremoe.domains import SpectralStatistics
     >>> paths = load_mini_genres().data[:2]
-    >>> SpectralStatistics("covariance", duration=5.0).fit_transform(paths).shape
+    >>> SpectralStatistics(kind="covariance", duration=5.0).fit_transform(paths).shape
     (2, 3654)
     """
 
-    _parameter_constraints: dict = {
-        **SeparatedSpectrogram._parameter_constraints,
+    _: KW_ONLY
+    kind: str = "modulation"
+
+    _parameter_constraints = {
+        **CoarseSpectrogram._parameter_constraints,
         "kind": [StrOptions({"modulation", "covariance"})],
     }
     output_ndim = 1
-    normalize = None
-    power, margin, fmin, fmax, top_db = 2.0, 1.0, 0.0, None, 80.0
-
-    def __init__(
-        self,
-        kind="modulation",
-        sample_rate=22050,
-        duration=30.0,
-        n_fft=2048,
-        hop_length=1707,
-        n_mels=128,
-        *,
-        kernel_size=(9, 63),
-        offset=0.0,
-        fill="zeros",
-        on_error="raise",
-        n_jobs=None,
-        verbose=0,
-    ):
-        self.kind = kind
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.kernel_size = kernel_size
-        self.offset = offset
-        self.fill = fill
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def features(self, analysis):
-        """Sum up one clip.
-
-        Parameters
-        ----------
-        analysis : ClipAnalysis
-            The clip and its spectra.
-
-        Returns
-        -------
-        statistics : ndarray of shape (n_features,)
-            The numbers.
-        """
         mel = self._log_mel(analysis)
         if self.kind == "modulation":
             return _modulations(zscore(mel))

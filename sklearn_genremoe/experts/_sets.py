@@ -142,8 +142,8 @@ def default_experts(
     ]
     statistics = FunctionTransformer(time_statistics)
     harmonic = HarmonicSpectrogram(**signal, **kernel)
-    modulation = SpectralStatistics("modulation", **signal, **kernel)
-    covariance = SpectralStatistics("covariance", **signal, **kernel)
+    modulation = SpectralStatistics(kind="modulation", **signal, **kernel)
+    covariance = SpectralStatistics(kind="covariance", **signal, **kernel)
     of_linear = {"class_weight": class_weight, "random_state": random_state}
     linear = [
         _linear_expert("harmonic_statistics", harmonic, statistics, C=0.1, **of_linear),

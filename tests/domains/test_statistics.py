@@ -157,5 +157,5 @@ def test_spectral_statistics_of_clips():
         PercussiveSpectrogram(**signal, kernel_size=(9, 63)).transform(waveforms),
         MFCC(**signal, normalize=None).transform(waveforms),
     )
-    covariance = SpectralStatistics("covariance").transform(waveforms)
+    covariance = SpectralStatistics(kind="covariance").transform(waveforms)
     np.testing.assert_allclose(covariance, expected, rtol=1e-4, atol=1e-4)
