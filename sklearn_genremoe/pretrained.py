@@ -154,12 +154,11 @@ def load_published_experts(folder):
     folder = user_path(folder)
     # Any seed, since the weights are replaced; without one, numpy's global state would be used.
     experts = paper_experts(random_state=0)
-    missing = [name for name, _ in experts if not (folder / f"{name}.hdf5").is_file()]
+    missing = [name for name in _HASHES if not (folder / name).is_file()]
     if missing:
-        there = "no such folder" if not folder.is_dir() else f"no {', '.join(missing)} (.hdf5) here"
         raise FileNotFoundError(
-            f"{folder}: {there}. Pass the folder that holds the four files published with the "
-            f"paper's code: {', '.join(_HASHES)}."
+            f"{folder}: there is no {', '.join(missing)} here. Pass the folder that holds the four "
+            "files published with the paper's code."
         )
     genres = np.array(_FMA_SMALL_GENRES)
     for name, expert in experts:

@@ -38,6 +38,7 @@ from sklearn_genremoe import (
     MusicTagEmbedding,
     PercussiveSpectrogram,
     RNNMixer,
+    TimeFrequencyScattering,
     WindowedClassifier,
 )
 from sklearn_genremoe.domains import DomainBatch
@@ -62,6 +63,7 @@ DOMAINS = [
     PercussiveSpectrogram,
     ModulationSpectrogram,
     MFCC,
+    TimeFrequencyScattering,
 ]
 
 

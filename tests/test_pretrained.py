@@ -103,14 +103,14 @@ def test_whole_keras_models_are_read_too(published, copies, reference):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no such folder. Pass the folder that holds"):
+    with pytest.raises(FileNotFoundError, match=r"there is no original\.hdf5, .* Pass the"):
         load_published_experts(tmp_path / "nowhere")
 
 
 def test_missing_file(copies):
     (copies / "harmonic.hdf5").rename(copies / "harmonic.h5")
     with pytest.raises(
-        FileNotFoundError, match=r": no harmonic \(\.hdf5\) here. Pass the folder that holds"
+        FileNotFoundError, match=r"there is no harmonic\.hdf5 here. Pass the folder that holds"
     ):
         load_published_experts(copies)
 
