@@ -419,11 +419,11 @@ def within() -> Any:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (CNNClassifier(augment=lambda clips, rng: clips), "lambda"),
-        (CNNClassifier(augment=within()), "within a function"),
-        (CNNClassifier(augment=torch.nn.Linear(2, 2)), "a torch module"),
+        (CNNClassifier(callbacks=lambda clips, rng: clips), "lambda"),
+        (CNNClassifier(callbacks=within()), "within a function"),
+        (CNNClassifier(callbacks=torch.nn.Linear(2, 2)), "a torch module"),
         (CNNClassifier(class_weight={True: 1.0, False: 2.0}), "True and False"),
-        (CNNClassifier(augment=(i for i in ())), "can't be saved"),
+        (CNNClassifier(callbacks=(i for i in ())), "can't be saved"),
         (CNNClassifier, "expected an estimator"),
     ],
 )

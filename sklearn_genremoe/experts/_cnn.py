@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, cast
 
@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
@@ -22,19 +22,16 @@ from .._compat import Interval, StrOptions
 from .._rows import release_pages
 from ..domains import DomainBatch
 from ..networks import (
-    ADAM_EPS,
     K2C2,
     ClipDataset,
     GenreNet,
-    InverseTimeDecay,
-    OneCycle,
+    LearningRate,
+    NetEstimator,
     ProgressBar,
     ValidationStopping,
     check_channels,
     merge_duplicates,
     net_state,
-    predict_logits,
-    resolve_device,
     resolve_pool_sizes,
     restore_net,
     split_validation,
@@ -43,10 +40,8 @@ from ..networks import (
 # Epochs without improvement that early_stopping=True waits for.
 _PATIENCE = 10
 
-Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
 
-
-class CNNClassifier(ClassifierMixin, BaseEstimator):
+class CNNClassifier(ClassifierMixin, NetEstimator):
     r"""Convolutional network that tells genres apart in one kind of spectrogram.
 
     The paper's expert [1]_, "k2c2": blocks of convolution 3 x 3, batch normalisation, ELU and
@@ -108,9 +103,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         rate.
     label_smoothing : float, default=0.0
         Share of the target that is spread over all classes, in [0, 1).
-    augment : callable or None, default=None
-        Applied to each training batch: ``augment(clips, rng)`` takes a float32 tensor of clips and
-        a :class:`numpy.random.Generator` and returns a tensor of the same shape.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss. "balanced" gives every class the same total weight.
     validation_fraction : float or None, default=None
@@ -129,8 +121,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         on the GPU if they take less than half of its free memory. A model that was saved on a
         GPU loads on the CPU where there is none.
     random_state : int, RandomState instance or None, default=None
-        Determines the initial network, the order of the clips, dropout, augmentation and the
-        held-out clips. The same value gives the same network, in other processes too.
+        Determines the initial network, the order of the clips, dropout and the held-out
+        clips. The same value gives the same network, in other processes too.
     verbose : int, default=0
         Above zero, `fit` shows a progress bar.
 
@@ -181,33 +173,25 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     classes_: NDArray[Any]
     input_shape_: tuple[int, ...]
-    net_: GenreNet
 
     # groups come without a request, as for scikit-learn's own group splitters.
     __metadata_request__fit = {"groups": True}
 
     _parameter_constraints = {
+        **NetEstimator._parameter_constraints,
         "channels": ["array-like"],
         "pool_sizes": [StrOptions({"auto"}), "array-like"],
         "architecture": [StrOptions({"k2c2", "statistics_pooling", "channel_mixing"})],
         "center_bins": ["boolean"],
         "crop_frames": [Interval(Integral, 1, None, closed="left"), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "lr_decay": [Interval(Real, 0, None, closed="left")],
         "schedule": [StrOptions({"inverse_time", "one_cycle"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "augment": [callable, None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "early_stopping": ["boolean", Interval(Integral, 0, None, closed="left")],
         "callbacks": [list, tuple, None],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -226,7 +210,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         schedule: str = "inverse_time",
         weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
-        augment: Augmentation | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
         validation_fraction: float | None = None,
         early_stopping: bool | int = False,
@@ -248,7 +231,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.schedule = schedule
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
-        self.augment = augment
         self.class_weight = class_weight
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
@@ -262,9 +244,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.classifier_tags.poor_score = True  # networks need more than the checks' few samples
         return tags
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self._fitted
 
     def fit(
         self,
@@ -309,7 +288,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             y, weight = check_labels(clips, y, sample_weight)
             self.classes_, self.input_shape_ = check_classes(y[weight > 0]), clips.shape[1:]
             dataset, position = self._distinct(clips, y, weight)
-            net = self._new_net()
+            net = self._new_net(self._module())
             validation = None
             if self.validation_fraction is not None:
                 codes = None if groups is None else _group_codes(groups, position)
@@ -351,7 +330,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 "class_weight='balanced' needs all clips at once, which partial_fit doesn't see: "
                 "give the weights of the classes as a dict."
             )
-        first = not self._fitted
+        first = not hasattr(self, "net_")
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         known = self.classes_ if classes is None else np.unique(column_or_1d(classes))
@@ -375,7 +354,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 )
             self.classes_, self.input_shape_ = known, clips.shape[1:]
             dataset, _ = self._distinct(clips, y, weight)
-            net = self._new_net() if first else self._continued()
+            net = self._new_net(self._module()) if first else self._continued()
         return self._train(net, dataset, 1)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -391,7 +370,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         probabilities : ndarray of shape (n_clips, n_classes)
             Probabilities, in the order of `classes_`.
         """
-        return softmax(self._logits(X), axis=1)
+        return softmax(self._predict_logits(X), axis=1)
 
     def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the logarithm of the probability of each class.
@@ -406,7 +385,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         log_probabilities : ndarray of shape (n_clips, n_classes)
             Natural logarithms, finite also where the probability rounds to zero.
         """
-        return log_softmax(self._logits(X), axis=1)
+        return log_softmax(self._predict_logits(X), axis=1)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class.
@@ -421,54 +400,23 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         y : ndarray of shape (n_clips,)
             Labels.
         """
-        best = self._logits(X).argmax(axis=1)
+        best = self._predict_logits(X).argmax(axis=1)
         return self.classes_[best]
 
-    def _logits(self, X: ArrayLike) -> NDArray[np.float64]:
+    def _predict_logits(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self)
-        clips = self._check_clips(X, reset=False)
-        logits = predict_logits(self.net_.module_, clips, torch.device(self.net_.device))
-        return logits.astype(np.float64)
-
-    @property
-    def _fitted(self) -> bool:
-        return hasattr(self, "net_")
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if self._fitted:
-            state["net_"] = net_state(self.net_)
-            del state["history_"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        net = state.get("net_")
-        super().__setstate__({name: value for name, value in state.items() if name != "net_"})
-        if net is not None:
-            self.net_ = restore_net(self._net(net["module"]), net)
-            self.history_ = self.net_.history
+        return self._logits(self._check_clips(X, reset=False))
 
     def _check_params(self, watch: bool) -> None:
         """Raise a ValueError if a parameter is wrong; `watch` says whether clips are held out."""
         self._validate_params()
         check_channels(self.channels)
-        if isinstance(self.class_weight, dict):
-            for label, factor in self.class_weight.items():
-                if not isinstance(factor, Real) or not 0 <= float(factor) < np.inf:
-                    raise ValueError(
-                        f"class_weight[{label!r}]={factor!r} has to be a number, zero or above."
-                    )
         if self.early_stopping and self.validation_fraction is None:
             raise ValueError(
                 "early_stopping watches the loss on held-out clips: set validation_fraction, for "
                 "example to 0.1."
             )
         for callback in self._callbacks():
-            if not hasattr(callback, "on_train_begin"):
-                raise ValueError(
-                    f"callbacks={self.callbacks!r} is not accepted; expected a list of skorch "
-                    "callbacks or of pairs (name, callback)."
-                )
             monitor = getattr(callback, "monitor", None)
             if not watch and isinstance(monitor, str) and monitor.startswith("valid_"):
                 raise ValueError(
@@ -476,7 +424,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                     "clips are held out: use fit with validation_fraction, for example 0.1, or "
                     "watch 'train_loss'."
                 )
-        resolve_device(self.device)
 
     def _callbacks(self) -> list[Any]:
         """Return the user's callbacks without their names."""
@@ -508,15 +455,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite=False)
         if X.ndim == 2:
             X = X[:, :, np.newaxis]
-        if X.ndim not in (3, 4):
+        if X.ndim not in (3, 4) or 0 in X.shape:
             raise ValueError(
                 f"X has {X.ndim} dimensions, {X.shape}, but {name} is expecting spectrograms of "
                 "shape (n_clips, n_bins, n_frames) or (n_clips, n_channels, n_bins, n_frames), or "
-                "a table (n_clips, n_features)."
-            )
-        if 0 in X.shape:
-            raise ValueError(
-                f"X has the shape {X.shape}, but {name} needs at least one bin and frame."
+                "a table (n_clips, n_features), with at least one bin and frame."
             )
         if not reset and X.shape[1:] != self.input_shape_:
             raise ValueError(
@@ -553,43 +496,26 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         callbacks: list[Any] = []
         kinds = [each if isinstance(each, type) else type(each) for each in self._callbacks()]
         if not any(issubclass(kind, LRScheduler) for kind in kinds):
-            callbacks.append(
-                OneCycle(self.lr)
-                if self.schedule == "one_cycle"
-                else InverseTimeDecay(self.lr, self.lr_decay)
-            )
+            decay = None if self.schedule == "one_cycle" else self.lr_decay
+            callbacks.append(LearningRate(self.lr, decay))
         if self.early_stopping:
             patience = _PATIENCE if self.early_stopping is True else int(self.early_stopping)
             callbacks.append(ValidationStopping(patience=patience, threshold=0, load_best=True))
-        return GenreNet(
+        return self._make_net(
             K2C2,
-            **{f"module__{name}": value for name, value in module.items()},
+            module,
+            seed,
+            [*callbacks, *(self.callbacks or [])],
             criterion=torch.nn.CrossEntropyLoss,
             criterion__reduction="none",
             criterion__label_smoothing=self.label_smoothing,
-            # Without weight decay this is Adam.
-            optimizer=torch.optim.AdamW,
-            optimizer__eps=ADAM_EPS,
-            optimizer__weight_decay=0.0,
             optimizer__param_groups=[
                 (name, {"weight_decay": self.weight_decay})
                 for name in ("blocks.*.conv.weight", "head.weight")
             ],
-            lr=self.lr,
-            batch_size=self.batch_size,
-            train_split=None,
-            callbacks=[*callbacks, *(self.callbacks or [])],
             classes=list(range(module["n_classes"])),
-            device=self.device,
-            seed=seed,
             crop_frames=module["input_shape"][-1],
-            augment=self.augment,
-            verbose=0,
         )
-
-    def _new_net(self) -> GenreNet:
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return self._net(self._module(), int(seed)).initialize()
 
     def _continued(self) -> GenreNet:
         """Return the net of before, which trains as the parameters say now."""
@@ -617,17 +543,13 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             totals = np.bincount(encoded, weight, n_classes)
             weight = weight * (totals.sum() / (n_classes * totals))[encoded]
         elif self.class_weight is not None:
-            known = self.classes_.tolist()
-            unknown = [label for label in self.class_weight if label not in known]
-            missing = [label for label in known if label not in self.class_weight]
-            if unknown and missing:  # one alone is fine: a fold may lack a class
-                raise ValueError(
-                    f"class_weight names {unknown}, which are no classes here, and not {missing}; "
-                    f"the classes are {known}."
-                )
             factors = compute_class_weight(
                 self.class_weight, classes=self.classes_, y=self.classes_
             )
+            if not 0 <= factors.min() <= factors.max() < np.inf:
+                raise ValueError(
+                    f"class_weight={self.class_weight} has to hold finite factors >= 0."
+                )
             weight = weight * factors[encoded]
         rows, weights, position = merge_duplicates([clips], encoded, weight)
         if not len(rows):

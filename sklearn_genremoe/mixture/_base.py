@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.validation import check_is_fitted
 
 from .._checks import check_weight
 from .._clips import some_rows
@@ -79,6 +79,8 @@ class BaseMixer(BaseEstimator):
 
     needs_fit: bool = False
     needs_clips: bool = False
+    n_experts_: int
+    n_classes_: int
     _parameter_constraints: dict[str, list[Any]] = {}
 
     # The public methods check; the methods with an underscore compute.
@@ -115,7 +117,7 @@ class BaseMixer(BaseEstimator):
         ValueError
             If the shapes don't agree, or if what the experts say aren't probabilities.
         """
-        self._check_params()
+        self._validate_params()
         expert_proba = check_expert_proba(expert_proba)
         y = np.asarray(y)
         clips = self._check_clips(clips, len(expert_proba))
@@ -184,15 +186,14 @@ class BaseMixer(BaseEstimator):
 
     def _check(self, expert_proba: ArrayLike, clips: NDArray | None) -> tuple[NDArray, Any]:
         checked = check_expert_proba(expert_proba)
-        if self.needs_fit and not hasattr(self, "n_experts_"):
-            raise NotFittedError(f"This {type(self).__name__} isn't fitted yet; call fit first.")
-        fitted = (getattr(self, "n_experts_", None), getattr(self, "n_classes_", None))
-        if self.needs_fit and checked.shape[1:] != fitted:
-            raise ValueError(
-                f"The predictions come from {checked.shape[1]} experts on {checked.shape[2]} "
-                f"genres, but {type(self).__name__} was fitted with {fitted[0]} experts and "
-                f"{fitted[1]} genres."
-            )
+        if self.needs_fit:
+            check_is_fitted(self, "n_experts_")
+            if checked.shape[1:] != (self.n_experts_, self.n_classes_):
+                raise ValueError(
+                    f"The predictions come from {checked.shape[1]} experts on {checked.shape[2]} "
+                    f"genres, but {type(self).__name__} was fitted with {self.n_experts_} experts "
+                    f"and {self.n_classes_} genres."
+                )
         return checked, self._check_clips(clips, len(checked))
 
     def _check_clips(self, clips: NDArray | None, n_clips: int) -> NDArray | None:
@@ -205,10 +206,6 @@ class BaseMixer(BaseEstimator):
                 f"({n_clips}, n_bins, n_frames), got {found}."
             )
         return clips
-
-    def _check_params(self) -> None:
-        """Refuse parameters that make no sense; a mixture asks for it before it trains experts."""
-        self._validate_params()
 
 
 def check_expert_proba(expert_proba: ArrayLike) -> NDArray[np.float64]:
@@ -257,26 +254,7 @@ def aligned_proba(
 ) -> NDArray[np.float64]:
     """Return an expert's probabilities with one column for each of `classes`.
 
-    Parameters
-    ----------
-    expert : estimator
-        A fitted classifier.
-    X : array-like of shape (n_clips, ...)
-        What it sees of the clips.
-    classes : ndarray of shape (n_classes,)
-        All genres, sorted. Those that the expert has never seen get zeros.
-    rows : ndarray of int of shape (n_clips,), default=None
-        The numbers of the clips, for messages; None counts from zero.
-
-    Returns
-    -------
-    proba : ndarray of shape (n_clips, n_classes)
-        Rows sum to one within float64.
-
-    Raises
-    ------
-    ValueError
-        If what the expert gives aren't probabilities.
+    Classes that the expert has never seen get zeros; `rows` numbers the clips in messages.
     """
     given = np.asarray(expert.predict_proba(X), dtype=np.float64)
     decides = type(getattr(expert, "_final_estimator", expert)).__name__

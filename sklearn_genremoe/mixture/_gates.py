@@ -9,25 +9,21 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
+from scipy.special import softmax
 from torch import nn
 
 from .._compat import Interval, StrOptions
 from ..networks import (
-    ADAM_EPS,
     K2C2,
     ClipDataset,
     GenreNet,
-    InverseTimeDecay,
+    LearningRate,
+    NetEstimator,
     ProgressBar,
     RecurrentGate,
     check_channels,
     merge_duplicates,
-    net_state,
-    predict_logits,
-    resolve_device,
     resolve_pool_sizes,
-    restore_net,
 )
 from ._base import BaseMixer
 
@@ -64,86 +60,37 @@ class MixtureLoss(nn.Module):
         return loss
 
 
-class GateMixer(BaseMixer):
+class GateMixer(NetEstimator, BaseMixer):
     """A network that sees the clip and weights the experts; they stay as they are."""
 
     needs_fit = True
     needs_clips = True
     _module: type[nn.Module]
     _parameter_constraints: dict[str, list[Any]] = {
+        **NetEstimator._parameter_constraints,
         "shrinkage": [Interval(Real, 0, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "lr_decay": [Interval(Real, 0, None, closed="left")],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
     shrinkage: float
-    lr: float
-    lr_decay: float
-    max_epochs: int
-    batch_size: int
-    device: str
-    random_state: Any
-    verbose: int
 
     def _module_arguments(self, n_experts: int, clip_shape: tuple[int, int]) -> dict[str, Any]:
         """Return the arguments of the network, which maps clips to a logit per expert."""
         raise NotImplementedError
 
-    def _check_params(self) -> None:
-        super()._check_params()
-        resolve_device(self.device)
-
     def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
-        clip_shape = clips.shape[1:]
+        self.clip_shape_ = clips.shape[1:]
         rows, weights, _ = merge_duplicates([clips, expert_proba], y, sample_weight)
         true_class_proba = np.maximum(expert_proba[rows, :, y[rows]], _FLOOR).astype(np.float32)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        net = self._net(self._module_arguments(expert_proba.shape[1], clip_shape), seed)
-        net.initialize()
+        net = self._new_net(self._module_arguments(expert_proba.shape[1], self.clip_shape_))
         dataset = ClipDataset(clips, true_class_proba, rows, weights)
-        net.train(dataset.on(net.device), self.max_epochs)
-        self.net_ = net
+        self.net_ = net.train(dataset.on(net.device), self.max_epochs)
         self.history_ = net.history
-        self.clip_shape_ = clip_shape
 
-    def _net(self, arguments: dict[str, Any], seed: int = 0) -> GenreNet:
-        """Return a net that isn't initialized yet, for these arguments of its network."""
-        callbacks: list[Any] = [InverseTimeDecay(self.lr, self.lr_decay)]
+    def _net(self, module: dict[str, Any], seed: int = 0) -> GenreNet:
+        callbacks: list[Any] = [LearningRate(self.lr, self.lr_decay)]
         if self.verbose:
             callbacks.append(ProgressBar("mixer"))
-        return GenreNet(
-            self._module,
-            **{f"module__{name}": value for name, value in arguments.items()},
-            criterion=MixtureLoss,
-            criterion__shrinkage=self.shrinkage,
-            optimizer=torch.optim.Adam,
-            optimizer__eps=ADAM_EPS,
-            lr=self.lr,
-            batch_size=self.batch_size,
-            train_split=None,
-            callbacks=callbacks,
-            device=self.device,
-            seed=seed,
-            verbose=0,
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "net_" in state:
-            state["net_"] = net_state(self.net_)
-            del state["history_"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        net = state.get("net_")
-        super().__setstate__({name: value for name, value in state.items() if name != "net_"})
-        if net is not None:
-            self.net_ = restore_net(self._net(net["module"]), net)
-            self.history_ = self.net_.history
+        loss = {"criterion": MixtureLoss, "criterion__shrinkage": self.shrinkage}
+        return self._make_net(self._module, module, seed, callbacks, **loss)
 
     def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
         if clips.shape[1:] != self.clip_shape_:
@@ -151,10 +98,7 @@ class GateMixer(BaseMixer):
                 f"The clips have the shape {clips.shape[1:]}, but {type(self).__name__} was fitted "
                 f"on {self.clip_shape_} (bins, frames)."
             )
-        device = torch.device(self.net_.device)
-        logits = predict_logits(self.net_.module_, clips, device)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
-        return odds / odds.sum(axis=1, keepdims=True)
+        return softmax(self._logits(clips), axis=1)
 
 
 class CNNMixer(GateMixer):
@@ -235,8 +179,8 @@ class CNNMixer(GateMixer):
         "pool_sizes": [StrOptions({"auto"}), "array-like"],
     }
 
-    def _check_params(self) -> None:
-        super()._check_params()
+    def _validate_params(self) -> None:
+        super()._validate_params()
         check_channels(self.channels)
         resolve_pool_sizes((96, 96), len(self.channels), self.pool_sizes)
 

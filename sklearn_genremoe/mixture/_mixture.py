@@ -256,7 +256,7 @@ class MixtureOfExpertsClassifier(
             experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
             check_devices(experts)
             mixer = make_mixer(self.mixer)
-            mixer._check_params()
+            mixer._validate_params()
             if not prefit:
                 experts = [(name, clone(expert)) for name, expert in experts]
             X, plan = self._check_X(X, experts, mixer.needs_clips, reset=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,31 +76,24 @@ def split_validation(
     """
     units = np.column_stack([y, np.arange(len(y)) if groups is None else groups])
     counts = np.bincount(np.unique(units, axis=0)[:, 0])
-    rare = ", ".join(str(label) for label in classes[: len(counts)][counts == 1])
-    what, instead = f"validation_fraction={fraction}", "use another fraction, or None"
-    if rare:
-        raise ValueError(
-            f"{what} needs two {'distinct clips' if groups is None else 'groups'} or more of each "
-            f"class, one to hold out and one to learn from, but there is one only of {rare}. Add "
-            f"clips, leave the class out, or set validation_fraction=None."
-        )
-    try:
-        if groups is None:
-            splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
-            training, validation = next(splitter.split(np.zeros(len(y)), y))
+    lost = np.flatnonzero(counts == 1)
+    if not len(lost):
+        try:
+            if groups is None:
+                splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
+                training, validation = next(splitter.split(y, y))
+            else:
+                training, validation = split_groups(max(2, round(1 / fraction)), y, groups, seed)
+        except ValueError:  # fewer clips in a part, or groups, than classes or folds
+            lost = np.unique(y)
         else:
-            n_parts = max(2, round(1 / fraction))
-            training, validation = split_groups(n_parts, y, groups, seed)
-    except ValueError as error:
-        raise ValueError(
-            f"{what} of {len(y)} distinct clips doesn't give one of each class to both parts: add "
-            f"clips, {instead}."
-        ) from error
-    lost = np.setdiff1d(y, y[training])
+            lost = np.setdiff1d(y, y[training])
     if len(lost):
         raise ValueError(
-            f"{what} by groups would leave {', '.join(str(label) for label in classes[lost])} "
-            f"without training clips: add groups, {instead}."
+            f"validation_fraction={fraction} of {len(y)} distinct clips leaves too few "
+            f"{'clips' if groups is None else 'groups'} of {', '.join(map(str, classes[lost]))} to "
+            "hold out and to learn from, which takes two or more. Add some, leave the class out, "
+            "use another fraction, or set validation_fraction=None."
         )
     return training, validation
 
@@ -116,8 +109,7 @@ def split_groups(
     _, codes = np.unique(groups, return_inverse=True)
     order = np.arange(codes.max() + 1)
     check_random_state(random_state).shuffle(order)
-    folds = StratifiedGroupKFold(n_parts).split(np.zeros(len(y)), y, np.argsort(order)[codes])
-    return next(folds)
+    return next(StratifiedGroupKFold(n_parts).split(y, y, np.argsort(order)[codes]))
 
 
 class ClipDataset(torch.utils.data.Dataset):
@@ -178,11 +170,7 @@ class ClipDataset(torch.utils.data.Dataset):
         return ClipDataset(self.X, self.y[which], self.rows[which], self.weights[which])
 
     def on(self, device: str) -> ClipDataset:
-        """Return the dataset with its clips on the GPU, where they fit in half its free memory.
-
-        On other devices it is the dataset itself: the CPU reads from the array, and what MPS has
-        is the memory of the machine.
-        """
+        """Return the dataset with its clips on the GPU, where they fit in half its free memory."""
         if torch.device(device).type != "cuda":
             return self
         n_bytes = 4 * len(self) * int(np.prod(self.X.shape[1:]))
@@ -198,10 +186,7 @@ class ClipDataset(torch.utils.data.Dataset):
 
 
 class Batches:
-    """A dataset in batches, for training drawn anew at each pass by `rng`, cropped and augmented.
-
-    Crops are random stretches of `n_frames`; `augment` is called with clips and `rng`.
-    """
+    """A dataset in batches: in order, or with `rng` drawn anew and cropped to `n_frames`."""
 
     def __init__(
         self,
@@ -209,13 +194,11 @@ class Batches:
         batch_size: int,
         rng: np.random.Generator | None = None,
         n_frames: int | None = None,
-        augment: Callable[..., torch.Tensor] | None = None,
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.rng = rng
         self.n_frames = n_frames
-        self.augment = augment
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
@@ -225,27 +208,13 @@ class Batches:
         order = np.arange(n_clips) if self.rng is None else self.rng.permutation(n_clips)
         for start in range(0, n_clips, self.batch_size):
             inputs, y = self.dataset[order[start : start + self.batch_size]]
-            if self.rng is not None and isinstance(inputs, dict):
-                inputs["X"] = self._augmented(self._cropped(inputs["X"], self.rng))
+            if self.rng is not None and self.n_frames and isinstance(inputs, dict):
+                inputs["X"] = _cropped(inputs["X"], self.n_frames, self.rng)
             yield inputs, y
 
-    def _cropped(self, clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        n_frames = clips.shape[-1] if self.n_frames is None else self.n_frames
-        if n_frames >= clips.shape[-1]:
-            return clips
-        starts = rng.integers(0, clips.shape[-1] - n_frames + 1, len(clips))
-        return torch.stack([c[..., start : start + n_frames] for c, start in zip(clips, starts)])
 
-    def _augmented(self, clips: torch.Tensor) -> torch.Tensor:
-        """Return the clips as `augment` gives them back: as many, and as large."""
-        if self.augment is None:
-            return clips
-        changed = self.augment(clips, self.rng)
-        shape, dtype = getattr(changed, "shape", ()), getattr(changed, "dtype", type(changed))
-        if tuple(shape) != tuple(clips.shape) or dtype != clips.dtype:
-            raise ValueError(
-                f"The augmentation {self.augment!r} got a batch of shape {tuple(clips.shape)} and "
-                f"type {clips.dtype} and returned {tuple(shape)}, {dtype}. It has to return a "
-                "tensor of the shape and type that it got."
-            )
-        return changed
+def _cropped(clips: torch.Tensor, n_frames: int, rng: np.random.Generator) -> torch.Tensor:
+    if n_frames >= clips.shape[-1]:
+        return clips
+    starts = rng.integers(0, clips.shape[-1] - n_frames + 1, len(clips))
+    return torch.stack([c[..., start : start + n_frames] for c, start in zip(clips, starts)])

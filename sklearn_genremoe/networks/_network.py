@@ -30,9 +30,12 @@ _PAPER_POOL_SIZES = {
 
 def check_channels(channels: Sequence[int]) -> None:
     """Raise a ValueError unless there are one or more blocks with filters."""
-    counts = list(channels)
-    if not counts or not all(isinstance(n, Integral) and int(n) >= 1 for n in counts):
+    if not len(channels) or not _positive(channels):
         raise ValueError(f"channels={channels!r} has to be one or more positive integers.")
+
+
+def _positive(numbers: Sequence[Any]) -> bool:
+    return all(isinstance(n, Integral) and int(n) >= 1 for n in numbers)
 
 
 def resolve_pool_sizes(
@@ -58,34 +61,25 @@ def resolve_pool_sizes(
     >>> resolve_pool_sizes((40, 100), n_blocks=3, architecture="statistics_pooling")
     ((3, 2), (4, 2), (4, 2))
     """
-    pools: tuple[tuple[int, int], ...]
-    statistics = architecture == "statistics_pooling"
+    pools: tuple[Any, ...]
     bins, frames = input_shape[-2:]
     if isinstance(pool_sizes, str) and pool_sizes == "auto":
         if architecture == "channel_mixing":
             pools = ((1, 1), (2, 2), *[(4, 1)] * n_blocks)[:n_blocks]
-        elif statistics:
+        elif architecture == "statistics_pooling":
             pools = tuple(zip(_spread(bins, n_blocks, True), [2] * n_blocks))
         elif n_blocks == 5 and (bins, frames) in _PAPER_POOL_SIZES:
             pools = _PAPER_POOL_SIZES[bins, frames]
         else:
             pools = tuple(zip(_spread(bins, n_blocks, False), _spread(frames, n_blocks, False)))
     else:
-        pools = tuple(pair for item in pool_sizes if (pair := _pair(item)))
-        if len(pools) != n_blocks or len(pool_sizes) != n_blocks:
+        pools = tuple(tuple(pair) if np.iterable(pair) else () for pair in pool_sizes)
+        if len(pools) != n_blocks or not all(len(pair) == 2 and _positive(pair) for pair in pools):
             raise ValueError(
                 f"pool_sizes={pool_sizes!r} does not fit: give 'auto' or {n_blocks} pairs of "
                 f"positive integers (bins, frames), one for each entry of channels."
             )
     return pools if architecture == "k2c2" else _leave_frames(pools, frames)
-
-
-def _pair(item: Any) -> tuple[int, int] | None:
-    """Return a pair of positive integers, or None if it is none."""
-    pair = list(item) if np.iterable(item) else []
-    if len(pair) == 2 and all(isinstance(n, Integral) and int(n) >= 1 for n in pair):
-        return int(pair[0]), int(pair[1])
-    return None
 
 
 def _spread(size: int, n_blocks: int, padded: bool) -> list[int]:
@@ -151,17 +145,9 @@ class BatchNorm(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise ``x`` of shape (n, n_channels, ...) by its own or the running statistics."""
         single = self.training and x.numel() == x.shape[1]
-        return torch.batch_norm(
-            x,
-            self.weight,
-            self.bias,
-            None if single else self.running_mean,
-            None if single else self.running_var,
-            self.training,
-            self.momentum,
-            self.eps,
-            torch.backends.cudnn.enabled,
-        )
+        mean, variance = (None, None) if single else (self.running_mean, self.running_var)
+        settings = self.training, self.momentum, self.eps, torch.backends.cudnn.enabled
+        return torch.batch_norm(x, self.weight, self.bias, mean, variance, *settings)
 
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return scale and shift by which the running statistics normalise."""
@@ -298,32 +284,25 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, in_channels, bins, frames) to (n, out_channels, fewer bins, fewer frames)."""
-        conv, norm = self.conv, self.norm
-        fused = self._can_fuse(x)
-        if self.training:
-            if fused:
-                return self._train_fused(x)
-            convolution = _Conv.apply if self._is_plain(x) else F.conv2d
-            return F.elu(self._pool(norm(convolution(x, conv.weight, self.bias, 1, self.zeros))))
-        if torch.is_grad_enabled():
-            return F.elu(self._pool(norm(conv(x))))
-        scale, shift = norm.affine()
-        weight, bias = conv.weight * scale.view(-1, 1, 1, 1), self.bias * scale + shift
-        if fused:
-            return F.elu_(self._conv_max(x, weight) + bias.view(-1, 1, 1))
-        return F.elu_(self._pool(F.conv2d(x, weight, bias, padding=self.zeros)))
-
-    def _can_fuse(self, x: torch.Tensor) -> bool:
-        """Return whether one input channel comes as data, which need no gradient."""
-        return self.conv.in_channels == 1 and self._is_plain(x) and not x.requires_grad
-
-    def _is_plain(self, x: torch.Tensor) -> bool:
-        """Return whether this is single precision on the CPU."""
-        return (
+        norm, weight = self.norm, self.conv.weight
+        is_plain = (
             x.device.type == "cpu"
-            and x.dtype == self.conv.weight.dtype == torch.float32
+            and x.dtype == weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
         )
+        fused = is_plain and self.conv.in_channels == 1 and not x.requires_grad
+        if self.training and fused:
+            return self._train_fused(x)
+        if self.training or torch.is_grad_enabled():
+            convolution = _Conv.apply if is_plain else F.conv2d
+            return F.elu(self._pool(norm(convolution(x, weight, self.bias, 1, self.zeros))))
+        scale, shift = norm.affine()
+        weight, bias = weight * scale.view(-1, 1, 1, 1), self.bias * scale + shift
+        if fused:
+            return F.elu_(
+                ConvMax.apply(self._padded(x), weight, self.pooling) + bias.view(-1, 1, 1)
+            )
+        return F.elu_(self._pool(F.conv2d(x, weight, bias, padding=self.zeros)))
 
     @property
     def bias(self) -> torch.Tensor:
@@ -335,15 +314,12 @@ class ConvBlock(nn.Module):
         size, padding, _ = self.pooling
         return F.max_pool2d(x, size, padding=padding, ceil_mode=True)
 
-    def _conv_max(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return ConvMax.apply(self._padded(x), weight, self.pooling)
-
     def _train_fused(self, x: torch.Tensor) -> torch.Tensor:
         norm, weight = self.norm, self.conv.weight
         # The maximum of what is normalised lies where gamma * z is largest.
         sign = torch.where(norm.weight.detach() < 0, -1.0, 1.0).view(-1, 1, 1, 1)
-        best = self._conv_max(x, sign * weight)
         padded = self._padded(x)
+        best = ConvMax.apply(padded, sign * weight, self.pooling)
         mean_patch, covariance = patch_moments(padded)
         kernels = weight.flatten(1).double()
         mean = kernels @ mean_patch
@@ -351,12 +327,8 @@ class ConvBlock(nn.Module):
         n_values = len(padded) * (padded.shape[1] - 2) * (padded.shape[2] - 2)
         norm.observe(mean.detach() + self.bias, variance.detach(), n_values)
         scale = norm.weight / (variance + norm.eps).sqrt()
-        shift = norm.bias - scale * mean
-        return F.elu(
-            torch.addcmul(
-                shift.float().view(-1, 1, 1), best, scale.float().view(-1, 1, 1) * sign[:, 0]
-            )
-        )
+        shift = (norm.bias - scale * mean).float().view(-1, 1, 1)
+        return F.elu(torch.addcmul(shift, best, scale.float().view(-1, 1, 1) * sign[:, 0]))
 
     def _padded(self, x: torch.Tensor) -> torch.Tensor:
         bins, frames = self.zeros

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PassthroughScoring
+from skorch.helper import predefined_split
+from torch.optim.lr_scheduler import LRScheduler, MultiplicativeLR, OneCycleLR
 
 from .._compat import progress_bar
 from .._parallel import interrupts_wait, torch_threads
 from .._rows import release_pages
 from ._data import Batches
 from ._network import Dropout
-
-ADAM_EPS = 1e-7  # Keras' default; torch's is 1e-8
 
 # A training has the same number of threads wherever it runs, since sums depend on it in their last
 # bits: networks of the size of the paper's make use of two.
@@ -58,71 +58,51 @@ def resolve_device(device: str) -> torch.device:
     >>> resolve_device("cpu")
     device(type='cpu')
     """
-    has_mps = torch.backends.mps.is_available()
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if has_mps else "cpu")
+        return torch.device(next(kind for kind in available if available[kind]))
     try:
         resolved = torch.device(device)
-    except RuntimeError as error:
+    except RuntimeError:
+        resolved = None
+    if resolved is None or not available.get(resolved.type, True):
         raise ValueError(
-            f"device={device!r} is not known. Use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."
-        ) from error
-    available = {"cuda": torch.cuda.is_available(), "mps": has_mps}.get(resolved.type, True)
-    if not available:
-        raise ValueError(
-            f"device={device!r} is not available here. Use device='auto' to take the best that is."
+            f"device={device!r} is not {'known' if resolved is None else 'available here'}. Use "
+            "'auto', which takes the best that is, or 'cpu', 'cuda', 'cuda:1' or 'mps'."
         )
     return resolved
 
 
-class InverseTimeDecay(Callback):
-    """Lower the learning rate after each update: ``lr_t = lr / (1 + decay * t)``.
+class LearningRate(Callback):
+    """Change the learning rate after each update.
 
-    This is the ``decay`` of Keras' optimizers; t counts updates from zero, over all epochs and
-    over continued fits. Where another callback changes the rate, that one decays.
+    With a `decay`, the rate of update t is ``lr / (1 + decay * t)``, Keras' decay; t counts over
+    all epochs and continued fits, and where another callback changes the rate, that one decays.
+    Without, it rises from lr/25 to lr in 30 % of the updates and falls to nothing in the others,
+    once per training, as in :class:`torch.optim.lr_scheduler.OneCycleLR`.
     """
 
-    def __init__(self, lr: float, decay: float) -> None:
+    def __init__(self, lr: float, decay: float | None) -> None:
         self.lr = lr
         self.decay = decay
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Go on counting where the training before ended."""
-        self.n_updates_ = net.history[-1].get("n_updates", 0) if net.history else 0
+        """Go on counting where the training before ended, or lay out a new cycle."""
+        self.before_ = before = net.history[-1].get("n_updates", 0) if net.history else 0
+        self.schedule_: LRScheduler
+        decay = self.decay
+        if decay is None:
+            n_updates = net.max_epochs * len(net.get_iterator(X, training=True))
+            self.schedule_ = OneCycleLR(net.optimizer_, self.lr, total_steps=n_updates + 1)
+            return
         for group in net.optimizer_.param_groups:
-            group["lr"] = self.lr / (1 + self.decay * self.n_updates_)
-
-    def on_batch_end(
-        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
-    ) -> None:
-        """Lower the rate for the next update."""
-        if training:
-            before, self.n_updates_ = 1 + self.decay * self.n_updates_, self.n_updates_ + 1
-            for group in net.optimizer_.param_groups:
-                group["lr"] *= before / (1 + self.decay * self.n_updates_)
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Note the number of updates so far."""
-        net.history.record("n_updates", self.n_updates_)
-
-
-class OneCycle(Callback):
-    """Raise the learning rate from lr/25 to lr in 30 % of the updates, then let it fall to nothing.
-
-    The schedule of :class:`torch.optim.lr_scheduler.OneCycleLR` with its defaults, once per
-    training.
-    """
-
-    def __init__(self, lr: float) -> None:
-        self.lr = lr
-
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Lay out the cycle over all updates of this training."""
-        n_updates = net.max_epochs * len(net.get_iterator(X, training=True))
-        self.schedule_ = torch.optim.lr_scheduler.OneCycleLR(
-            net.optimizer_, self.lr, total_steps=n_updates + 1
+            group["lr"] = self.lr / (1 + decay * before)
+        self.schedule_ = MultiplicativeLR(
+            net.optimizer_, lambda t: (1 + decay * (before + t - 1)) / (1 + decay * (before + t))
         )
 
     def on_batch_end(
@@ -131,6 +111,10 @@ class OneCycle(Callback):
         """Go on to the rate of the next update."""
         if training:
             self.schedule_.step()
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Note the number of updates so far."""
+        net.history.record("n_updates", self.before_ + self.schedule_.last_epoch)
 
 
 class ValidationStopping(EarlyStopping):
@@ -178,10 +162,6 @@ class ProgressBar(Callback):
         del self.bar_
 
 
-class _EnoughEpochs(Exception):
-    """An early-stopping callback asked for the end of the training."""
-
-
 class GenreNet(NeuralNetClassifier):
     """A skorch net that weights its loss, never swallows an interrupt, and is silent.
 
@@ -198,9 +178,6 @@ class GenreNet(NeuralNetClassifier):
         Determines the initial network and the order of the clips.
     crop_frames : int or None, default=None
         Frames of the stretches that training batches are cropped to.
-    augment : callable or None, default=None
-        Called with the clips of a training batch, a tensor, and a
-        :class:`numpy.random.Generator`; returns a tensor.
     **kwargs
         Everything else that :class:`skorch.NeuralNetClassifier` takes.
     """
@@ -209,17 +186,11 @@ class GenreNet(NeuralNetClassifier):
     device: str
 
     def __init__(
-        self,
-        module: Any,
-        seed: int = 0,
-        crop_frames: int | None = None,
-        augment: Callable[..., torch.Tensor] | None = None,
-        **kwargs: Any,
+        self, module: Any, seed: int = 0, crop_frames: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(module, **kwargs)
         self.seed = seed
         self.crop_frames = crop_frames
-        self.augment = augment
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -253,8 +224,8 @@ class GenreNet(NeuralNetClassifier):
         KeyboardInterrupt
             If the user interrupts; skorch's own ``fit`` would return as if nothing had happened.
         """
-        self.datasets_ = training, validation
         self.max_epochs = epochs
+        self.train_split = None if validation is None else predefined_split(validation)
         dropouts = [layer for layer in self.module_.modules() if isinstance(layer, Dropout)]
         for number, layer in enumerate(dropouts):
             sequence = np.random.SeedSequence([self.seed, len(self.history), number])
@@ -264,10 +235,13 @@ class GenreNet(NeuralNetClassifier):
         try:
             with torch_threads(_THREADS_OF_LARGE if n_parameters > _LARGE else _THREADS):
                 self.fit_loop(training)
-        except _EnoughEpochs:
-            pass
+        except KeyboardInterrupt:
+            # EarlyStopping asks for the end in the way in which a user interrupts.
+            stops = (cb for _, cb in self.callbacks_ if isinstance(cb, EarlyStopping))
+            if not any(stop.misses_ == stop.patience for stop in stops):
+                raise
         finally:
-            del self.datasets_
+            self.train_split = None
         self.notify("on_train_end", X=training, y=None)
         self.module_.eval()
         for epoch in self.history:  # what is kept: Python's numbers, and no single batches
@@ -276,31 +250,13 @@ class GenreNet(NeuralNetClassifier):
             epoch.update((key, value.item()) for key, value in scalars.items())
         return self
 
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Tell the callbacks what happens; know an early stop from a user's interrupt."""
-        try:
-            super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt:
-            # EarlyStopping asks for the end in the way in which a user interrupts.
-            stops = (cb for _, cb in self.callbacks_ if isinstance(cb, EarlyStopping))
-            enough = any(cb.misses_ == cb.patience for cb in stops)
-            if method_name == "on_epoch_end" and enough and hasattr(self, "datasets_"):
-                raise _EnoughEpochs from None
-            raise
-
-    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
-        """Return what :meth:`train` was given: nothing is held out silently."""
-        if hasattr(self, "datasets_"):
-            return self.datasets_
-        return super().get_split_datasets(X, y, **fit_params)
-
     def get_iterator(self, dataset: Any, training: bool = False) -> Batches:
         """Return batches: shuffled anew in each epoch for training, in order otherwise."""
         if not training:
             return Batches(dataset, self.batch_size)
         # A continued training draws other numbers than the first.
         rng = np.random.default_rng([self.seed, len(self.history)])
-        return Batches(dataset, self.batch_size, rng, self.crop_frames, self.augment)
+        return Batches(dataset, self.batch_size, rng, self.crop_frames)
 
     def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
         """Return the outputs for a batch, with or without weights; in mixed precision on CUDA."""
@@ -344,12 +300,9 @@ def predict_logits(
         return module(torch.from_numpy(clips).to(device)).float().cpu().numpy()
 
     starts = range(0, len(X), batch_size)
-    n_threads = min(torch.get_num_threads(), len(starts), _MAX_CLIPS_AT_A_TIME)
-    if not on_cpu or X[:1].size < _CELLS_WORTH_A_THREAD:
-        n_threads = 1
-    if n_threads == 1:
-        with torch_threads(1) if on_cpu else nullcontext():
-            return np.concatenate([outputs(start) for start in starts])
+    n_threads = 1
+    if on_cpu and X[:1].size >= _CELLS_WORTH_A_THREAD:
+        n_threads = min(torch.get_num_threads(), len(starts), _MAX_CLIPS_AT_A_TIME)
     with ThreadPoolExecutor(n_threads, initializer=torch_threads, initargs=(1,)) as threads:
         return np.concatenate(list(threads.map(outputs, starts)))
 
@@ -414,16 +367,12 @@ def _require_shapes(module: torch.nn.Module, parameters: dict[str, Any]) -> None
     """Raise a ValueError that names what differs from the parameters of a module."""
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     found = {name: np.shape(array) for name, array in parameters.items()}
-    differing = sorted(
-        f"{name}: found {found.get(name, 'none')}, expected {wanted.get(name, 'none')}"
-        for name in found.keys() | wanted.keys()
-        if found.get(name) != wanted.get(name)
-    )
-    if differing:
-        raise ValueError(
-            f"The parameters don't fit the network: {'; '.join(differing[:3])} "
-            f"({len(differing)} differ in all)."
-        )
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            raise ValueError(
+                f"The parameters don't fit the network, the first that differs is {name}: found "
+                f"{found.get(name, 'none')}, expected {wanted.get(name, 'none')}."
+            )
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

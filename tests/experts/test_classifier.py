@@ -93,13 +93,9 @@ def test_the_net_answers_too(data: Data, fitted: CNNClassifier) -> None:
     np.testing.assert_array_equal(fitted.net_.predict(X.copy()), fitted.predict(X))
 
 
-def same(clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    return clips
-
-
 def test_the_net_can_be_used_as_any_other(data: Data, tmp_path: Path) -> None:
     X, y = data[0].copy(), data[1]
-    net = make_clf(validation_fraction=0.2, early_stopping=True, augment=same).fit(X, y).net_
+    net = make_clf(validation_fraction=0.2, early_stopping=True).fit(X, y).net_
     net.save_params(f_params=tmp_path / "params.pt")
     net.partial_fit(X, y)
     assert len(net.history) == 6
@@ -289,7 +285,6 @@ def test_wrong_labels(data: Data, y: Any, message: str) -> None:
         ({"class_weight": "equal"}, ValueError),
         ({"class_weight": {0: -1, 1: 1}}, ValueError),
         ({"callbacks": 3}, ValueError),
-        ({"callbacks": ["stop"]}, ValueError),
         ({"device": "gpu"}, ValueError),
     ],
     ids=str,
@@ -696,7 +691,9 @@ def test_class_of_a_single_clip_cannot_be_held_out(data: Data) -> None:
     labels = np.array(["folk", "rock"])[y]
     labels[3] = "jazz"
     clf = make_clf(validation_fraction=0.2)
-    with pytest.raises(ValueError, match=r"one only of jazz\. Add clips, leave the class out, or"):
+    with pytest.raises(
+        ValueError, match=r"too few clips of jazz to hold out .* leave the class out, use"
+    ):
         clf.fit(X, labels)
 
 
@@ -830,17 +827,6 @@ def test_interrupt_leaves_the_classifier_unfitted(data: Data, again: bool) -> No
     clf.fit(X, y).predict(X)
 
 
-def test_augmentation_is_used_and_seeded(data: Data) -> None:
-    X, y = data
-
-    def shift(clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        return torch.roll(clips, int(rng.integers(20)), dims=2)
-
-    augmented = proba(X, y, augment=shift)
-    np.testing.assert_array_equal(augmented, proba(X, y, augment=shift))
-    assert not np.array_equal(augmented, proba(X, y))
-
-
 def test_grid_search(data: Data) -> None:
     search = GridSearchCV(make_clf(max_epochs=1), {"lr": [1e-3, 1e-2], "channels": [(4,)]}, cv=2)
     search.fit(*data)
@@ -850,7 +836,7 @@ def test_grid_search(data: Data) -> None:
 
 def test_classes_that_make_no_sense(data: Data) -> None:
     X, y = data
-    with pytest.raises(ValueError, match=r"class_weight names \['polka'\]"):
+    with pytest.raises(ValueError, match="not in class_weight"):
         make_clf(class_weight={np.unique(y).tolist()[0]: 1.0, "polka": 2.0}).fit(X, y)
     make_clf(class_weight={**dict.fromkeys(np.unique(y).tolist(), 1.0), "polka": 2.0}).fit(X, y)
     with pytest.raises(ValueError, match="one class only"):

@@ -70,11 +70,11 @@ def test_training_sees_crops_and_prediction_averages_windows(data: Data) -> None
     X, y = data
     seen = []
 
-    def look(clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        seen.append(clips)
-        return clips
+    class Look(Callback):
+        def on_batch_begin(self, net: Any, batch: Any, **kwargs: Any) -> None:
+            seen.append(batch[0]["X"])
 
-    clf = make_clf(crop_frames=16, augment=look).fit(X, y)
+    clf = make_clf(crop_frames=16, callbacks=[Look()]).fit(X, y)
     assert {tuple(clips.shape[1:]) for clips in seen} == {(12, 16)}
     # Crops are stretches of the clips, from many places.
     places = set()
@@ -306,28 +306,3 @@ def test_wrong_parameters(data: Data, params: dict[str, Any], message: str) -> N
     with pytest.raises(ValueError, match=message):
         clf.fit(*data)
     assert not hasattr(clf, "net_")
-
-
-def test_wrong_augmentation(data: Data) -> None:
-    with pytest.raises(ValueError, match=r"'augment' parameter .* Got 'mixup'"):
-        make_clf(augment="mixup").fit(*data)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda clips, rng: clips[:, :, :10],
-        lambda clips, rng: torch.cat([clips, clips], dim=2),
-        lambda clips, rng: clips[:, :6],
-        lambda clips, rng: clips[:2],
-        lambda clips, rng: clips.double(),
-        lambda clips, rng: clips.numpy(),
-        lambda clips, rng: None,
-    ],
-    ids=["shorter", "longer", "fewer bins", "fewer clips", "double", "ndarray", "nothing"],
-)
-def test_augmentation_that_returns_something_else(data: Data, change: Any) -> None:
-    clf = make_clf(crop_frames=16, augment=change)
-    with pytest.raises(ValueError, match=r"augmentation <function .*shape and type that it got"):
-        clf.fit(*data)
-    assert not hasattr(clf, "classes_")

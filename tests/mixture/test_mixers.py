@@ -277,7 +277,7 @@ def test_fit_says_what_is_wrong(change, message):
 
 def test_prediction_says_what_is_wrong():
     probas, y, clips = some_predictions()
-    with pytest.raises(NotFittedError, match="isn't fitted"):
+    with pytest.raises(NotFittedError, match="is not fitted"):
         StackingMixer().predict_proba(probas)
     with pytest.raises(ValueError, match=r"2 experts on 4 genres.*3 experts"):
         StackingMixer().fit(probas, y).predict_proba(probas[:, :2])

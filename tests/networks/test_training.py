@@ -15,7 +15,6 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from sklearn_genremoe.networks import _data, _training
 from sklearn_genremoe.networks._data import (
-    Batches,
     ClipDataset,
     merge_duplicates,
     split_groups,
@@ -24,9 +23,8 @@ from sklearn_genremoe.networks._data import (
 from sklearn_genremoe.networks._gate import RecurrentGate
 from sklearn_genremoe.networks._network import K2C2
 from sklearn_genremoe.networks._training import (
-    ADAM_EPS,
     GenreNet,
-    InverseTimeDecay,
+    LearningRate,
     local_seed,
     mixed_precision,
     net_state,
@@ -68,10 +66,6 @@ def make_dataset(n: int = 10, weights: Any = None) -> ClipDataset:
     return ClipDataset(X, y, np.arange(n), np.ones(n) if weights is None else weights)
 
 
-def test_adam_has_the_epsilon_of_keras() -> None:
-    assert ADAM_EPS == 1e-7
-
-
 def test_learning_rate_decays_with_every_update() -> None:
     rates: list[float] = []
 
@@ -79,7 +73,7 @@ def test_learning_rate_decays_with_every_update() -> None:
         def on_grad_computed(self, net: Any, *args: Any, **kwargs: Any) -> None:
             rates.append(net.optimizer_.param_groups[0]["lr"])
 
-    net = make_net(callbacks=[InverseTimeDecay(0.1, 0.5), Recorder()])
+    net = make_net(callbacks=[LearningRate(0.1, 0.5), Recorder()])
     net.train(make_dataset(), 1)
     net.train(make_dataset(), 1)  # a continued training goes on counting
     assert rates == pytest.approx([0.1 / (1 + 0.5 * t) for t in range(6)])
@@ -135,20 +129,6 @@ def test_order_of_batches_is_seeded_and_new_in_each_epoch() -> None:
     assert torch.equal(torch.cat([y for _, y in in_order]), torch.arange(10) % 2)
 
 
-def test_augmentation_sees_training_batches_only() -> None:
-    seen: list[tuple[int, ...]] = []
-
-    def silence(clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        seen.append(tuple(clips.shape))
-        return clips * float(rng.integers(1))
-
-    net = make_net(augment=silence)
-    net.train(make_dataset(), 1, validation=make_dataset(6))
-    assert seen == [(4, 2, 3), (4, 2, 3), (2, 2, 3)]
-    batches = Batches(make_dataset(), 4, np.random.default_rng(0), augment=silence)
-    assert not next(iter(batches))[0]["X"].any()
-
-
 def test_state_of_a_net_goes_on_where_it_was() -> None:
     def make(**kwargs: Any) -> GenreNet:
         return GenreNet(
@@ -159,7 +139,7 @@ def test_state_of_a_net_goes_on_where_it_was() -> None:
             criterion=torch.nn.CrossEntropyLoss,
             criterion__reduction="none",
             optimizer=torch.optim.Adam,
-            callbacks=[InverseTimeDecay(0.1, 0.5)],
+            callbacks=[LearningRate(0.1, 0.5)],
             train_split=None,
             **kwargs,
         )
@@ -179,10 +159,10 @@ def test_parameters_of_another_network_are_refused() -> None:
     state = net_state(make_net())
     state["parameters"]["layer.weight"] = np.zeros((3, 6))
     del state["parameters"]["layer.bias"]
-    message = (
-        r"layer.bias: found none, expected \(2,\); layer.weight: found \(3, 6\), expected \(2, 6\)"
-    )
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"layer.bias: found none, expected \(2,\)"):
+        restore_net(make_net(), state)
+    state["parameters"]["layer.bias"] = np.zeros(2)
+    with pytest.raises(ValueError, match=r"layer.weight: found \(3, 6\), expected \(2, 6\)"):
         restore_net(make_net(), state)
 
 
@@ -404,16 +384,16 @@ def test_groups_are_drawn_as_scikit_learn_draws_them() -> None:
 
 def test_impossible_validation_splits_say_why() -> None:
     classes = np.array(["folk", "rock"])
-    with pytest.raises(
-        ValueError, match=r"fraction=0.2 needs two distinct clips .*one only of rock\. Add clips"
-    ):
-        split_validation(np.array([0, 0, 1]), 0.2, None, 0, classes)
-    with pytest.raises(ValueError, match=r"needs two groups or more .*one only of rock"):
-        split_validation(np.array([0, 0, 1, 1]), 0.2, np.array([0, 1, 2, 2]), 0, classes)
-    with pytest.raises(
-        ValueError, match=r"0.9 of 6 distinct clips doesn't give .*: add clips, use"
-    ):
-        split_validation(np.array([0, 0, 0, 1, 1, 1]), 0.9, None, 0, classes)
-    y, groups = np.repeat([0, 1, 1], 5), np.repeat([0, 0, 1], 5)
-    with pytest.raises(ValueError, match="only of folk"):
-        split_validation(y, 0.5, groups, 0, classes)
+    for y, fraction, groups, message in [
+        ([0, 0, 1], 0.2, None, r"fraction=0.2 of 3 distinct clips .* few clips of rock to hold"),
+        ([0, 0, 1, 1], 0.2, np.array([0, 1, 2, 2]), "too few groups of rock to hold out"),
+        (
+            [0, 0, 0, 1, 1, 1],
+            0.9,
+            None,
+            "0.9 of 6 distinct clips .* folk, rock .* another fraction",
+        ),
+        (np.repeat([0, 1, 1], 5), 0.5, np.repeat([0, 0, 1], 5), "too few groups of folk"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            split_validation(np.array(y), fraction, groups, 0, classes)
