@@ -50,7 +50,7 @@ def linear(C: float) -> Any:
 
 def tables(paths: Any, options: argparse.Namespace) -> tuple[DomainBatch, dict[str, Any]]:
     """Extract features once, as tables; return them and the classifiers that take them."""
-    quick = [(name, expert) for name, expert in default_experts() if len(expert) > 2]
+    quick = default_experts(networks=False)
     embeddings = [
         ("embedding", AudioSetEmbedding(options.mn04, window=3.0, layers="stages")),
         ("tags", MusicTagEmbedding(options.msd)),
@@ -59,7 +59,8 @@ def tables(paths: Any, options: argparse.Namespace) -> tuple[DomainBatch, dict[s
     batch = DomainUnion(domains, memory=options.memory, verbose=1).transform(paths)
     arrays = {name: batch[name] for name, _ in embeddings}
     for name, expert in quick:
-        arrays[name] = expert[1:-2].fit_transform(batch[name])
+        steps = expert[1:-2]  # what is between the domain and the classifier learns nothing
+        arrays[name] = steps.fit_transform(batch[name]) if len(steps) else batch[name]
     arrays["mfcc"] = np.hstack([batch["mfcc"].mean(axis=2), batch["mfcc"].std(axis=2)])
     classifiers = {
         "quick experts": MixtureOfExpertsClassifier(

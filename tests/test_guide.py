@@ -103,6 +103,7 @@ def test_programs_of_a_page(page, layout, sounds, tmp_path, monkeypatch) -> None
         with open("my_clips/manifest.csv", "w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(rows)
     Path("unknown.mp3").write_bytes(sounds[0][0].read_bytes())
+    Path("corrections.csv").write_text("clip,genre,verdict,corrected\n")
 
     with sklearn.config_context(), warnings.catch_warnings(), joblib.parallel_config(n_jobs=1):
         warnings.simplefilter("ignore", BadClipWarning)

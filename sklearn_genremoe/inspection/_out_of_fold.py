@@ -18,7 +18,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from .._checks import check_classes, check_groups, check_targets
 from .._clips import kind_of_clips
 from .._compat import _safe_indexing
-from ..domains import MFCC, BaseDomain, DomainBatch
+from ..domains import MFCC, AudioSetEmbedding, BaseDomain, DomainBatch, MusicTagEmbedding
 from ..mixture import MixtureOfExpertsClassifier
 
 # Clips whose spectrograms are summed up at a time: they may be mapped from a file.
@@ -165,20 +165,21 @@ def baselines(X: Any, labels: Labels) -> dict[str, NDArray[np.float64]]:
 
 
 def sound_entries(X: Any, found: Predictions, labels: Labels) -> list[str]:
-    """Return which entries of a batch tell best what sounds alike: tables, or the best expert's."""
+    """Return which entries of a batch tell what sounds alike: embeddings, or the best expert's."""
     if not isinstance(X, DomainBatch):
         return []
-    tables = [name for name in X.names if X[name].ndim == 2]
-    if tables or found.expert_proba is None:
-        return tables or X.names[:1]
+    embedded = [name for name in X.names if is_embedded(X, [name])]
+    if embedded or found.expert_proba is None:
+        return embedded or X.names[:1]
     right = labels.classes[found.expert_proba.argmax(axis=2)] == labels.y[:, np.newaxis]
     ranked = [found.expert_names[index] for index in np.argsort(-right.mean(axis=0), kind="stable")]
     return [name for name in ranked if name in X][:1] or X.names[:1]
 
 
 def is_embedded(X: Any, names: Sequence[str]) -> bool:
-    """Tell whether entries of a batch are tables."""
-    return all(X[name].ndim == 2 for name in names)
+    """Tell whether entries of a batch are embeddings."""
+    embeddings = AudioSetEmbedding, MusicTagEmbedding
+    return all(isinstance(X.domains.get(name), embeddings) for name in names)
 
 
 def clip_vectors(batch: DomainBatch, names: Sequence[str]) -> NDArray[np.float32]:
