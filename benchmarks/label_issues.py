@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("--mn04", default="mn04", help="the weights of AudioSetEmbedding")
     parser.add_argument("--msd", default="msd", help="the weights of MusicTagEmbedding")
     parser.add_argument("--memory", default=None, help="where to keep features")
+    parser.add_argument("--only", nargs="+", default=None, help="names of classifiers")
     options = parser.parse_args()
     try:
         import cleanlab.filter
@@ -146,6 +147,7 @@ def main() -> None:
     counts = report_on("SVC on MFCC", y).confusion()
     wrong = counts * (1 - np.eye(len(counts)))
     confused = {genre: wrong.columns[wrong.loc[genre].argmax()] for genre in wrong.index}
+    classifiers = {name: classifiers[name] for name in options.only or classifiers}
     print(f"{len(y)} clips of {len(counts)} genres, {len(set(groups))} groups ({options.groups})")
     for name in classifiers:
         started = time.process_time()

@@ -25,7 +25,6 @@ from ._out_of_fold import (
     clip_vectors,
     cross_fit,
     extract_once,
-    is_embedded,
     learning_curve,
     paths_of,
     sound_entries,
@@ -33,8 +32,8 @@ from ._out_of_fold import (
 from ._page import page_of, summary_of
 from ._plotting import COLOURS, check_names, import_pandas, new_axes, plot_intervals
 from ._similarity import (
-    EMBEDDED_ALIKE,
-    SUMMED_UP_ALIKE,
+    SPECTROGRAMS_ALIKE,
+    TABLES_ALIKE,
     distance,
     most_informative,
     most_similar,
@@ -130,7 +129,7 @@ class CollectionReport:
     baselines: Mapping[str, NDArray[np.float64]] | None = None
     models: Sequence[Any] = ()
     curve: Sequence[tuple[int, float]] = ()
-    same_recording: float = EMBEDDED_ALIKE
+    same_recording: float = TABLES_ALIKE
 
     @classmethod
     def from_cross_validation(
@@ -202,6 +201,7 @@ class CollectionReport:
         found = cross_fit(estimators["estimator"], seen, labels, n_jobs)
         entries = sound_entries(seen, found, labels)
         features = clip_vectors(seen, entries) if entries else None
+        is_table = all(seen[name].ndim == 2 for name in entries)
         return cls(
             found.proba,
             labels.classes,
@@ -216,7 +216,7 @@ class CollectionReport:
             errors=labels.errors,
             baselines=baselines(seen, labels),
             models=found.models,
-            same_recording=EMBEDDED_ALIKE if is_embedded(seen, entries) else SUMMED_UP_ALIKE,
+            same_recording=TABLES_ALIKE if is_table else SPECTROGRAMS_ALIKE,
             curve=[] if features is None else learning_curve(features, labels),
         )
 
@@ -402,8 +402,8 @@ class CollectionReport:
         Parameters
         ----------
         threshold : float, default=None
-            The least cosine of their standardised features. None is 0.8 for embeddings, and 0.95
-            for mean and deviation of spectrograms, which are more alike; see the user guide.
+            The least cosine of their standardised features. None is 0.8 for tables such as
+            embeddings, and 0.95 for mean and deviation of spectrograms, which are more alike.
 
         Returns
         -------

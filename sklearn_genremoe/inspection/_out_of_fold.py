@@ -18,7 +18,15 @@ from sklearn.utils.parallel import Parallel, delayed
 from .._checks import check_classes, check_groups, check_targets
 from .._clips import kind_of_clips
 from .._compat import _safe_indexing
-from ..domains import MFCC, AudioSetEmbedding, BaseDomain, DomainBatch, MusicTagEmbedding
+from ..domains import (
+    MFCC,
+    AudioSetEmbedding,
+    BaseDomain,
+    DomainBatch,
+    LogMelSpectrogram,
+    MusicTagEmbedding,
+)
+from ..experts import default_experts
 from ..mixture import MixtureOfExpertsClassifier
 
 # Clips whose spectrograms are summed up at a time: they may be mapped from a file.
@@ -85,27 +93,25 @@ def extract_once(estimators: dict[str, Any], X: Any) -> tuple[dict[str, Any], An
     """
     estimators = {name: _as_mixture(estimator) for name, estimator in estimators.items()}
     if isinstance(X, DomainBatch):
-        bad = dict(X.bad_clips)
-        return estimators, X, bad
-    experts, gates = [], []
+        return estimators, X, dict(X.bad_clips)
+    experts = []
     for index, estimator in enumerate(estimators.values()):
         if not isinstance(estimator, MixtureOfExpertsClassifier):
             return estimators, X, {}
-        own = [(name, expert) for name, expert in _experts(estimator) if expert != "drop"]
+        own = default_experts() if estimator.experts is None else estimator.experts
+        own = [(name, expert) for name, expert in own if expert != "drop"]
         if not all(isinstance(_first_step(expert), BaseDomain) for _, expert in own):
             return estimators, X, {}
-        experts += [(f"{name}-{index}" if index else name, expert) for name, expert in own]
-        if _mixer_sees_clips(estimator):
-            gates.append(estimator)
-    if len(estimators) == 1:
-        [estimator] = estimators.values()
-        batch = estimator.extract(X)
-    else:
-        how = next(iter(estimators.values())).get_params(deep=False)
+        if len(estimators) > 1 and not isinstance(estimator.mixer_domain, str):
+            seen = make_pipeline(estimator.mixer_domain or LogMelSpectrogram(), DummyClassifier())
+            own += [("mixer", seen)] if _mixer_sees_clips(estimator) else []
+        experts += [(f"{name}-{index}", expert) for name, expert in own]
+    extractor = next(iter(estimators.values()))
+    if len(estimators) > 1:
+        how = extractor.get_params(deep=False)
         how = {key: how[key] for key in ("on_error", "memory", "n_jobs", "verbose")}
-        batch = MixtureOfExpertsClassifier(experts, "balanced", **how).extract(X)
-        for gate in gates:  # each has a domain of its own for the mixer
-            batch = batch | {"mixer": gate.extract(X)["mixer"]}
+        extractor = MixtureOfExpertsClassifier(experts, "balanced", **how)
+    batch = extractor.extract(X)
     return estimators, batch, dict(batch.bad_clips)
 
 
@@ -136,50 +142,71 @@ def cross_fit(estimator: Any, X: Any, labels: Labels, n_jobs: int | None = None)
 
 
 def baselines(X: Any, labels: Labels) -> dict[str, NDArray[np.float64]]:
-    """Return out-of-fold probabilities by the most frequent genre and by a plain classifier.
+    """Return out-of-fold answers by the most frequent genre and by a plain classifier.
 
-    The plain one answers without probabilities: one for its genre, zero for the others.
+    They are answers without probabilities: one for the genre, zero for the others.
     """
-    found = {_FREQUENT: DummyClassifier(strategy="prior")}
-    tables: dict[str, NDArray] = {_FREQUENT: np.zeros((len(labels.y), 1))}
+    nothing = np.zeros((len(labels.y), 1))
+    found = {_FREQUENT: _answers(DummyClassifier(), nothing, labels, labels.used_splits())}
     if isinstance(X, DomainBatch):
         mfcc = [name for name, domain in X.domains.items() if isinstance(domain, MFCC)]
         entry = (mfcc or X.names)[0]
         name = f"{'MFCC' if mfcc else entry}, mean and deviation, SVC"
-        found[name] = make_pipeline(StandardScaler(), SVC(C=10))
-        tables[name] = clip_vectors(X, [entry])
-    answers = {}
-    for name, model in found.items():
-        answers[name] = np.full((len(labels.y), len(labels.classes)), np.nan)
+        found[name] = _answers(_plain(), clip_vectors(X, [entry]), labels, labels.used_splits())
+    return found
+
+
+def learning_curve(table: NDArray, labels: Labels) -> list[tuple[int, float]]:
+    """Return how good a plain classifier is that learns from a part of the groups, or of the clips.
+
+    It learns from the table, on the same folds: what more clips would give.
+    """
+    rng = np.random.default_rng(0)
+    units = np.arange(len(labels.y)) if labels.groups is None else labels.groups
+    curve = []
+    for share in _SHARES:
+        splits = []
         for train, test in labels.used_splits():
-            model.fit(tables[name][train], labels.y[train])
-            if hasattr(model, "predict_proba"):
-                columns = np.searchsorted(labels.classes, model.classes_)
-                answers[name][test] = 0.0
-                answers[name][test[:, np.newaxis], columns] = model.predict_proba(
-                    tables[name][test]
-                )
-            else:
-                answers[name][test] = labels.classes == model.predict(tables[name][test])[:, None]
+            known = rng.permutation(np.unique(units[train]))
+            kept = known[: max(2, round(share * len(known)))]
+            splits.append((train[np.isin(units[train], kept)], test))
+        if any(len(np.unique(labels.y[train])) < 2 for train, _ in splits):
+            return []
+        answers = _answers(_plain(), table, labels, splits)
+        tested = np.concatenate([test for _, test in splits])
+        right = labels.classes[answers[tested].argmax(axis=1)] == labels.y[tested]
+        curve.append((round(np.mean([len(train) for train, _ in splits])), float(right.mean())))
+    return curve
+
+
+def _plain() -> Pipeline:
+    return make_pipeline(StandardScaler(), SVC(C=10))
+
+
+def _answers(model: Any, table: NDArray, labels: Labels, splits: Any) -> NDArray[np.float64]:
+    """Return one for the genre that a model answers, zero for the others, NaN of unusable clips."""
+    answers = np.full((len(labels.y), len(labels.classes)), np.nan)
+    for train, test in splits:
+        model.fit(table[train], labels.y[train])
+        answers[test] = labels.classes == model.predict(table[test])[:, np.newaxis]
     return answers
 
 
 def sound_entries(X: Any, found: Predictions, labels: Labels) -> list[str]:
-    """Return which entries of a batch tell what sounds alike: embeddings, or the best expert's."""
+    """Return which entries of a batch tell what sounds alike.
+
+    Embeddings, else what else are tables, else the spectrograms of the best expert.
+    """
     if not isinstance(X, DomainBatch):
         return []
-    embedded = [name for name in X.names if is_embedded(X, [name])]
-    if embedded or found.expert_proba is None:
-        return embedded or X.names[:1]
+    kinds = AudioSetEmbedding, MusicTagEmbedding
+    embeddings = [name for name, domain in X.domains.items() if isinstance(domain, kinds)]
+    tables = embeddings or [name for name in X.names if X[name].ndim == 2]
+    if tables or found.expert_proba is None:
+        return tables or X.names[:1]
     right = labels.classes[found.expert_proba.argmax(axis=2)] == labels.y[:, np.newaxis]
     ranked = [found.expert_names[index] for index in np.argsort(-right.mean(axis=0), kind="stable")]
     return [name for name in ranked if name in X][:1] or X.names[:1]
-
-
-def is_embedded(X: Any, names: Sequence[str]) -> bool:
-    """Tell whether entries of a batch are embeddings."""
-    embeddings = AudioSetEmbedding, MusicTagEmbedding
-    return all(isinstance(X.domains.get(name), embeddings) for name in names)
 
 
 def clip_vectors(batch: DomainBatch, names: Sequence[str]) -> NDArray[np.float32]:
@@ -196,29 +223,6 @@ def _vectors(array: NDArray) -> NDArray[np.float32]:
         part = part.reshape(len(part), -1, part.shape[-1])
         parts.append(np.hstack([part.mean(axis=2), part.std(axis=2)]))
     return np.concatenate(parts)
-
-
-def learning_curve(table: NDArray, labels: Labels) -> list[tuple[int, float]]:
-    """Return how good a plain classifier is that learns from a part of the groups, or of the clips.
-
-    A support vector machine on the table, on the same folds: what more clips would give.
-    """
-    rng = np.random.default_rng(0)
-    units = np.arange(len(labels.y)) if labels.groups is None else labels.groups
-    curve = []
-    for share in _SHARES:
-        right, sizes = [], []
-        for train, test in labels.used_splits():
-            known = np.unique(units[train])
-            kept = rng.permutation(known)[: max(2, round(share * len(known)))]
-            some = train[np.isin(units[train], kept)]
-            if len(np.unique(labels.y[some])) < 2:
-                return []
-            model = make_pipeline(StandardScaler(), SVC(C=10)).fit(table[some], labels.y[some])
-            right += list(model.predict(table[test]) == labels.y[test])
-            sizes.append(len(some))
-        curve.append((round(float(np.mean(sizes))), float(np.mean(right))))
-    return curve
 
 
 def ask(
@@ -274,12 +278,6 @@ def _as_mixture(estimator: Any) -> Any:
             [("classifier", clone(estimator))], "balanced", on_error="warn"
         )
     return clone(estimator)
-
-
-def _experts(mixture: MixtureOfExpertsClassifier) -> list[tuple[str, Any]]:
-    from ..experts import default_experts
-
-    return default_experts() if mixture.experts is None else mixture.experts
 
 
 def _mixer_sees_clips(mixture: MixtureOfExpertsClassifier) -> bool:

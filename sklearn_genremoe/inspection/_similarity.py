@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-# Cosines of standardised features from which clips are taken for the same recording: of embeddings,
-# and of mean and deviation of spectrograms. Measured, see the user guide.
-EMBEDDED_ALIKE, SUMMED_UP_ALIKE = 0.8, 0.95
+# Cosines of standardised features from which clips are taken for the same recording: of tables such
+# as embeddings, and of mean and deviation of spectrograms. Measured, see the user guide.
+TABLES_ALIKE, SPECTROGRAMS_ALIKE = 0.8, 0.95
 
 
 def unit_vectors(features: NDArray, usable: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Bunch
 
-from sklearn_genremoe import MFCC, MixtureOfExpertsClassifier, WindowedClassifier
+from sklearn_genremoe import MFCC, CNNMixer, MixtureOfExpertsClassifier, WindowedClassifier
 from sklearn_genremoe.audio import BadClipWarning
 from sklearn_genremoe.datasets import make_genre_clips
 from sklearn_genremoe.domains import BaseDomain, DomainBatch, time_statistics
@@ -211,6 +211,19 @@ def test_extracted_once(folder):
     display = compare({"mixture": clf, "alone": loudness}, folder.data[:24], folder.target[:24])
     assert Loudness.clips == 24
     assert list(display.frame().index) == ["mixture", "alone"]
+
+
+def test_gates_are_compared(folder):
+    # They look at clips in domains that no expert has.
+    seen = MFCC(duration=1.0, hop_length=1024)
+    gates = {
+        name: MixtureOfExpertsClassifier(
+            experts(), CNNMixer(max_epochs=1), mixer_domain=seen, cv=2, random_state=0
+        )
+        for name in ("a", "b")
+    }
+    frame = compare(gates, folder.data[:24], folder.target[:24], cv=2).frame()
+    assert frame.loc["b", "difference"] == 0.0
 
 
 def test_pipeline_with_a_domain(folder):
