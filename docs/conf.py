@@ -48,6 +48,7 @@ numpydoc_xref_param_type = False
 GALLERY = [
     "plot_quickstart.py",
     "plot_own_folder.py",
+    "plot_clean_collection.py",
     "plot_what_domains_show.py",
     "plot_choose_mixer.py",
     "plot_whom_it_trusts.py",

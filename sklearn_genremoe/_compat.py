@@ -35,6 +35,7 @@ __all__ = [
     "_safe_indexing",
     "compiled",
     "get_namespace",
+    "import_pandas",
     "progress_bar",
     "validate_params",
 ]
@@ -59,3 +60,12 @@ def compiled(function, *, fastmath=False):
 def progress_bar(*args, disable=False, **options):
     """Return tqdm's bar, disabled too where there is no console, as in a window without one."""
     return tqdm(*args, disable=True if sys.stderr is None else disable, **options)
+
+
+def import_pandas(caller):
+    """Return pandas; raise if what needs it is called without."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(f"{caller} needs pandas: pip install pandas.") from error
+    return pandas

@@ -15,6 +15,7 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.utils import check_array, check_consistent_length
 
 from .._checks import check_groups, check_targets
+from .._compat import import_pandas
 from .._files import write_atomically
 from ._label_issues import confident_learning
 from ._out_of_fold import (
@@ -30,7 +31,7 @@ from ._out_of_fold import (
     sound_entries,
 )
 from ._page import page_of, summary_of
-from ._plotting import COLOURS, check_names, import_pandas, new_axes, plot_intervals
+from ._plotting import COLOURS, check_names, new_axes, plot_intervals
 from ._similarity import (
     SPECTROGRAMS_ALIKE,
     TABLES_ALIKE,

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._compat import import_pandas
 from ._out_of_fold import check_labels, cross_fit, extract_once
-from ._plotting import COLOURS, import_pandas, new_axes, plot_intervals
+from ._plotting import COLOURS, new_axes, plot_intervals
 from ._statistics import difference, mcnemar, measures
 
 

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_array
 
 from .._clips import only_clip
+from .._compat import import_pandas
 from ..domains import (
     MFCC,
     BaseDomain,
@@ -18,7 +19,7 @@ from ..domains import (
     ModulationSpectrogram,
     PercussiveSpectrogram,
 )
-from ._plotting import import_pandas, new_axes
+from ._plotting import new_axes
 
 # Colours span these percentiles: a few cells, such as the modulation domain's bin at 0 Hz, are so
 # large that all the rest would look alike.

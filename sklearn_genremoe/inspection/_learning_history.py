@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._plotting import COLOURS, import_pandas, last_step, names_of_experts, new_axes
+from .._compat import import_pandas
+from ._plotting import COLOURS, last_step, names_of_experts, new_axes
 
 _LOSSES = {"train_loss": "-", "valid_loss": ":"}
 

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from .._compat import import_pandas
 from ._plotting import (
     COLOURS,
     check_names,
-    import_pandas,
     mixture_and_clips,
     names_of_experts,
     new_axes,

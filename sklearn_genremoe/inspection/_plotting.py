@@ -51,15 +51,6 @@ def fit_figure(figure: Any) -> None:
     figure.set_size_inches(drawn.width + 2 * pads["w_pad"], drawn.height + 2 * pads["h_pad"])
 
 
-def import_pandas(caller: str) -> Any:
-    """Return pandas, or say who needs it."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(f"{caller} needs pandas: pip install pandas.") from error
-    return pandas
-
-
 def last_step(estimator: Any) -> Any:
     """Return the last step of a pipeline, or what is no pipeline as it is."""
     return last_step(estimator[-1]) if isinstance(estimator, Pipeline) else estimator

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from ._plotting import COLOURS, check_names, import_pandas, new_axes
+from .._compat import import_pandas
+from ._plotting import COLOURS, check_names, new_axes
 
 # Windows that are no further apart, in seconds, touch.
 _GAP = 1e-3

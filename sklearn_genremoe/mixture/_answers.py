@@ -14,6 +14,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from .._clips import kind_of_clips
+from .._compat import import_pandas
 from ..audio import BadClipError, BadClipWarning
 from ..domains import DomainBatch
 from ._views import TrainingClips
@@ -184,15 +185,6 @@ def paths_of(X: Any, n_clips: int) -> list[Any]:
     if np.ndim(X) > 1 or kind_of_clips(X) != "paths":
         return [None] * n_clips
     return [os.fsdecode(path) for path in X]
-
-
-def import_pandas(method: str) -> Any:
-    """Return pandas; raise if a method that needs it is called without."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(f"{method} needs pandas: pip install pandas.") from error
-    return pandas
 
 
 def labels_from_proba(

@@ -40,6 +40,7 @@ from .._compat import (
     StrOptions,
     _check_method_params,
     _routing_enabled,
+    import_pandas,
     progress_bar,
 )
 from .._diagram import DiagramMixin
@@ -53,7 +54,7 @@ from ..audio import (
     read_excerpts,
 )
 from ..domains import BaseDomain, DomainBatch, Plan
-from ._answers import ClipClassifierMixin, import_pandas, none_usable
+from ._answers import ClipClassifierMixin, none_usable
 from ._cross_fit import group_params, last_step, make_splits, weight_params
 from ._mixture import MixtureOfExpertsClassifier
 from ._parts import check_experts, make_mixer
