@@ -1,14 +1,13 @@
-"""Time and memory of the pretrained embedding per clip of 30 s, alone and inside a union.
+"""Time and memory of the pretrained embeddings per clip of 30 s, alone and inside a union.
 
-The embedding, the five domains of spectrograms, and all six together are computed of the same
-files, with one worker and with two. They take turns within one run, and medians are compared, so
-that a busy machine disturbs all alike. Then one process embeds many clips, and its largest
-resident memory is noted on the way.
+Each embedding, both, the five domains of spectrograms, and all seven together are computed of the
+same files, with one worker and with two. They take turns within one run, and medians are compared,
+so that a busy machine disturbs all alike. Before that one process embeds many clips, and its
+largest resident memory is noted on the way.
 
-    python benchmarks/embedding.py [--weights mn04] [--clips 12] [--repeats 5] [--many 500]
+    python benchmarks/embedding.py [--weights mn04] [--music-weights msd] [--clips 12] ...
 
-The clips are the bundled ones of 10 s, each three times in a row, as FLAC at 44.1 kHz. The last
-line is the CPU time of the embedding alone.
+The clips are the bundled ones of 10 s, each three times in a row, as FLAC at 44.1 kHz.
 """
 
 import argparse
@@ -17,7 +16,6 @@ import resource
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import soundfile
@@ -31,11 +29,11 @@ from sklearn_genremoe import (
     HarmonicSpectrogram,
     LogMelSpectrogram,
     ModulationSpectrogram,
+    MusicTagEmbedding,
     PercussiveSpectrogram,
 )
 from sklearn_genremoe.audio import decode_audio
 from sklearn_genremoe.datasets import load_mini_genres
-from sklearn_genremoe.domains import ClipAnalysis
 
 RATE = 44100
 WORKERS = (1, 2)
@@ -51,9 +49,10 @@ def write_clips(folder: Path, n_clips: int) -> list[str]:
     return paths
 
 
-def unions(weights: str) -> dict[str, DomainUnion]:
+def unions(weights: str, music_weights: str) -> dict[str, DomainUnion]:
     """What is compared."""
-    embedding = [("embedding", AudioSetEmbedding(weights))]
+    sounds = [("sounds", AudioSetEmbedding(weights))]
+    tags = [("tags", MusicTagEmbedding(music_weights))]
     spectrograms = [
         ("original", LogMelSpectrogram()),
         ("harmonic", HarmonicSpectrogram()),
@@ -62,17 +61,21 @@ def unions(weights: str) -> dict[str, DomainUnion]:
         ("mfcc", MFCC()),
     ]
     return {
-        "embedding alone": DomainUnion(embedding),
+        "AudioSetEmbedding": DomainUnion(sounds),
+        "MusicTagEmbedding": DomainUnion(tags),
+        "both embeddings": DomainUnion(sounds + tags),
         "five spectrograms": DomainUnion(spectrograms),
-        "all six": DomainUnion(spectrograms + embedding),
+        "all seven": DomainUnion(spectrograms + sounds + tags),
     }
 
 
-def measure(weights: str, paths: list[str], repeats: int) -> dict[tuple[str, int], list]:
+def measure(
+    weights: tuple[str, str], paths: list[str], repeats: int
+) -> dict[tuple[str, int], list]:
     """Return pairs of CPU and wall seconds per clip of every union and number of workers."""
     seconds: dict[tuple[str, int], list] = {}
     for turn in range(repeats + 1):
-        for name, union in unions(weights).items():
+        for name, union in unions(*weights).items():
             for workers in WORKERS:
                 cpu, wall = time.process_time(), time.perf_counter()
                 union.set_params(n_jobs=workers).transform(paths)
@@ -80,20 +83,6 @@ def measure(weights: str, paths: list[str], repeats: int) -> dict[tuple[str, int
                 if turn:  # the first turn compiles, loads and fills caches
                     seconds.setdefault((name, workers), []).append(np.array(pair) / len(paths))
     return seconds
-
-
-def stages(weights: str, path: str, repeats: int) -> dict[str, float]:
-    """Return median CPU milliseconds of what the embedding of a clip consists of."""
-    embedding = AudioSetEmbedding(weights)
-    collected: dict[str, list[float]] = {"decode and resample": [], "embed": []}
-    for _ in range(5 * repeats):
-        start = time.process_time()
-        clip = decode_audio(path, sample_rate=32000, duration=30.0)
-        decoded = time.process_time()
-        embedding.features(ClipAnalysis(clip, 32000))
-        collected["decode and resample"].append(decoded - start)
-        collected["embed"].append(time.process_time() - decoded)
-    return {name: 1e3 * median(times) for name, times in collected.items()}
 
 
 def peak() -> float:
@@ -104,37 +93,30 @@ def peak() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--weights", default="mn04", help="name or path")
+    parser.add_argument("--music-weights", default="msd", help="name or path")
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--many", type=int, default=500)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         paths = write_clips(Path(folder), args.clips)
-        embedding = AudioSetEmbedding(args.weights)
-        embedding.transform(paths[:1])
-        print(f"peak resident memory, one process, n_jobs=1, {os.cpu_count()} cores")
+        weights = args.weights, args.music_weights
+        embeddings = unions(*weights)["both embeddings"]
+        embeddings.transform(paths[:1])
+        print(f"peak resident memory of both, one process, n_jobs=1, {os.cpu_count()} cores")
         done = 1
         print(f"  after {done:4d} clip   {peak():7.1f} MiB")
         for stop in (args.many // 5, args.many):
             many = [paths[i % len(paths)] for i in range(done, stop)]
-            embedding.transform(many)
+            embeddings.transform(many)
             done = stop
-            print(f"  after {done:4d} clips  {peak():7.1f} MiB")
+            print(f"  after {done:4d} clips  {peak():7.1f} MiB", flush=True)
         print(f"\nseconds per clip, median of {args.repeats} turns over {len(paths)} clips of 30 s")
-        print(
-            f"torch {torch.get_num_threads()} thread(s) outside; the embedding takes one per clip"
-        )
+        print(f"torch {torch.get_num_threads()} thread(s) outside; an embedding takes one per clip")
         print(f"{'':20s} workers      CPU     wall")
-        seconds = measure(args.weights, paths, args.repeats)
-        for (name, workers), pairs in seconds.items():
+        for (name, workers), pairs in measure(weights, paths, args.repeats).items():
             cpu, wall = np.median(pairs, axis=0)
             print(f"{name:20s} {workers:7d} {cpu:8.4f} {wall:8.4f}")
-        more = np.array(seconds["all six", 1]) - np.array(seconds["five spectrograms", 1])
-        print(f"what the embedding adds to the five: {np.median(more[:, 0]):.4f} CPU s per clip")
-        for name, milliseconds in stages(args.weights, paths[0], args.repeats).items():
-            print(f"  {name:20s} {milliseconds:6.1f} ms")
-    alone = np.median(seconds["embedding alone", 1], axis=0)[0]
-    print(f"embedding alone: {alone:.4f} CPU s per clip of 30 s")
 
 
 if __name__ == "__main__":

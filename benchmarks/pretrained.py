@@ -4,9 +4,10 @@
 
 The folder needs a ``manifest.csv`` with the columns path and genre and those that ``--groups``
 names: clips of one group are never in training and in test data at once. Compared are the
-two-line baseline (one embedding as it is by default), each of ``pretrained_experts()`` and mixtures
-of them, on five folds, drawn once per seed, and on those that aren't shuffled. The mixers learn
-from predictions on five inner folds, which respect the groups too.
+two-line baseline (one embedding as it is by default), each of ``pretrained_experts()``, one linear
+model on the joined tables of both, and mixtures, on five folds, drawn once per seed, and on those
+that aren't shuffled. Stacking learns from predictions on five inner folds, which respect the groups
+too.
 """
 
 import argparse
@@ -17,19 +18,16 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_genremoe import (
     AudioSetEmbedding,
     LogPoolMixer,
     MixtureOfExpertsClassifier,
-    StackingMixer,
     pretrained_experts,
 )
 from sklearn_genremoe.datasets import load_audio_folder
-
-MIXERS = {"log pool": LogPoolMixer(), "stacking": StackingMixer()}
 
 
 def main() -> None:
@@ -44,6 +42,8 @@ def main() -> None:
     experts = pretrained_experts(weights=args.weights, music_weights=args.music_weights)
     linear = LogisticRegression(C=0.01, max_iter=1000)
     baseline = make_pipeline(AudioSetEmbedding(args.weights), StandardScaler(), linear)
+    both = FeatureUnion([(name, clone(expert[0])) for name, expert in experts])
+    joined = make_pipeline(both, StandardScaler(), linear)
     moe = MixtureOfExpertsClassifier([*experts, ("two lines", baseline)])
     paths = load_audio_folder(args.data, manifest="manifest.csv").data
     start = time.process_time()
@@ -59,16 +59,24 @@ def main() -> None:
             for seed in seeds:
                 folds = StratifiedGroupKFold(5, shuffle=seed is not None, random_state=seed)
                 for train, test in folds.split(paths, y, groups):
-                    models = {"two lines": clone(baseline).fit(batch[train], y[train])}
-                    for name, mixer in MIXERS.items():
-                        start = time.process_time()
-                        fitted = clone(moe).set_params(mixer=mixer, **{"two lines": "drop"})
-                        models[name] = fitted.fit(batch[train], y[train], groups=groups[train])
-                        seconds, n_fits = seconds + time.process_time() - start, n_fits + 1
-                    models |= dict(zip(fitted.named_experts_, fitted.experts_))
-                    truth = np.searchsorted(fitted.classes_, y[test])
-                    for name, model in models.items():
-                        answer = model.predict_proba(batch[test])
+                    start = time.process_time()
+                    mixture = clone(moe).set_params(**{"two lines": "drop"})
+                    mixture.fit(batch[train], y[train], groups=groups[train])
+                    seconds, n_fits = seconds + time.process_time() - start, n_fits + 1
+                    alone, together = (
+                        clone(model).fit(batch[train], y[train]) for model in (baseline, joined)
+                    )
+                    of_experts = mixture.expert_predict_proba(batch[test])
+                    answers = {
+                        "two lines": alone.predict_proba(batch[test]),
+                        **dict(zip(mixture.named_experts_, of_experts.swapaxes(0, 1))),
+                        "joined": together.predict_proba(batch[test]),
+                        "average": of_experts.mean(axis=1),
+                        "log pool": LogPoolMixer().predict_proba(of_experts),
+                        "stacking": mixture.predict_proba(batch[test]),
+                    }
+                    truth = np.searchsorted(mixture.classes_, y[test])
+                    for name, answer in answers.items():
                         loss = -np.log(np.maximum(answer[np.arange(len(test)), truth], 1e-15))
                         right = answer.argmax(axis=1) == truth
                         results.setdefault(name, []).append(np.stack([right, loss]))
