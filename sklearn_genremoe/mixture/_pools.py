@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 from ._base import BaseMixer, centred_logs, log_probabilities, merge_equal
+from ._stacking import Prior, fit_stack
 
-# Range in which temperatures are sought.
-_LOG_TEMPERATURE_RANGE = np.log([0.05, 20.0])
+# Temperatures are sought from one over this to this, in so many iterations.
+_HOTTEST = 20.0
+_MAX_ITER = 1000
 
 
 class BalancedMixer(BaseMixer):
@@ -56,9 +57,8 @@ class BalancedMixer(BaseMixer):
     def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
         self.temperatures_ = np.ones(expert_proba.shape[1])
         if self.fit_temperatures:
-            self.temperatures_ = self._best_temperatures(
-                *merge_equal(expert_proba, y, sample_weight)
-            )
+            merged = merge_equal(expert_proba, y, sample_weight)
+            self.temperatures_ = self._best_temperatures(*merged)
 
     def _best_temperatures(self, expert_proba: NDArray, y: NDArray, weight: NDArray) -> NDArray:
         experts = range(expert_proba.shape[1])
@@ -141,22 +141,9 @@ def pool_temperatures(expert_proba: NDArray, y: NDArray, sample_weight: NDArray)
     expert, calibrated.
     """
     logs = centred_logs(expert_proba)
-    true = np.eye(logs.shape[2])[y]
-    n_experts = logs.shape[1]
-
-    def objective(exponents: NDArray) -> tuple[float, NDArray]:
-        log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs), axis=1)
-        slope = sample_weight[:, np.newaxis] * (np.exp(log_proba) - true)
-        loss = -sample_weight @ (true * log_proba).sum(axis=1)
-        return loss, np.einsum("nk,nmk->m", slope, logs)
-
-    low, high = 1 / (n_experts * np.exp(_LOG_TEMPERATURE_RANGE))[::-1]
-    found = minimize(
-        objective,
-        np.full(n_experts, 1 / n_experts),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(low, high)] * n_experts,
-        options={"ftol": 1e-12, "gtol": 1e-8},
+    equal = np.full(logs.shape[1], 1 / logs.shape[1])
+    bounds = equal[0] / _HOTTEST, equal[0] * _HOTTEST
+    exponents, _, _ = fit_stack(
+        logs, y, sample_weight, Prior(equal, 0.0), 0, equal, _MAX_ITER, bounds
     )
-    return 1 / (n_experts * found.x)
+    return equal / exponents

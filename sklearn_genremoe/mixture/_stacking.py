@@ -184,6 +184,7 @@ def fit_stack(
     C: float,
     start: NDArray,
     max_iter: int,
+    bounds: tuple[float, float | None] = (0, None),
 ) -> tuple[NDArray, NDArray, bool]:
     """Return exponents, and all that depends on the genre in one table, offsets in its last row.
 
@@ -213,7 +214,7 @@ def fit_stack(
         np.concatenate([start, np.zeros(n_features * n_classes)]),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(0, None)] * n_experts + [(None, None)] * (n_features * n_classes),
+        bounds=[bounds] * n_experts + [(None, None)] * (n_features * n_classes),
         options={"maxiter": max_iter, **_SOLVER},
     )
     found = solution.x

@@ -23,16 +23,10 @@ def merge_duplicates(
     y: NDArray[np.intp],
     sample_weight: NDArray[Any] | None = None,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]:
-    """Reduce training clips to the distinct ones, weighted, in an order of their own.
+    """Reduce training clips to distinct ones, weighted, in the order of a hash of their content.
 
-    Training here is defined on the *multiset* of clips: a weight of zero means that the clip is
-    absent, a weight of two that it is there twice, and the order in which the clips came does
-    not matter. So clips of equal content and label become one whose weight is the sum, and the
-    order is that of a hash of their content.
-
-    Contents, from `arrays` of shape (n_clips, ...), are compared as float32. Returned are a row
-    for each distinct clip, in canonical order, their weights, and for each clip its place among
-    these rows, -1 for those of weight zero.
+    Returns a row for each, their weights, and for each clip of `arrays` its place among them, -1
+    for those of weight zero. Contents are compared as float32.
 
     Examples
     --------
@@ -69,11 +63,7 @@ def split_validation(
     seed: int,
     classes: NDArray[Any],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Split clips into those to learn from and those to watch the loss on.
-
-    Each label has the same share in both parts, as nearly as possible, and clips of the same group
-    stay together. `classes` says what the labels stand for, to be named in messages.
-    """
+    """Return clips to learn from and to watch the loss on: stratified, groups kept together."""
     units = np.column_stack([y, np.arange(len(y)) if groups is None else groups])
     counts = np.bincount(np.unique(units, axis=0)[:, 0])
     lost = np.flatnonzero(counts == 1)

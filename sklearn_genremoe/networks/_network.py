@@ -290,7 +290,7 @@ class ConvBlock(nn.Module):
             and x.dtype == weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
         )
-        fused = is_plain and self.conv.in_channels == 1 and not x.requires_grad
+        fused = is_plain and self._can_fuse(x)
         if self.training and fused:
             return self._train_fused(x)
         if self.training or torch.is_grad_enabled():
@@ -303,6 +303,10 @@ class ConvBlock(nn.Module):
                 ConvMax.apply(self._padded(x), weight, self.pooling) + bias.view(-1, 1, 1)
             )
         return F.elu_(self._pool(F.conv2d(x, weight, bias, padding=self.zeros)))
+
+    def _can_fuse(self, x: torch.Tensor) -> bool:
+        """Return whether one input channel comes as data, which need no gradient."""
+        return self.conv.in_channels == 1 and not x.requires_grad
 
     @property
     def bias(self) -> torch.Tensor:
@@ -356,15 +360,7 @@ class K2C2(nn.Module):
     'same' padding. Kernels start Glorot-uniform, biases at zero. The defaults are the paper's.
 
     Parameters are those of :class:`~sklearn_genremoe.CNNClassifier`, and `n_classes` outputs for
-    clips of `input_shape`, ([channels,] bins, frames). Any size works: an axis that is shorter than
-    the kernel is padded by one zero on each side. Longer spectrograms are looked at in windows of
-    that many frames, see :meth:`forward`.
-
-    References
-    ----------
-    Yi, Chen, Gu, "Mixture of CNN Experts from Multiple Acoustic Feature Domain for Music Genre
-    Classification", APSIPA 2019. The name k2c2 is from Choi et al., "Convolutional Recurrent
-    Neural Networks for Music Classification", ICASSP 2017.
+    clips of `input_shape`, ([channels,] bins, frames), of any size.
 
     Examples
     --------

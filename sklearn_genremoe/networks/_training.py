@@ -46,18 +46,7 @@ def local_seed(seed: int) -> Iterator[None]:
 
 
 def resolve_device(device: str) -> torch.device:
-    """Return a device that this machine has; "auto" takes CUDA, then MPS, then the CPU.
-
-    Raises
-    ------
-    ValueError
-        If torch doesn't know the device or this machine doesn't have it.
-
-    Examples
-    --------
-    >>> resolve_device("cpu")
-    device(type='cpu')
-    """
+    """Return a device that this machine has, or raise a ValueError; "auto" takes the best."""
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -165,21 +154,9 @@ class ProgressBar(Callback):
 class GenreNet(NeuralNetClassifier):
     """A skorch net that weights its loss, never swallows an interrupt, and is silent.
 
-    Batches are ``({"X": clips, "sample_weight": weights}, y)`` as :class:`ClipDataset` gives
-    them; the loss of a batch is ``sum(w * l) / sum(w)``, so the criterion returns one loss per
-    clip. Everything else is skorch's: its callbacks, history, ``save_params`` and so on work as
-    documented there.
-
-    Parameters
-    ----------
-    module : type
-        Class of the network.
-    seed : int, default=0
-        Determines the initial network and the order of the clips.
-    crop_frames : int or None, default=None
-        Frames of the stretches that training batches are cropped to.
-    **kwargs
-        Everything else that :class:`skorch.NeuralNetClassifier` takes.
+    Batches are ``({"X": clips, "sample_weight": weights}, y)``, as :class:`ClipDataset` gives
+    them, cropped to `crop_frames` for training; the criterion returns one loss per clip. `seed`
+    determines the initial network and the order of the clips. All else is skorch's.
     """
 
     module_: torch.nn.Module
@@ -217,13 +194,7 @@ class GenreNet(NeuralNetClassifier):
         return self
 
     def train(self, training: Any, epochs: int, validation: Any = None) -> GenreNet:
-        """Run some more epochs on a dataset, and watch the loss on another, if given.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If the user interrupts; skorch's own ``fit`` would return as if nothing had happened.
-        """
+        """Run some more epochs on a dataset, and watch the loss on another, if given."""
         self.max_epochs = epochs
         self.train_split = None if validation is None else predefined_split(validation)
         dropouts = [layer for layer in self.module_.modules() if isinstance(layer, Dropout)]
@@ -285,9 +256,8 @@ def predict_logits(
 ) -> NDArray[np.float32]:
     """Return a module's outputs for clips (n_clips, ...), read from their array bit by bit.
 
-    On the CPU each clip is computed by one thread, and several at the same time. Activations stay
-    in the cache, threads never wait for each other, and the answer for a clip can depend neither on
-    its neighbours nor on the number of threads.
+    On the CPU one thread computes a clip, and several work at the same time: the answer for a clip
+    can depend neither on its neighbours nor on the number of threads.
     """
     module.eval()
     on_cpu = device.type == "cpu"
@@ -308,11 +278,7 @@ def predict_logits(
 
 
 def net_state(net: GenreNet) -> dict[str, Any]:
-    """Return what a fitted net consists of as lists, dicts, numbers and copied arrays.
-
-    The arguments of its module, the module's parameters and buffers, what the optimizer remembers
-    of each parameter, the history and the seed.
-    """
+    """Return what a fitted net consists of as lists, dicts, numbers and copied arrays."""
     remembered = net.optimizer_.state
     return {
         "module": net.get_params_for("module"),
@@ -328,16 +294,9 @@ def net_state(net: GenreNet) -> dict[str, Any]:
 
 
 def restore_net(net: GenreNet, state: dict[str, Any]) -> GenreNet:
-    """Initialize a net from the :func:`net_state` of another.
+    """Initialize a net from the :func:`net_state` of another, on the CPU if its device isn't here.
 
-    What it trains by stays as it is; the arguments of its module and its seed become those of the
-    state, of which only "module" and "parameters" have to be there. If this machine lacks its
-    device, it goes to the CPU. It predicts, and goes on to train, as the other one would.
-
-    Raises
-    ------
-    ValueError
-        If the parameters are not those of the module.
+    What it trains by stays as it is. Only "module" and "parameters" have to be in the state.
     """
     try:
         device = resolve_device(net.device)
