@@ -81,8 +81,15 @@ def test_programs_of_a_page(page, layout, sounds, tmp_path, monkeypatch) -> None
     program = "\n".join(textwrap.dedent(block) for block in PAGES[page])
     for theirs, ours in ELSEWHERE.items():
         program = program.replace(theirs, ours)
-    if "AudioSetEmbedding(" in program:
-        monkeypatch.setenv("SKLEARN_GENREMOE_DATA", str(shared_data("efficientat")))
+    if page == "pretrained":
+        weights = tmp_path / "weights"
+        weights.mkdir()
+        for folder, name in [
+            ("efficientat", "mn04_as_mAP_432.pt"),
+            ("musicnn", "msd_musicnn.data"),
+        ]:
+            (weights / name).symlink_to(shared_data(folder, name))
+        monkeypatch.setenv("SKLEARN_GENREMOE_DATA", str(weights))
     program = program.replace("seconds=30.0", "seconds=1.0")
     for name in ("default_experts", "paper_experts", "pretrained_experts"):
         monkeypatch.setattr(sklearn_genremoe, name, quick_experts)
