@@ -73,7 +73,8 @@ for (const element of document.querySelectorAll("article.bd-article *")) {
 }
 // Names in the list beside the text that are cut off.
 for (const element of document.querySelectorAll(".bd-sidebar-secondary a"))
-  if (window.innerWidth > 1200 && element.checkVisibility() && element.getBoundingClientRect().right > window.innerWidth)
+  if (window.innerWidth > 1200 && element.checkVisibility()
+      && element.getBoundingClientRect().right > window.innerWidth)
     faults.push("cut off beside the text: " + element.textContent.trim());
 // Words that are broken in tables: a name in code on two lines has more than one box.
 const tables = "article.bd-article table:not(.indextable)";
