@@ -83,7 +83,7 @@ def test_one_prediction(clips):
     assert 0 < way.depth <= 12
     assert way.calls("BaseDomain.signature") == 2
     assert way.calls("_check_params") <= 4  # one of each class, which calls that of its base
-    assert way.calls("DomainBatch._extracted") == 1
+    assert way.calls("DomainBatch.__init__") == 1
 
 
 def test_one_fit(clips):
@@ -91,7 +91,7 @@ def test_one_fit(clips):
     way = Way(lambda: mixture().fit(paths, y))
     assert len(way.functions) <= 180
     assert way.calls("BaseDomain.signature") == 2
-    assert way.calls("DomainBatch._extracted") == 1
+    assert way.calls("DomainBatch.__init__") == 1
 
 
 def test_a_batch_is_not_searched_in_every_fold(clips):
@@ -101,7 +101,7 @@ def test_a_batch_is_not_searched_in_every_fold(clips):
     way = Way(lambda: clf.fit(batch, y))
     assert way.calls("BaseDomain.signature") == 2
     assert way.calls("DomainBatch.name_of") == 2
-    assert way.calls("DomainBatch._extracted") == 0
+    assert way.calls("DomainBatch.__init__") == 0
 
 
 class Greedy(BaseDomain):

@@ -3,10 +3,11 @@
 import hashlib
 import os
 from abc import abstractmethod
+from dataclasses import KW_ONLY
 from functools import lru_cache
 from numbers import Real
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import soxr
@@ -15,7 +16,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from .._compat import Interval, StrOptions
 from .._files import user_path
 from .._parallel import torch_threads
-from ._base import BaseDomain
+from ._base import BaseDomain, domain
 
 
 class Published(NamedTuple):
@@ -26,6 +27,7 @@ class Published(NamedTuple):
     sha256: str
 
 
+@domain
 class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     r"""Base class of the embeddings.
 
@@ -36,15 +38,56 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     where :math:`e_w` is what the network makes of the window, and :math:`p_w` the share of the
     window in the clip. A subclass says where its networks are published (``_published``), which
     sample rate they want (``_network_rate``), and how their files are read (``_read``).
+
+    Parameters
+    ----------
+    level : float or None, default=-20.0
+        Root mean square to which each clip is scaled, in dB of full scale, since a network hears a
+        quiet clip as another one than a loud one. None leaves clips as they are.
+    pool : {"mean", "mean_std"}, default="mean_std"
+        Mean over the windows, or mean and standard deviation, which doubles the features.
+    sample_rate : int, default=22050
+        Sample rate of waveforms in Hz. They are resampled to that of the network, at which files
+        are read.
+    duration : float, default=30.0
+        Seconds read from each file at most. Waveforms keep their length.
+    offset : float, default=0.0
+        Where in each file to begin, in seconds.
+    fill : {"zeros", "repeat"} or None, default=None
+        What files that are shorter than `duration` are filled up with: zeros, the clip again and
+        again, or nothing, since there are features of clips of any length.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be used: raise a
+        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
+        row with NaN, and list all of them in one warning at the end.
+    n_jobs : int, default=None
+        Clips embedded in parallel; joblib's meaning. The features don't depend on it, nor on
+        which clips come together.
+    verbose : int, default=0
+        Whether to show a progress bar.
     """
+
+    weights: str | os.PathLike
+    window: float
+    level: float | None = -20.0
+    pool: str = "mean_std"
+    _: KW_ONLY
+    layers: str = "last"
+    sample_rate: int = 22050
+    duration: float = 30.0
+    offset: float = 0.0
+    fill: str | None = None
+    on_error: str = "raise"
+    n_jobs: int | None = None
+    verbose: int = 0
 
     normalize = None
     output_ndim = 1
     set_output = TransformerMixin.set_output  # for once there are tables
 
-    _published: dict[str, Published]
-    _network_rate: int
-    _parameter_constraints: dict = {
+    _published: ClassVar[dict[str, Published]]
+    _network_rate: ClassVar[int]
+    _parameter_constraints = {
         **BaseDomain._parameter_constraints,
         "fill": [*BaseDomain._parameter_constraints["fill"], None],
         "weights": [str, os.PathLike],
@@ -64,18 +107,6 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         """Return the names of the tags."""
 
     def features(self, analysis):
-        """Embed one clip.
-
-        Parameters
-        ----------
-        analysis : ClipAnalysis
-            The clip.
-
-        Returns
-        -------
-        embedding : ndarray of shape (n_features,), dtype float64
-            Means, and deviations behind them with ``pool="mean_std"``.
-        """
         x = analysis.waveform
         if analysis.sample_rate != self._network_rate:
             x = soxr.resample(x, analysis.sample_rate, self._network_rate, quality="HQ")

@@ -4,16 +4,12 @@ import os
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import clone
 
 from .._clips import without_torch
 from .._compat import get_namespace
 from .._rows import Rows, join_rows
 from ._plan import Plan
-
-# numpy would silently turn batches into plain arrays.
-_OTHER_JOINTS = (np.append, np.stack, np.vstack, np.dstack, np.column_stack, np.block)
 
 
 class DomainBatch:
@@ -82,53 +78,29 @@ class DomainBatch:
                 f"arrays is {kind}; expected a mapping with at least one entry, "
                 "from names to arrays of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)"
             )
-        unknown = sorted(set(domains or {}) - set(arrays))
+        plan = domains if isinstance(domains, Plan) else Plan(domains or {})
+        unknown = sorted(set(plan.domains) - set(arrays))
         if unknown:
             raise ValueError(f"domains names {unknown}, which arrays lacks: it has {[*arrays]}")
         self._columns = {
             name: columns for name, array in arrays.items() if (columns := _columns_of(array))
         }
-        self._set_rows({name: _as_rows(name, array) for name, array in arrays.items()})
-        self.domains = {name: clone(domain) for name, domain in (domains or {}).items()}
+        self._rows = _of_one_length({name: _as_rows(name, x) for name, x in arrays.items()})
+        self.domains = {name: clone(domain) for name, domain in plan.domains.items()}
         # What was computed, even if a file of weights is another one tomorrow.
-        self._keys = Plan(self.domains).keys
-        self._is_finite: frozenset[str] = frozenset()
+        self._keys = plan.keys
+        self._is_finite = frozenset(self._rows if plan is domains else ())
         self.bad_clips = dict(bad_clips or {})
         self.paths = None
         if paths is not None:
             self.paths = np.empty(len(self), dtype=object)
             self.paths[:] = [os.fsdecode(path) for path in paths]
 
-    @classmethod
-    def _extracted(cls, rows, plan, bad_clips, paths) -> "DomainBatch":
-        """Return a batch of what was computed, of which all but bad clips is finite."""
-        batch = object.__new__(cls)
-        batch._set_rows(rows)
-        batch._columns, batch.bad_clips, batch.paths = {}, bad_clips, None
-        if paths is not None:
-            batch.paths = np.empty(len(paths), dtype=object)
-            batch.paths[:] = paths
-        batch.domains = {name: clone(domain) for name, domain in plan.domains.items()}
-        batch._keys = plan.keys
-        batch._is_finite = frozenset(rows)
-        return batch
-
-    def _with(self, rows, bad_clips, paths) -> "DomainBatch":
-        """Return a batch of these entries with other rows."""
+    def _with(self, **changes) -> "DomainBatch":
+        """Return a batch with other rows, bad clips and paths, or what else changes."""
         batch = object.__new__(type(self))
-        batch.__dict__ |= self.__dict__
-        batch.bad_clips, batch.paths = bad_clips, paths
-        batch._set_rows(rows)
+        batch.__dict__ |= self.__dict__ | changes
         return batch
-
-    def _set_rows(self, rows) -> None:
-        counts = {name: len(entry) for name, entry in rows.items()}
-        if len(set(counts.values())) > 1:
-            raise ValueError(
-                f"the domains hold different numbers of clips: {counts}; every domain needs one "
-                "row per clip"
-            )
-        self._rows = rows
 
     @property
     def names(self) -> list[str]:
@@ -157,7 +129,8 @@ class DomainBatch:
         numbers = np.arange(len(self))[key]
         bad = {i: self.bad_clips[row] for i, row in enumerate(numbers) if row in self.bad_clips}
         picked = {name: rows.pick(key) for name, rows in self._rows.items()}
-        return self._with(picked, bad, None if self.paths is None else self.paths[key])
+        paths = None if self.paths is None else self.paths[key]
+        return self._with(_rows=picked, bad_clips=bad, paths=paths)
 
     def rows(self, name) -> Rows:
         """Return the rows of an entry, of which none is copied yet.
@@ -219,13 +192,15 @@ class DomainBatch:
         twice = [name for name in other.names if name in self]
         if twice:
             raise ValueError(f"both have entries {twice}; give them other names in one of the two")
-        paths = other.paths if self.paths is None else self.paths
-        batch = self._with(self._rows | other._rows, other.bad_clips | self.bad_clips, paths)
-        batch.domains = self.domains | other.domains
-        batch._keys = self._keys | other._keys
-        batch._columns = self._columns | other._columns
-        batch._is_finite = self._is_finite | other._is_finite
-        return batch
+        return self._with(
+            _rows=_of_one_length(self._rows | other._rows),
+            bad_clips=other.bad_clips | self.bad_clips,
+            paths=other.paths if self.paths is None else self.paths,
+            domains=self.domains | other.domains,
+            _keys=self._keys | other._keys,
+            _columns=self._columns | other._columns,
+            _is_finite=self._is_finite | other._is_finite,
+        )
 
     __ror__ = __or__
 
@@ -236,21 +211,16 @@ class DomainBatch:
         index = table.index
         if index.dtype.kind in "iu" and index.is_monotonic_increasing:
             return table
-        known = [] if self.paths is None else list(self.paths)
         labels = [os.fsdecode(x) if isinstance(x, os.PathLike) else x for x in index]
         place = {label: row for row, label in enumerate(labels)}
+        known = [] if self.paths is None else list(self.paths)
         missing = [path for path in known if path not in place]
         if not known or missing or len(place) < len(labels):
-            found = (
-                f"lacks {len(missing)} of the {len(self)} clips, for example {missing[0]!r}"
-                if 0 < len(missing) < len(self)
-                else "holds a label several times"
-                if known and not missing
-                else f"begins with {labels[:2]}, which are no paths of the clips of this batch"
-            )
             raise ValueError(
-                f"the index of the table {name!r} {found}; expected the paths of the clips. If its "
-                "rows are in the order of the batch, say so by table.reset_index(drop=True)"
+                f"the index of the table {name!r} begins with {labels[:2]}; expected the paths of "
+                f"the clips, each once: {len(known)} are known, of which it lacks {len(missing)}, "
+                f"for example {missing[:1]}. If its rows are in the order of the batch, say so by "
+                "table.reset_index(drop=True)"
             )
         return table.iloc[[place[path] for path in known]]
 
@@ -333,9 +303,8 @@ class DomainBatch:
             if key not in joined:
                 joined[key] = join_rows(parts)
             arrays[name] = joined[key]
-        batch = batches[0]._with(arrays, bad, paths)
-        batch._is_finite = frozenset.intersection(*(batch._is_finite for batch in batches))
-        return batch
+        finite = frozenset.intersection(*(batch._is_finite for batch in batches))
+        return batches[0]._with(_rows=arrays, bad_clips=bad, paths=paths, _is_finite=finite)
 
     def _contents(self) -> dict:
         """Return what tells one kind of batch from another: what is in it, and of which shape."""
@@ -347,11 +316,6 @@ class DomainBatch:
     def __array_function__(self, func, types, args, kwargs):
         if func in (np.concatenate, np.hstack):
             return DomainBatch.concatenate(args[0])
-        if func in _OTHER_JOINTS:
-            raise TypeError(
-                f"numpy.{func.__name__} would make numbers of the batches; join them by "
-                "numpy.concatenate, or take the array of a domain from each, batch[name]"
-            )
         return func._implementation(*args, **kwargs)
 
     def find(self, domain, name=None) -> np.ndarray:
@@ -453,7 +417,7 @@ class DomainBatch:
             for name, domain in plan.domains.items()
         }
         rows = {name: self._rows[entry] for name, entry in entries.items()}
-        batch = DomainBatch._extracted(rows, plan, self.bad_clips, self.paths)
+        batch = DomainBatch(rows, plan, bad_clips=self.bad_clips, paths=self.paths)
         batch._is_finite = frozenset(n for n, entry in entries.items() if entry in self._is_finite)
         return batch
 
@@ -517,14 +481,21 @@ def _resolve_rows(key):
     return rows
 
 
+def _of_one_length(rows: dict[str, Rows]) -> dict[str, Rows]:
+    """Return entries as they are; raise if they hold different numbers of clips."""
+    counts = {name: len(entry) for name, entry in rows.items()}
+    if len(set(counts.values())) > 1:
+        raise ValueError(
+            f"the domains hold different numbers of clips: {counts}; every domain needs one "
+            "row per clip"
+        )
+    return rows
+
+
 def _as_rows(name, array) -> Rows:
     if isinstance(array, Rows):
         return array
-    if issparse(array):
-        raise ValueError(
-            f"domain {name!r} is a sparse {type(array).__name__}, which a batch doesn't hold; make "
-            "a table of it by .toarray(), or a narrow one by sklearn.decomposition.TruncatedSVD"
-        )
+    kind = type(array).__name__
     if _is_pandas(array):
         array = _numbers_of_frame(name, array)
     try:
@@ -536,26 +507,22 @@ def _as_rows(name, array) -> Rows:
         ) from error
     if array.dtype.kind not in "biuf":
         raise ValueError(
-            f"domain {name!r} holds {array.dtype}, expected numbers: one row per clip, extracted "
-            "by a domain or loaded with numpy.load"
+            f"domain {name!r} is of the type {kind} and holds {array.dtype}, expected an array of "
+            "numbers: one row per clip, extracted by a domain or loaded with numpy.load"
         )
-    if array.ndim not in (2, 3, 4):
+    if array.ndim not in (2, 3, 4) or 0 in array.shape[1:]:
         raise ValueError(
             f"domain {name!r} has shape {array.shape}; expected (n_clips, n_bins, n_frames), "
             "(n_clips, n_channels, n_bins, n_frames), or (n_clips, n_features) for a table"
         )
-    if array.ndim == 2 and not array.shape[1]:
-        raise ValueError(f"domain {name!r} is a table without columns, of shape {array.shape}")
     return Rows(array)
 
 
 def _as_array(array) -> np.ndarray:
     """Return what holds the features as an array, be it a tensor or a column of arrays."""
     array = without_torch(array)
-    if isinstance(array, np.ndarray) and array.dtype != object:
-        return array
     if not isinstance(array, (list, tuple)):
-        array = np.asarray(array)
+        array = np.asanyarray(array)
         if array.dtype != object or array.ndim != 1:
             return array
     return np.asarray([without_torch(row) for row in array])
@@ -564,17 +531,14 @@ def _as_array(array) -> np.ndarray:
 def _numbers_of_frame(name, frame) -> np.ndarray:
     """Return the numbers of a pandas frame, NaN where they are missing."""
     frame = frame.infer_objects()
-    no_numbers = frame.select_dtypes(exclude=["number", "bool", "boolean"])
-    others = [*no_numbers.columns, *frame.select_dtypes(include="timedelta").columns]
+    numbers = frame.select_dtypes(["number", "bool", "boolean"], exclude="timedelta")
+    others = [column for column in frame if column not in numbers]
     if others:
         raise ValueError(
             f"the columns {others} of the table {name!r} hold no numbers; leave them out, "
             f"frame.drop(columns={others}), or make numbers of them"
         )
-    numbers = frame.to_numpy()
-    if numbers.dtype != object:
-        return numbers
-    return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _columns_of(array) -> list[str] | None:

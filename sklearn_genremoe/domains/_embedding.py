@@ -1,8 +1,10 @@
 """What a network that was trained on AudioSet hears in a clip."""
 
 import csv
+import os
 
 from .._compat import StrOptions
+from ._base import domain
 from ._base_embedding import BaseEmbedding, Published, fetch
 
 _CLASS_NAMES = Published(
@@ -13,6 +15,7 @@ _CLASS_NAMES = Published(
 )
 
 
+@domain
 class AudioSetEmbedding(BaseEmbedding):
     r"""The mean embedding of a network that was trained on AudioSet.
 
@@ -35,43 +38,13 @@ class AudioSetEmbedding(BaseEmbedding):
     window : float, default=10.0
         Length of the windows in seconds, at least 1; the network was trained on 10. The last
         window may be shorter; a rest of less than a second after it is left out.
-    level : float or None, default=-20.0
-        Root mean square to which each clip is scaled, in dB of full scale, since the network
-        hears a quiet clip as another one than a loud one. None leaves clips as they are.
-    pool : {"mean", "mean_std"}, default="mean_std"
-        Mean over the windows, or mean and standard deviation, which doubles the features.
     layers : {"last", "stages", "tags"}, default="last"
         The feature maps that are averaged: the last one (384 means of "mn04"), or behind it
         also those at the end of the four stages before, where they are widest, after any
         squeeze-and-excitation (1,160 in all). What comes before the last layer is less bound to
         the 527 kinds of sounds, which helps to tell kinds of music apart, see [2]_. "tags" are
         the probabilities of these kinds instead.
-    sample_rate : int, default=22050
-        Sample rate of waveforms in Hz; they are resampled to 32,000 Hz. Files are read at
-        32,000 Hz, whatever the `sample_rate`.
-    duration : float, default=30.0
-        Seconds read from each file at most. Waveforms keep their length.
-    offset : float, default=0.0
-        Where in each file to begin, in seconds.
-    fill : {"zeros", "repeat"} or None, default=None
-        What files that are shorter than `duration` are filled up with: zeros, the clip again and
-        again, or nothing, since there are features of clips of any length.
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips embedded in parallel; joblib's meaning. The features don't depend on it, nor on
-        which clips come together.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
+    <inherited>
 
     See Also
     --------
@@ -106,6 +79,9 @@ class AudioSetEmbedding(BaseEmbedding):
     1.0
     """
 
+    weights: str | os.PathLike = "mn04"
+    window: float = 10.0
+
     _network_rate = 32000
     _published = {
         "mn04": Published(
@@ -118,35 +94,6 @@ class AudioSetEmbedding(BaseEmbedding):
         **BaseEmbedding._parameter_constraints,
         "layers": [StrOptions({"last", "stages", "tags"})],
     }
-
-    def __init__(
-        self,
-        weights="mn04",
-        window=10.0,
-        level=-20.0,
-        pool="mean_std",
-        *,
-        layers="last",
-        sample_rate=22050,
-        duration=30.0,
-        offset=0.0,
-        fill=None,
-        on_error="raise",
-        n_jobs=None,
-        verbose=0,
-    ):
-        self.weights = weights
-        self.window = window
-        self.level = level
-        self.pool = pool
-        self.layers = layers
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.offset = offset
-        self.fill = fill
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     @classmethod
     def _read(cls, content, path):

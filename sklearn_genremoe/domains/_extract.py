@@ -113,7 +113,8 @@ def extract(clips, plan, *, on_error, n_jobs, verbose, memory=None, dtype="float
     rows = {name: column.finished() for name, column in columns.items()}
     arrays = {name: rows[entry] for name, entry in plan.entries.items()}
     paths = None if clips.seconds else clips.paths
-    return DomainBatch._extracted(arrays, plan, dict(sorted(bad.items())), paths), seconds
+    bad = dict(sorted(bad.items()))
+    return DomainBatch(arrays, plan, bad_clips=bad, paths=paths), seconds
 
 
 class _Column:

@@ -1,8 +1,10 @@
 """What a network that was trained on the Million Song Dataset hears in a clip."""
 
 import hashlib
+import os
 
 from .._compat import StrOptions
+from ._base import domain
 from ._base_embedding import BaseEmbedding, Published
 
 _TAGS = (
@@ -14,6 +16,7 @@ _TAGS = (
 )
 
 
+@domain
 class MusicTagEmbedding(BaseEmbedding):
     r"""The embedding of a network that was trained to tag songs.
 
@@ -32,41 +35,11 @@ class MusicTagEmbedding(BaseEmbedding):
     window : float, default=3.0
         Length of the windows in seconds, at least 1; the network was trained on 3. What is left
         behind the last whole window is left out, and a clip of less than 3 s is repeated.
-    level : float or None, default=-20.0
-        Root mean square to which each clip is scaled, in dB of full scale. None leaves clips as
-        they are.
-    pool : {"mean", "mean_std"}, default="mean_std"
-        Mean over the windows, or mean and standard deviation, which doubles the features.
     layers : {"last", "stages", "tags"}, default="last"
         What is taken from the network: the 200 outputs of its last layer before the tags; behind
         them also the means over time of the four stages before it, of those of their 753 channels
         that training left alive (413 in all); or the probabilities of the 50 tags.
-    sample_rate : int, default=22050
-        Sample rate of waveforms in Hz; they are resampled to 16,000 Hz. Files are read at
-        16,000 Hz, whatever the `sample_rate`.
-    duration : float, default=30.0
-        Seconds read from each file at most. Waveforms keep their length.
-    offset : float, default=0.0
-        Where in each file to begin, in seconds.
-    fill : {"zeros", "repeat"} or None, default=None
-        What files that are shorter than `duration` are filled up with: zeros, the clip again and
-        again, or nothing, since there are features of clips of any length.
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips embedded in parallel; joblib's meaning. The features don't depend on it, nor on
-        which clips come together.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
+    <inherited>
 
     See Also
     --------
@@ -96,6 +69,9 @@ class MusicTagEmbedding(BaseEmbedding):
     female vocalists    0.21
     """
 
+    weights: str | os.PathLike = "msd"
+    window: float = 3.0
+
     _network_rate = 16000
     _published = {
         "msd": Published(
@@ -109,35 +85,6 @@ class MusicTagEmbedding(BaseEmbedding):
         **BaseEmbedding._parameter_constraints,
         "layers": [StrOptions({"last", "stages", "tags"})],
     }
-
-    def __init__(
-        self,
-        weights="msd",
-        window=3.0,
-        level=-20.0,
-        pool="mean_std",
-        *,
-        layers="last",
-        sample_rate=22050,
-        duration=30.0,
-        offset=0.0,
-        fill=None,
-        on_error="raise",
-        n_jobs=None,
-        verbose=0,
-    ):
-        self.weights = weights
-        self.window = window
-        self.level = level
-        self.pool = pool
-        self.layers = layers
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.offset = offset
-        self.fill = fill
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     @classmethod
     def _read(cls, content, path):

@@ -176,7 +176,7 @@ class TestConcatenate:
     @pytest.mark.parametrize("join", [np.stack, np.vstack, np.append, np.block])
     def test_other_joints_are_refused(self, batch, join):
         pair = (batch, batch) if join is np.append else ([batch, batch],)
-        with pytest.raises(TypeError, match=rf"numpy.{join.__name__} would make numbers"):
+        with pytest.raises(ValueError, match="no array of numbers"):
             join(*pair)
 
     def test_other_functions_see_an_array(self, batch):
@@ -394,8 +394,8 @@ def test_bad_input(arrays, domains, said):
     ("arrays", "found"),
     [
         ({"mel": [np.zeros((4, 3)), np.zeros((4, 5))]}, "'mel' have different shapes"),
-        ({"table": np.array([["a", "b"]])}, "'table' holds <U1, expected numbers"),
-        ({"table": np.array([[None, 1.0]])}, "'table' holds object, expected numbers"),
+        ({"table": np.array([["a", "b"]])}, "'table' is of the type ndarray and holds <U1"),
+        ({"table": np.array([[None, 1.0]])}, "'table' is of the type ndarray and holds object"),
         (
             {"t": pd.DataFrame({"title": ["x"], "tempo": [1.0]})},
             r"columns \['title'\] .* no numbers",
@@ -404,8 +404,8 @@ def test_bad_input(arrays, domains, said):
             {"t": pd.DataFrame({"length": pd.to_timedelta([1.0], unit="s"), "tempo": [1.0]})},
             r"columns \['length'\] .* no numbers",
         ),
-        ({"t": np.zeros((3, 0))}, "'t' is a table without columns"),
-        ({"words": csr_array(np.eye(3))}, r"'words' is a sparse csr_array.*\.toarray\(\)"),
+        ({"t": np.zeros((3, 0))}, r"'t' has shape \(3, 0\)"),
+        ({"words": csr_array(np.eye(3))}, "'words' is of the type csr_array"),
     ],
 )
 def test_arrays_that_are_none(arrays, found):
