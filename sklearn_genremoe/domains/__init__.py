@@ -6,7 +6,7 @@ from ._batch import DomainBatch
 from ._batch import DomainView as DomainView
 from ._embedding import AudioSetEmbedding
 from ._extract import extract as extract
-from ._log_mel import LogMelSpectrogram
+from ._mel import LogMelSpectrogram
 from ._mfcc import MFCC
 from ._modulation import ModulationSpectrogram
 from ._music_tags import MusicTagEmbedding

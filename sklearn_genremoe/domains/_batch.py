@@ -82,10 +82,10 @@ class DomainBatch:
         unknown = sorted(set(plan.domains) - set(arrays))
         if unknown:
             raise ValueError(f"domains names {unknown}, which arrays lacks: it has {[*arrays]}")
-        self._columns = {
-            name: columns for name, array in arrays.items() if (columns := _columns_of(array))
-        }
-        self._rows = _of_one_length({name: _as_rows(name, x) for name, x in arrays.items()})
+        tables = {name: array for name, array in arrays.items() if not isinstance(array, Rows)}
+        self._columns = {n: columns for n, x in tables.items() if (columns := _columns_of(x))}
+        rows = {name: _as_rows(name, array) for name, array in tables.items()}
+        self._rows = _of_one_length({**arrays, **rows})
         self.domains = {name: clone(domain) for name, domain in plan.domains.items()}
         # What was computed, even if a file of weights is another one tomorrow.
         self._keys = plan.keys
@@ -493,8 +493,6 @@ def _of_one_length(rows: dict[str, Rows]) -> dict[str, Rows]:
 
 
 def _as_rows(name, array) -> Rows:
-    if isinstance(array, Rows):
-        return array
     kind = type(array).__name__
     if _is_pandas(array):
         array = _numbers_of_frame(name, array)

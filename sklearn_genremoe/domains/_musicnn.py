@@ -119,7 +119,7 @@ class Tagger:
         n_least = round(seconds * SAMPLE_RATE)
         if len(waveform) < n_least:
             waveform = np.resize(waveform, n_least)
-        windows = self.mel(torch.from_numpy(waveform)).split(n_frames)
+        windows = self.mel(torch.from_numpy(waveform.copy())).split(n_frames)
         # One by one, which is as fast and takes the same memory for clips of any length.
         embeddings = [self(window[None], layers) for window in windows if len(window) == n_frames]
         return torch.cat(embeddings).numpy(), np.ones(len(embeddings))

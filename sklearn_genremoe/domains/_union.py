@@ -12,7 +12,7 @@ from .._compat import StrOptions, _BaseComposition
 from ._base import BaseDomain, SpectrogramMixin, report
 from ._batch import DomainBatch
 from ._extract import extract
-from ._log_mel import LogMelSpectrogram
+from ._mel import LogMelSpectrogram
 from ._modulation import ModulationSpectrogram
 from ._plan import Plan
 from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
