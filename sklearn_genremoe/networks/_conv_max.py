@@ -9,15 +9,12 @@ is monotone, and its statistics follow from those of the 3 x 3 patches of the in
 patch ``m`` and covariance ``C``, a kernel ``w`` has the mean ``w . m`` and the variance
 ``w' C w``, exactly.
 
-Channels come last, side by side in memory, for vector instructions. Each loop works on the rows
-``start`` to ``stop`` and releases the interpreter lock. Sums are kept per row and added up by the
-caller, so that a result doesn't depend on the number of threads.
+Channels come last, side by side in memory, for vector instructions. The loops release the
+interpreter lock; each uses one thread, and trainings and predictions share the processors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -49,8 +46,8 @@ class ConvMax(torch.autograd.Function):
         taps = weight.flatten(1).t().contiguous()
         best = torch.empty(len(x), *pooling.output_shape, len(weight))
         place = torch.empty(best.shape, dtype=torch.int32)
-        n_rows = len(x) * pooling.output_shape[0]
-        _run(_conv_max, n_rows, x, taps, *pooling.size, *pooling.padding, best, place)
+        window = *pooling.size, *pooling.padding
+        _conv_max(x.numpy(), taps.detach().numpy(), *window, best.numpy(), place.numpy())
         ctx.save_for_backward(x, place)
         return best.permute(0, 3, 1, 2)
 
@@ -59,9 +56,8 @@ class ConvMax(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, place = ctx.saved_tensors
         grad = grad_outputs[0].permute(0, 2, 3, 1).contiguous()
-        n, rows, _, channels = grad.shape
-        total = torch.empty(n * rows, 9, channels)
-        _run(_weight_grad, n * rows, x, grad, place, total)
+        total = torch.empty(grad.shape[0] * grad.shape[1], 9, grad.shape[3])
+        _weight_grad(x.numpy(), grad.numpy(), place.numpy(), total.numpy())
         return None, total.sum(0).t().reshape(-1, 1, 3, 3), None
 
 
@@ -78,17 +74,8 @@ def patch_moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return mean, square / n_patches - torch.outer(mean, mean)
 
 
-def _run(kernel: Callable[..., None], n_rows: int, *args: Any) -> None:
-    """Call ``kernel(*args, start, stop)`` for all rows, on as many threads as torch may use."""
-    arrays = [arg.detach().numpy() if isinstance(arg, torch.Tensor) else arg for arg in args]
-    n_threads = min(torch.get_num_threads(), n_rows)
-    edges = [n_rows * part // n_threads for part in range(n_threads + 1)]
-    with ThreadPoolExecutor(n_threads) as threads:
-        list(threads.map(partial(kernel, *arrays), edges[:-1], edges[1:]))
-
-
 @partial(compiled, fastmath={"contract"})
-def _conv_max(x, weight, pool_h, pool_w, pad_h, pad_w, best, place, start, stop):
+def _conv_max(x, weight, pool_h, pool_w, pad_h, pad_w, best, place):
     """Convolve one input channel by 3 x 3 kernels and keep the maximum of each window.
 
     ``x`` (n, height, width); ``weight`` (9, channels); out: ``best`` and ``place`` (n, rows,
@@ -99,7 +86,7 @@ def _conv_max(x, weight, pool_h, pool_w, pad_h, pad_w, best, place, start, stop)
     w0, w1, w2 = weight[0], weight[1], weight[2]
     w3, w4, w5 = weight[3], weight[4], weight[5]
     w6, w7, w8 = weight[6], weight[7], weight[8]
-    for row in range(start, stop):
+    for row in range(len(x) * n_rows):
         i, p = row // n_rows, row % n_rows
         top, bottom = max(p * pool_h - pad_h, 0), min((p + 1) * pool_h - pad_h, height)
         for q in range(n_columns):
@@ -125,14 +112,14 @@ def _conv_max(x, weight, pool_h, pool_w, pad_h, pad_w, best, place, start, stop)
 
 
 @partial(compiled, fastmath={"contract"})
-def _weight_grad(x, grad, place, total, start, stop):
+def _weight_grad(x, grad, place, total):
     """Send the gradient of :func:`_conv_max` back to its kernels.
 
     ``grad`` and ``place`` (n, rows, columns, channels); out: ``total`` (n * rows, 9, channels).
     """
     width = x.shape[2]
     n_rows, n_columns, n_channels = grad.shape[1:]
-    for row in range(start, stop):
+    for row in range(len(x) * n_rows):
         i, p = row // n_rows, row % n_rows
         clip = x[i].ravel()
         # One channel at a time: nine sums stay in registers.

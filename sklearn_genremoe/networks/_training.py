@@ -23,11 +23,6 @@ from .._rows import release_pages
 from ._data import Batches
 from ._network import Dropout
 
-# A training has the same number of threads wherever it runs, since sums depend on it in their last
-# bits: networks of the size of the paper's make use of two.
-_LARGE = 500_000  # parameters
-_THREADS, _THREADS_OF_LARGE = 1, 2
-
 # Prediction takes this many clips at a time: in one batch on a GPU, by as many threads on the CPU,
 # unless clips are so small that waking threads would cost more than it brings.
 _GPU_BATCH = 64
@@ -201,10 +196,11 @@ class GenreNet(NeuralNetClassifier):
         for number, layer in enumerate(dropouts):
             sequence = np.random.SeedSequence([self.seed, len(self.history), number])
             layer.restart(int(sequence.generate_state(1)[0]))
-        n_parameters = sum(parameter.numel() for parameter in self.module_.parameters())
         self.notify("on_train_begin", X=training, y=None)
         try:
-            with torch_threads(_THREADS_OF_LARGE if n_parameters > _LARGE else _THREADS):
+            # The same number wherever it runs, since sums depend on it in their last bits. Two
+            # would cost more processor time than they save: experts and folds run side by side.
+            with torch_threads(1):
                 self.fit_loop(training)
         except KeyboardInterrupt:
             # EarlyStopping asks for the end in the way in which a user interrupts.
