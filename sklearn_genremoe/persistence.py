@@ -46,7 +46,7 @@ _FUNCTIONS = {
     "sklearn.metrics._classification",
     "sklearn.metrics._ranking",
     "sklearn.metrics._scorer",
-    "sklearn_genremoe.domains._statistics",
+    "sklearn_genremoe.domains._summaries",
 }
 
 

@@ -1,9 +1,9 @@
 """From waveforms to spectrograms: the feature domains."""
 
 from ._analysis import ClipAnalysis
-from ._base import BaseDomain
 from ._batch import DomainBatch
 from ._batch import DomainView as DomainView
+from ._domain import BaseDomain
 from ._embedding import AudioSetEmbedding
 from ._extract import extract as extract
 from ._mel import LogMelSpectrogram
@@ -13,7 +13,7 @@ from ._music_tags import MusicTagEmbedding
 from ._plan import Plan as Plan
 from ._scattering import TimeFrequencyScattering, time_frequency_scattering
 from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
-from ._statistics import (
+from ._summaries import (
     SpectralStatistics,
     covariance_statistics,
     modulation_statistics,
