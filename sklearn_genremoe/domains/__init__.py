@@ -1,9 +1,9 @@
 """From waveforms to spectrograms: the feature domains."""
 
 from ._analysis import ClipAnalysis
+from ._base_domain import BaseDomain
 from ._batch import DomainBatch
 from ._batch import DomainView as DomainView
-from ._domain import BaseDomain
 from ._embedding import AudioSetEmbedding
 from ._extract import extract as extract
 from ._mel import LogMelSpectrogram

@@ -16,7 +16,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from .._compat import Interval, StrOptions
 from .._files import user_path
 from .._parallel import torch_threads
-from ._domain import BaseDomain, domain
+from ._base_domain import BaseDomain, domain
 
 
 class Published(NamedTuple):

@@ -4,8 +4,8 @@ import csv
 import os
 
 from .._compat import StrOptions
+from ._base_domain import domain
 from ._base_embedding import BaseEmbedding, Published, fetch
-from ._domain import domain
 
 _CLASS_NAMES = Published(
     "https://raw.githubusercontent.com/fschmid56/EfficientAT/"

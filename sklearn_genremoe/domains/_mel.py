@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 from .._compat import Interval
 from ._analysis import ClipAnalysis, mel_filterbank
-from ._domain import BaseDomain, domain
+from ._base_domain import BaseDomain, domain
 
 
 @domain

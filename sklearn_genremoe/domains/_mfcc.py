@@ -8,7 +8,7 @@ import numpy as np
 import scipy.fft
 
 from .._compat import Interval
-from ._domain import domain
+from ._base_domain import domain
 from ._mel import MelDomain
 
 _DELTA_WIDTH = 9  # frames that a slope is fitted to

@@ -7,7 +7,7 @@ import scipy.fft
 
 from .._compat import StrOptions
 from ._analysis import power_to_db, zscore
-from ._domain import domain
+from ._base_domain import domain
 from ._mel import MelDomain
 
 

@@ -4,8 +4,8 @@ import hashlib
 import os
 
 from .._compat import StrOptions
+from ._base_domain import domain
 from ._base_embedding import BaseEmbedding, Published
-from ._domain import domain
 
 _TAGS = (
     "rock,pop,alternative,indie,electronic,female vocalists,dance,00s,alternative rock,jazz,"

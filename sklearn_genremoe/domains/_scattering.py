@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .._compat import StrOptions
 from ._analysis import zscore
-from ._domain import domain
+from ._base_domain import domain
 from ._separated import SeparatedSpectrogram
 
 # Periods of the modulations, in frames and in bins; inf is what all bins do alike.

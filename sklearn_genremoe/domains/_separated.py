@@ -7,7 +7,7 @@ import numpy as np
 
 from .._compat import Interval
 from ._analysis import Separation
-from ._domain import domain
+from ._base_domain import domain
 from ._mel import MelDomain
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._compat import StrOptions
 from ._analysis import zscore
-from ._domain import domain
+from ._base_domain import domain
 from ._scattering import QUIET, CoarseSpectrogram, check_spectrograms, magnitudes
 
 _N_BANDS = 32  # of each part, in a covariance

@@ -9,8 +9,8 @@ import joblib
 
 from .._clips import Clips, check_clips, kind_of_clips, without_torch
 from .._compat import StrOptions, _BaseComposition
+from ._base_domain import BaseDomain, SpectrogramMixin, report
 from ._batch import DomainBatch
-from ._domain import BaseDomain, SpectrogramMixin, report
 from ._extract import extract
 from ._mel import LogMelSpectrogram
 from ._modulation import ModulationSpectrogram
