@@ -9,8 +9,8 @@ classifier predicts every clip out of fold, whole groups held out, learning from
 its clips are ranked by suspicion. Printed is the area under the ROC curve of the ranking, and which
 share of the first n clips is faulty, where n labels were changed: mean over the seeds.
 
-The classifiers: the quick experts of ``default_experts()``, which are linear; logistic regressions
-on the two embeddings, stacked; and a support vector machine on mean and deviation of MFCC, with
+The classifiers: the quick experts of ``default_experts()``, which are linear; those of
+``pretrained_experts()``; and a support vector machine on mean and deviation of MFCC, with
 probabilities by a sigmoid. Features are extracted once. With cleanlab installed (it is AGPL, and no
 dependency) the same probabilities go through its ranking by self-confidence and by normalised
 margin; and what it takes for wrong stands beside the labels that the report doubts.
@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -32,10 +31,9 @@ from sklearn.svm import SVC
 
 from sklearn_genremoe import (
     MFCC,
-    AudioSetEmbedding,
     MixtureOfExpertsClassifier,
-    MusicTagEmbedding,
     default_experts,
+    pretrained_experts,
 )
 from sklearn_genremoe.datasets import load_audio_folder
 from sklearn_genremoe.domains import DomainBatch, DomainUnion
@@ -44,21 +42,15 @@ from sklearn_genremoe.inspection import CollectionReport
 SHARES, SEEDS = (0.05, 0.1, 0.2), (0, 1, 2)
 
 
-def linear(C: float) -> Any:
-    return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
-
-
 def tables(paths: Any, options: argparse.Namespace) -> tuple[DomainBatch, dict[str, Any]]:
     """Extract features once, as tables; return them and the classifiers that take them."""
     quick = default_experts(networks=False)
-    embeddings = [
-        ("embedding", AudioSetEmbedding(options.mn04, window=3.0, layers="stages")),
-        ("tags", MusicTagEmbedding(options.msd)),
-    ]
-    domains = [(name, expert[0]) for name, expert in quick] + embeddings + [("mfcc", MFCC())]
+    pretrained = pretrained_experts(weights=options.mn04, music_weights=options.msd)
+    domains = [(name, expert[0]) for name, expert in [*quick, *pretrained]]
+    domains.append(("mfcc", MFCC()))
     batch = DomainUnion(domains, memory=options.memory, verbose=1).transform(paths)
-    arrays = {name: batch[name] for name, _ in embeddings}
-    for name, expert in quick:
+    arrays = {}
+    for name, expert in [*quick, *pretrained]:
         steps = expert[1:-2]  # what is between the domain and the classifier learns nothing
         arrays[name] = steps.fit_transform(batch[name]) if len(steps) else batch[name]
     arrays["mfcc"] = np.hstack([batch["mfcc"].mean(axis=2), batch["mfcc"].std(axis=2)])
@@ -66,7 +58,9 @@ def tables(paths: Any, options: argparse.Namespace) -> tuple[DomainBatch, dict[s
         "quick experts": MixtureOfExpertsClassifier(
             [(name, expert[-2:]) for name, expert in quick]
         ),
-        "embeddings": MixtureOfExpertsClassifier([(name, linear(0.01)) for name, _ in embeddings]),
+        "pretrained": MixtureOfExpertsClassifier(
+            [(name, expert[-2:]) for name, expert in pretrained]
+        ),
         "SVC on MFCC": MixtureOfExpertsClassifier(
             [
                 (
