@@ -51,7 +51,7 @@ def check_targets(X: Any, y: Any, classes: NDArray[Any] | None = None) -> NDArra
     """
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
-    y = _column(y, "y", "one genre for each clip")
+    y = single_column(y, "y", "one genre for each clip")
     check_consistent_length(X, y)
     _require_no_missing(y, "y", "find out their genres")
     if y.dtype.kind == "S":
@@ -70,6 +70,11 @@ def check_targets(X: Any, y: Any, classes: NDArray[Any] | None = None) -> NDArra
     check_classification_targets(y)
     composed = to_nfc(y)
     if classes is not None:
+        if (y.dtype.kind in "biuf") != (classes.dtype.kind in "biuf"):
+            raise ValueError(
+                f"y holds labels such as {y[0]!r}, those of the fit are {some_rows(classes.tolist())}; "
+                "expected labels of the same type"
+            )
         written = dict(zip(to_nfc(classes).tolist(), classes.tolist()))
         same = [written.get(label, label) for label in composed.tolist()]
         return np.array(same, dtype=object if y.dtype == object else None)
@@ -85,8 +90,10 @@ def to_nfc(values: NDArray[Any]) -> NDArray[Any]:
     return np.array(composed, dtype=object if values.dtype == object else str)
 
 
-def _column(values: Any, name: str, expected: str) -> NDArray[Any]:
+def single_column(values: Any, name: str, expected: str) -> NDArray[Any]:
     """Return a 1-D array of single values, no numpy strings of variable width among them."""
+    if isinstance(values, (list, tuple)) and len({isinstance(value, str) for value in values}) > 1:
+        values = np.array([*values, None], dtype=object)[:-1]  # else numpy makes text of NaN
     try:
         column = column_or_1d(values, warn=True)
     except ValueError as error:
@@ -136,7 +143,7 @@ def check_labels(X: Any, y: Any, sample_weight: Any) -> tuple[NDArray[Any], NDAr
 
 def check_groups(groups: Any, n_clips: int) -> NDArray[Any]:
     """Return groups as a 1-D array; raise unless there is one for each clip."""
-    groups = _column(groups, "groups", "one group for each clip")
+    groups = single_column(groups, "groups", "one group for each clip")
     if len(groups) != n_clips:
         raise ValueError(
             f"groups has {len(groups)} entries for {n_clips} clips; expected one for each clip, "

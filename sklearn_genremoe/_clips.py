@@ -76,18 +76,18 @@ def kind_of_clips(X) -> str:
         )
     if issparse(X):
         return "waveforms"  # which are refused as sparse
-    ndim = getattr(X, "ndim", 1)
+    ndim = getattr(X, "ndim", len(getattr(X, "shape", (1,))))
     if ndim > 2:
         return "spectrograms"
     if ndim == 2:
         first = np.asarray(X[:1])
         if first.dtype.kind in "OUT" and any(map(_is_path, first.flat)):
             raise ValueError(
-                "X holds paths in 2 dimensions; expected a 1-D sequence of paths: select the "
-                "column with the paths, or flatten X with X.ravel()"
+                "X holds text in 2 dimensions; expected paths in 1 dimension (select their column, "
+                "or flatten X with X.ravel()), or numbers only"
             )
         return "waveforms"
-    entries = _entries(X)
+    entries = entries_of(X)
     if not len(entries):
         raise ValueError("X holds no clips; expected at least one path or waveform")
     if any(map(_is_path, entries)):
@@ -104,7 +104,7 @@ def kind_of_clips(X) -> str:
     return "waveforms" if first.ndim <= 1 else "spectrograms"
 
 
-def _entries(X) -> list | tuple | np.ndarray:
+def entries_of(X) -> list | tuple | np.ndarray:
     """Return what a sequence holds: a list, an array, a lazy column of any library."""
     if isinstance(X, (list, tuple)):
         return X
@@ -184,7 +184,7 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
     if kind == "waveforms":
         return Clips(None, _check_waveforms(estimator, X, reset))
     paths = []
-    for row, path in enumerate(_entries(X)):
+    for row, path in enumerate(entries_of(X)):
         if not _is_path(path):
             raise ValueError(
                 f"X[{row}] is {path!r:.80}; expected a path (str or Path) like the other "
@@ -207,7 +207,7 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
 def _check_waveforms(estimator, X, reset) -> np.ndarray:
     """Return waveforms as a float32 or float64 array at the scale of -1 to 1."""
     if len(getattr(X, "shape", ())) != 2:
-        X = _stack(_entries(X))
+        X = _stack(entries_of(X))
     try:
         waveforms = validate_data(
             estimator, X, dtype="numeric", reset=reset, ensure_all_finite=False

@@ -53,6 +53,7 @@ def test_text(check, values):
         ),
         (np.array(["a", None, "a", "b"], dtype=StringDType(na_object=None)), "None or NaN for 1"),
         (pd.Series(["a", None, "a", "b"], dtype="string"), "None or NaN for 1 of 4"),
+        (["a", np.nan, "a", "b"], "None or NaN for 1 of 4"),  # of which numpy makes "nan"
     ],
 )
 def test_refused(check, values, said):
@@ -67,6 +68,11 @@ def test_unicode_forms(dtype):
     assert check_groups(mixed, 4).tolist() == [FORMS[0], FORMS[0], "rock", "rock"]
     one_form = np.array([FORMS[1], FORMS[1], "rock", "rock"], dtype=dtype)
     assert check_targets(X, one_form).tolist() == one_form.tolist()  # as scikit-learn sees it
+
+
+def test_labels_of_another_type_than_those_of_the_fit():
+    with pytest.raises(ValueError, match="those of the fit are 0, 1; expected labels of the same"):
+        check_targets(X, ["a", "b"] * 2, np.array([0, 1]))
 
 
 @pytest.mark.parametrize("fitted", FORMS)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from dask.distributed import Client, LocalCluster
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 
@@ -94,6 +95,21 @@ def test_extraction_by_local_backends(paths, backend):
 
 
 class TestDask:
+    def test_domain_of_a_factory(self, cluster):
+        """Workers get such a class by its code, under its short name."""
+
+        class First(BaseDomain):
+            normalize, output_ndim = None, 1
+
+            def features(self, analysis):
+                return analysis.waveform[:2]
+
+        experts = [("first", make_pipeline(First(), LogisticRegression()))]
+        batch = DomainUnion([("first", First())]).transform(np.eye(8, 4410) + 0.1)
+        with joblib.parallel_config(backend="dask"):
+            clf = MixtureOfExpertsClassifier(experts, "balanced")
+            cross_validate(clf, batch, ["a", "b"] * 4, cv=2, error_score="raise")
+
     def test_extract(self, cluster, paths, tmp_path):
         expected = union().transform(paths)
         with joblib.parallel_config(backend="dask"):

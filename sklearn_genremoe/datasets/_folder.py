@@ -171,6 +171,8 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
     tree, unreadable = _scan(folder)
     undecodable = undecodable_extensions() if extensions is None else ()
     chosen = decodable_extensions() if extensions is None else extensions
+    if not all(isinstance(ending, str) for ending in chosen):
+        raise ValueError(f"extensions={extensions!r}; pass a list of endings, such as ['.wav'].")
     endings = tuple(ending.lower() for ending in chosen)
     if manifest is None:
         wanted = _wanted_genres(folder, genres, [name for name in tree if name])

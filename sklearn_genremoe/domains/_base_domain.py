@@ -223,7 +223,8 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         """What is computed: the class and its parameters, but not how it is computed."""
         params = self.get_params(deep=False)
         return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
+            # Processes that get a class by its code may know it by its short name only.
+            f"{type(self).__module__}.{type(self).__name__}",
             *(
                 (name, self._fingerprint(name, params[name]))
                 for name in sorted(params.keys() - _EXECUTION_PARAMS)

@@ -124,7 +124,7 @@ def code_of(cls: type) -> str:
     the bytecode, which is what runs, where a source may have been edited since.
     """
     parts = [
-        f"{base.__qualname__}.{name} {_code_of_attribute(value)}"
+        f"{base.__name__}.{name} {_code_of_attribute(value)}"
         for base in cls.__mro__
         if not _is_installed(base)
         for name, value in vars(base).items()

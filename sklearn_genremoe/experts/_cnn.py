@@ -11,12 +11,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
 
-from .._checks import check_classes, check_groups, check_labels, unchanged_on_error
+from .._checks import check_classes, check_groups, check_labels, single_column, unchanged_on_error
 from .._clips import MAX_AMPLITUDE, check_finite, kind_of_clips, without_torch
 from .._compat import Interval, StrOptions
 from .._rows import release_pages
@@ -333,7 +332,9 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
         first = not hasattr(self, "net_")
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        known = self.classes_ if classes is None else np.unique(column_or_1d(classes))
+        known = np.unique(
+            single_column(self.classes_ if classes is None else classes, "classes", "labels")
+        )
         if len(known) < 2:
             raise ValueError(
                 f"classes={known.tolist()} is one class only; a classifier needs at least two. "

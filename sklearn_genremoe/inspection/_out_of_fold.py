@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._checks import check_classes, check_groups, check_targets
-from .._clips import kind_of_clips
+from .._clips import entries_of, kind_of_clips
 from .._compat import _safe_indexing
 from ..domains import (
     MFCC,
@@ -301,4 +301,4 @@ def paths_of(X: Any) -> list[str] | None:
     """Return the paths that clips were given by, if they were."""
     if isinstance(X, DomainBatch) or kind_of_clips(X) != "paths":
         return None
-    return [os.fspath(path) for path in X]
+    return [os.fspath(path) for path in entries_of(X)]

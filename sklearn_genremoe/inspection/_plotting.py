@@ -81,7 +81,7 @@ def mixture_and_clips(estimator: Any, X: Any, method: str) -> tuple[Any, Any]:
         If the estimator is no mixture.
     """
     while isinstance(estimator, Pipeline):
-        X = estimator[:-1].transform(X)
+        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
         estimator = estimator[-1]
     if not hasattr(estimator, method):
         raise TypeError(

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
-from .._clips import kind_of_clips
+from .._clips import entries_of, kind_of_clips
 from .._compat import import_pandas
 from ..audio import BadClipError, BadClipWarning
 from ..domains import DomainBatch
@@ -184,7 +184,7 @@ def paths_of(X: Any, n_clips: int) -> list[Any]:
         return [None] * n_clips if X.paths is None else list(X.paths)
     if np.ndim(X) > 1 or kind_of_clips(X) != "paths":
         return [None] * n_clips
-    return [os.fsdecode(path) for path in X]
+    return [os.fsdecode(path) for path in entries_of(X)]
 
 
 def labels_from_proba(

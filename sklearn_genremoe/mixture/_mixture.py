@@ -770,9 +770,8 @@ class MixtureOfExpertsClassifier(
         """
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         to_fit = MethodMapping().add(caller="fit", callee="fit")
-        for name, expert in [] if self._is_prefit else self._experts():
-            if not isinstance(expert, str):
-                router.add(**{name: expert}, method_mapping=to_fit)
+        for name, expert in [] if self._is_prefit else check_experts(self._experts()):
+            router.add(**{name: expert}, method_mapping=to_fit)
         return router.add(
             cv=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split")
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from .._checks import check_groups, check_targets, check_weight
 from .._clips import Clips, raise_bad_rows
 from .._compat import BaseSearchCV, _check_method_params, _safe_indexing
-from .._rows import Rows
+from .._rows import Rows, read_only
 from ..audio import warn_of_long_files
 from ..domains import BaseDomain, DomainBatch, DomainView, LogMelSpectrogram, Plan, extract
 from ._fold_average import FoldAverage
@@ -215,6 +216,8 @@ class View:
         domain is wrapped deeper, which then lets the features through.
         """
         data = self.data.array() if isinstance(self.data, Rows) else self.data
+        # What an expert does to it in place reaches neither the user nor other experts.
+        data = read_only(data) if isinstance(data, np.ndarray) else deepcopy(data)
         if not self.of_domain:
             return expert, data
         is_plain = isinstance(expert, Pipeline) and isinstance(expert.steps[0][1], BaseDomain)

@@ -169,6 +169,8 @@ class TestGenreFolders:
     def test_extensions_must_be_a_list(self, folder):
         with pytest.raises(ValueError, match=r"'extensions' parameter .* must be an array-like"):
             load_audio_folder(folder, extensions=".wav")
+        with pytest.raises(ValueError, match=r"extensions=\(1,\); pass a list of endings"):
+            load_audio_folder(folder, extensions=(1,))
 
     def test_groups_need_a_manifest(self, folder):
         with pytest.raises(ValueError, match=r"no column 'artist' to group by; found no manifest"):

@@ -77,6 +77,8 @@ def test_from_pipeline(fitted):
         make_pipeline(StandardScaler(), moe).fit(X, y), X
     )
     assert display.agreement.shape == (2, 2)
+    alone = ExpertAgreementDisplay.from_estimator(make_pipeline(moe), X)
+    assert alone.agreement[0, 1] == ExpertAgreementDisplay.from_estimator(moe, X).agreement[0, 1]
 
 
 def test_unusable(fitted):

@@ -311,3 +311,17 @@ def test_what_only_the_gate_sees_is_looked_at_too(gate):
     assert np.flatnonzero(np.isnan(proba[:, 0])).tolist() == [3]
     with pytest.warns(BadClipWarning, match="row 3"):
         assert list(clf.fit(bad, y).bad_clips_) == [3]
+
+
+@pytest.mark.parametrize("kind", [np.asarray, np.float32, pd.DataFrame])
+def test_what_an_expert_does_in_place_stays_with_it(kind):
+    """Neither the user's numbers nor those of the other experts change."""
+    X, y = np.random.default_rng(0).normal(5, 3, size=(20, 4)), np.repeat(["a", "b"], 10)
+    given = kind(X)
+    scaling = make_pipeline(StandardScaler(copy=False), LogisticRegression())
+    experts = [("scaling", scaling), ("plain", linear())]
+    clf = MixtureOfExpertsClassifier(experts, "stacking", cv=2).fit(given, y)
+    proba = clf.expert_predict_proba(given)
+    np.testing.assert_array_equal(given, kind(X))
+    np.testing.assert_array_equal(clf.expert_predict_proba(given), proba)
+    np.testing.assert_allclose(proba[:, 0], proba[:, 1], atol=1e-5)
