@@ -72,8 +72,8 @@ def check_targets(X: Any, y: Any, classes: NDArray[Any] | None = None) -> NDArra
     if classes is not None:
         if (y.dtype.kind in "biuf") != (classes.dtype.kind in "biuf"):
             raise ValueError(
-                f"y holds labels such as {y[0]!r}, those of the fit are {some_rows(classes.tolist())}; "
-                "expected labels of the same type"
+                f"y holds labels such as {y[0]!r}, those of the fit are "
+                f"{some_rows(classes.tolist())}; expected labels of the same type"
             )
         written = dict(zip(to_nfc(classes).tolist(), classes.tolist()))
         same = [written.get(label, label) for label in composed.tolist()]
