@@ -7,7 +7,7 @@ names: clips of one group are never in training and in test data at once. Compar
 two-line baseline (one embedding as it is by default), each of ``pretrained_experts()``, one linear
 model on the joined tables of both, and mixtures, on five folds, drawn once per seed, and on those
 that aren't shuffled. Stacking learns from predictions on five inner folds, which respect the groups
-too.
+too, or those of ``--inner`` where a genre has only one left.
 """
 
 import argparse
@@ -34,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, type=Path, help="folder with manifest.csv")
     parser.add_argument("--groups", nargs="+", default=["artist", "track_id", "package"])
+    parser.add_argument("--inner", default="track_id", help="column of the finest groups")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--weights", default="mn04", help="name or path")
     parser.add_argument("--music-weights", default="msd", help="name or path")
@@ -50,6 +51,7 @@ def main() -> None:
     batch = moe.extract(paths)
     seconds = time.process_time() - start
     print(f"{len(paths)} clips embedded, {seconds / len(paths):.3f} CPU s each\n")
+    finest = load_audio_folder(args.data, manifest="manifest.csv", group_by=args.inner).groups
     for column in args.groups:
         clips = load_audio_folder(args.data, manifest="manifest.csv", group_by=column)
         y, groups = clips.target, clips.groups
@@ -61,7 +63,12 @@ def main() -> None:
                 for train, test in folds.split(paths, y, groups):
                     start = time.process_time()
                     mixture = clone(moe).set_params(**{"two lines": "drop"})
-                    mixture.fit(batch[train], y[train], groups=groups[train])
+                    _, n_groups = np.unique(
+                        np.unique(np.stack([y[train], groups[train]]), axis=1)[0],
+                        return_counts=True,
+                    )
+                    inner = groups if n_groups.min() > 1 else finest
+                    mixture.fit(batch[train], y[train], groups=inner[train])
                     seconds, n_fits = seconds + time.process_time() - start, n_fits + 1
                     alone, together = (
                         clone(model).fit(batch[train], y[train]) for model in (baseline, joined)
