@@ -369,7 +369,7 @@ class TestBadInput:
             ([], "no clips"),
             (np.zeros((2, 3, 4)), "3 dimensions.*expects paths.*or waveforms"),
             (np.zeros(5), "Reshape your data"),
-            ([["a.wav"]], "2 dimensions"),
+            ([["a.wav"]], "type list.*expected paths"),
             (np.full((2, 5), np.inf), "infinity"),
             (np.ones((2, 5)) * 1j, "Complex data not supported"),
         ],
