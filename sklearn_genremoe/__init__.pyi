@@ -11,6 +11,7 @@ from .domains import (
     ModulationSpectrogram,
     MusicTagEmbedding,
     PercussiveSpectrogram,
+    SpectralStatistics,
     TimeFrequencyScattering,
 )
 from .experts import CNNClassifier, default_experts, paper_experts, pretrained_experts
@@ -42,6 +43,7 @@ __all__ = [
     "MusicTagEmbedding",
     "PercussiveSpectrogram",
     "RNNMixer",
+    "SpectralStatistics",
     "StackingMixer",
     "TimeFrequencyScattering",
     "WindowedClassifier",

@@ -51,6 +51,7 @@ TOP_LEVEL = {
     "PercussiveSpectrogram",
     "RNNMixer",
     "StackingMixer",
+    "SpectralStatistics",
     "TimeFrequencyScattering",
     "WindowedClassifier",
     "default_experts",
