@@ -84,7 +84,7 @@ def accuracy():
     def of_cue(cue):
         X, y = make_genre_clips(160, 4, cue=cue, duration=1.5, random_state=0)
         batch = DomainUnion().transform(X)
-        expert = CNNClassifier(channels=(8, 8, 16, 16, 16), max_epochs=12, batch_size=8)
+        expert = CNNClassifier(channels=(8, 8, 16, 16, 16), max_epochs=8, batch_size=8)
         expert.set_params(device="cpu", random_state=0)
         return {
             name: expert.fit(batch[name][:80], y[:80]).score(batch[name][80:], y[80:])
