@@ -1021,14 +1021,16 @@ def test_unsafe_content_is_refused(
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("kind", ["expert", "cnn", "rnn"])
+@pytest.mark.parametrize("kind", ["expert", "classes", "cnn", "rnn"])
 def test_a_network_is_not_built_before_its_shapes_are_compared(
     kind: str, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = MODELS[kind]().fit(SPECTROGRAMS, Y)
-    holder = model if kind == "expert" else model.mixer_
+    model = MODELS["expert" if kind == "classes" else kind]().fit(SPECTROGRAMS, Y)
+    holder = model if kind in ("expert", "classes") else model.mixer_
     state = holder.__getstate__()
     wide = {"channels": (20_000, 20_000), "hidden_size": 20_000, "input_shape": (12, 20)}
+    if kind == "classes":
+        wide = {"n_classes": 10_000_000}
     module = state["net_"]["module"]
     state["net_"]["module"] = {**module, **{key: wide[key] for key in wide if key in module}}
     monkeypatch.setattr(type(holder), "__getstate__", lambda self: state)
@@ -1041,8 +1043,11 @@ def test_a_network_is_not_built_before_its_shapes_are_compared(
         return tensor
 
     monkeypatch.setattr(torch.Tensor, "uniform_", note)
-    with pytest.raises(ValueError, match=r"parameters don't fit the network: .*expected.*0000"):
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"parameters don't fit the network, .*expected.*0000"):
         load_model(tmp_path / "model.skops")
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
     assert set(built) <= {"meta"}
 
 

@@ -514,7 +514,7 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
                 (name, {"weight_decay": self.weight_decay})
                 for name in ("blocks.*.conv.weight", "head.weight")
             ],
-            classes=list(range(module["n_classes"])),
+            classes=range(module["n_classes"]),
             crop_frames=module["input_shape"][-1],
         )
 
