@@ -81,7 +81,8 @@ def kind_of_clips(X) -> str:
         return "spectrograms"
     if ndim == 2:
         first = np.asarray(X[:1])
-        if first.dtype.kind in "OUT" and any(map(_is_path, first.flat)):
+        is_text = all if hasattr(X, "columns") else any  # a frame may have columns of both
+        if first.dtype.kind in "OUT" and is_text(map(_is_path, first.flat)):
             raise ValueError(
                 "X holds text in 2 dimensions; expected paths in 1 dimension (select their column, "
                 "or flatten X with X.ravel()), or numbers only"

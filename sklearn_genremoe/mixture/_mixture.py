@@ -565,7 +565,9 @@ class MixtureOfExpertsClassifier(
         is_frame = hasattr(X, "columns")  # experts may choose columns by their names
         if is_frame:
             X = validate_data(self, X, reset=reset, skip_check_array=True)
-            check_finite(check_array(X, ensure_all_finite=False, estimator=self))
+            numbers = X.select_dtypes("number") if hasattr(X, "select_dtypes") else X  # not text
+            numbers = check_array(numbers, ensure_all_finite=False, ensure_min_features=0)
+            check_finite(numbers)
             return X, plan
         X = validate_data(self, X, allow_nd=True, reset=reset, ensure_all_finite=False)
         if X.ndim > 4:

@@ -26,7 +26,7 @@ from sklearn.model_selection import (
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_genremoe import (
@@ -526,6 +526,9 @@ def test_experts_choose_columns_of_a_frame_by_name():
     assert clf.feature_names_in_.tolist() == ["loud", "tempo"]
     with pytest.raises(ValueError, match="NaN"):
         clf.predict(frame.assign(loud=np.nan))
+    frame = frame.assign(key=["C", "a"] * 8)  # text, which is that expert's affair
+    by_name.transformers.append(("key", OneHotEncoder(), ["key"]))
+    assert clf.fit(frame, Y).predict(frame).shape == (16,)
 
 
 def test_names_of_columns_do_not_outlive_their_fit(clips):
