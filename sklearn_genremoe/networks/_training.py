@@ -326,7 +326,7 @@ def _require_shapes(module: torch.nn.Module, parameters: dict[str, Any]) -> None
         if found.get(name) != wanted.get(name):
             raise ValueError(
                 f"The parameters don't fit the network, the first that differs is {name}: found "
-                f"{found.get(name, 'none')}, expected {wanted.get(name, 'none')}"
+                f"{found.get(name, 'none')}, expected {wanted.get(name, 'none')}."
             )
 
 
