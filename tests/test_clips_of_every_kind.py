@@ -38,6 +38,7 @@ from sklearn_genremoe import (
     MusicTagEmbedding,
     PercussiveSpectrogram,
     RNNMixer,
+    SpectralStatistics,
     TimeFrequencyScattering,
     WindowedClassifier,
 )
@@ -63,6 +64,7 @@ DOMAINS = [
     PercussiveSpectrogram,
     ModulationSpectrogram,
     MFCC,
+    SpectralStatistics,
     TimeFrequencyScattering,
 ]
 
@@ -282,7 +284,7 @@ def test_other_clips_than_in_fit(case: Case, clips: dict[str, Any]) -> None:
         wrong = {
             "features": X[:, :-1],
             "frames": X[:, :, :-1],
-            "dimensions": X[..., None],
+            "expecting clips of shape": X[..., None],
             "minimum of 1": X[:0],
             "expecting": X[0],
         }

@@ -358,7 +358,7 @@ class MixtureOfExpertsClassifier(
         >>> X, y = make_genre_clips(6, random_state=0)
         >>> batch = MixtureOfExpertsClassifier().extract(X)
         >>> batch.names[:2], len(batch)
-        (['original', 'harmonic'], 6)
+        (['original', 'mfcc'], 6)
         """
         self._validate_params()
         experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
