@@ -17,6 +17,7 @@ from sklearn.base import clone
 
 from sklearn_genremoe import (
     AudioSetEmbedding,
+    CNNMixer,
     DomainUnion,
     LogMelSpectrogram,
     MixtureOfExpertsClassifier,
@@ -419,7 +420,8 @@ def test_as_an_expert(weights, paths):
     clf = MixtureOfExpertsClassifier(experts, mixer="log_pool").fit(X, y)
     batch = DomainUnion([(name, expert[0]) for name, expert in experts]).transform(X)
     np.testing.assert_array_equal(clf.predict_proba(batch), clf.predict_proba(X))
-    for mixer in ("cnn", "stacking"):  # a gate looks at a spectrogram, where no expert has one
+    gate = CNNMixer(channels=(2, 2), max_epochs=1, random_state=0)
+    for mixer in (gate, "stacking"):  # a gate looks at a spectrogram, where no expert has one
         assert clone(clf).set_params(mixer=mixer, cv=2).fit(X, y).predict(X).shape == (4,)
 
 
