@@ -511,7 +511,7 @@ class MixtureOfExpertsClassifier(
         expert
         bayes         0.93
         neighbours    0.73
-        mixture       0.93
+        mixture       0.94
         oracle        0.98
         Name: accuracy, dtype: float64
         """

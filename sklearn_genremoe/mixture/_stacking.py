@@ -43,9 +43,9 @@ class StackingMixer(BaseMixer):
 
     Parameters
     ----------
-    C : float, default=0.0
+    C : float, default=0.003
         Inverse strength of the penalty on what depends on the genre. Zero leaves that out: a
-        log pool with one exponent per expert. With thousands of clips try 0.003.
+        log pool with one exponent per expert.
     max_iter : int, default=1000
         Most iterations of the solver (L-BFGS-B).
 
@@ -114,7 +114,7 @@ class StackingMixer(BaseMixer):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, C: float = 0.0, max_iter: int = 1000) -> None:
+    def __init__(self, C: float = 0.003, max_iter: int = 1000) -> None:
         self.C = C
         self.max_iter = max_iter
 
