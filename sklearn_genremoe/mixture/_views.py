@@ -105,7 +105,7 @@ def leading_domain(expert: Any) -> BaseDomain | None:
     HarmonicSpectrogram()
     """
     while not isinstance(expert, BaseDomain):
-        if isinstance(expert, BaseSearchCV) and searches_domain(expert):
+        if searches_domain(expert):
             return None
         inner = first_part(expert)
         if inner is None:

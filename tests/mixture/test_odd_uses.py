@@ -575,3 +575,10 @@ def test_only_known_wrappers_are_looked_through(clips):
     with pytest.raises(ValueError, match="'bagged' begins with no domain"):
         clf.fit(batch, Y)
     assert clf.fit(waveforms, Y).predict(waveforms).shape == (16,)  # it gets the waveforms
+
+
+@pytest.mark.parametrize("name", ["mixture", "oracle"])
+def test_experts_have_no_names_of_rows_of_the_score_table(name):
+    experts = [(name, LogisticRegression()), ("other", LogisticRegression())]
+    with pytest.raises(ValueError, match=name):
+        MixtureOfExpertsClassifier(experts, "balanced").fit(np.eye(16), Y)
