@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._clips import Clips
 from .._compat import BaseSearchCV, _check_method_params, progress_bar
+from .._rows import Rows
 from ..experts import CNNClassifier
 from ..networks import resolve_device, split_groups
 from ._base import aligned_proba
@@ -183,7 +184,8 @@ def _predict(
 ) -> NDArray[np.float64]:
     """Return an expert's aligned probabilities, of all clips or of some."""
     view = view.take(rows)
-    step = _CLIPS_AT_A_TIME if view.is_large else max(1, len(view))
+    may_be_mapped = isinstance(view.data, Rows) or np.ndim(view.data) >= 3
+    step = _CLIPS_AT_A_TIME if may_be_mapped else max(1, len(view))
     probas = [np.zeros((0, len(classes)))]
     for start in range(0, len(view), step):
         some = np.arange(start, min(start + step, len(view)))

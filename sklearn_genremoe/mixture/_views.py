@@ -200,11 +200,6 @@ class View:
     def __len__(self) -> int:
         return self.data.shape[0] if hasattr(self.data, "shape") else len(self.data)
 
-    @property
-    def is_large(self) -> bool:
-        """Whether it may be mapped from a file that is larger than the memory."""
-        return isinstance(self.data, Rows) or np.ndim(self.data) >= 3
-
     def take(self, rows: NDArray[np.intp] | None) -> View:
         """Return what is seen of some of the clips, or of all."""
         return self if rows is None else View(take_clips(self.data, rows), self.of_domain)
