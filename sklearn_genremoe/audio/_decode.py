@@ -3,7 +3,6 @@
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -12,6 +11,7 @@ import numpy as np
 import soxr
 
 from .._clips import MAX_AMPLITUDE, is_beyond_full_scale
+from .._compat import Interval, validate_params
 from .._files import user_path
 from ._errors import BadClipError
 from ._read import read_blocks, require_file
@@ -36,6 +36,11 @@ _TAIL = 0.25
 # channels cancel.
 _CANCELLED = 1e-3
 
+_NOT_FINITE = (
+    f"holds NaN or infinite samples, or more than {MAX_AMPLITUDE:.0e} times full scale: it is "
+    "damaged; fetch it again, repair it or leave it out"
+)
+
 
 class Segment(NamedTuple):
     """Which part of a file is wanted, in seconds (None: to the end), and at which rate in Hz."""
@@ -55,6 +60,14 @@ class Segment(NamedTuple):
         return math.inf if self.duration is None else self.offset + self.duration + _TAIL
 
 
+@validate_params(
+    {
+        "sample_rate": [Interval(Real, 0, None, closed="neither")],
+        "offset": [Interval(Real, 0, None, closed="left")],
+        "duration": [Interval(Real, 0, None, closed="neither"), None],
+    },
+    prefer_skip_nested_validation=True,
+)
 def decode_audio(
     path: str | Path | BinaryIO,
     *,
@@ -113,15 +126,6 @@ def decode_audio(
     >>> decode_audio(path, duration=2.0).shape
     (44100,)
     """
-    for name, value, accepted in (
-        ("sample_rate", sample_rate, "a number of Hz above 0"),
-        ("offset", offset, "seconds, 0 or more"),
-        ("duration", duration, "seconds above 0, or None"),
-    ):
-        least = 0 if name == "offset" else math.ulp(0.0)
-        is_number = isinstance(value, Real) and least <= value < math.inf
-        if not (is_number or (name == "duration" and value is None)):
-            raise ValueError(f"{name}={value!r}; expected {accepted}")
     source = user_path(path) if str(path)[:1] == "~" else path
     segment = Segment(sample_rate, offset, duration)
     return decode_parts(source, [segment], min_samples=min_samples)[0]
@@ -130,20 +134,15 @@ def decode_audio(
 def decode_parts(
     source, segments: Sequence[Segment], *, min_samples: int = ONE_FRAME
 ) -> list[np.ndarray]:
-    """Return what :func:`decode_audio` gives for segments of a file, overlaps decoded once."""
-    require_file(source)
-    waveforms: dict[Segment, np.ndarray] = {}
-    waiting = sorted(set(segments), key=lambda segment: segment.start)
-    while waiting:
-        together = [waiting.pop(0)]
-        stop = together[0].stop
-        while waiting and waiting[0].start <= stop:
-            together.append(waiting.pop(0))
-            stop = max(stop, together[-1].stop)
-        audio = _read_audio(source, together[0].start, None if stop == math.inf else stop)
-        for segment in together:
-            waveforms[segment] = _waveform(source, audio, segment, min_samples)
-    return [waveforms[segment] for segment in segments]
+    """Return what :func:`decode_audio` gives for segments of a file or excerpt, decoded once."""
+    if isinstance(source, SourceExcerpt):
+        path, audio = source.path, source.audio
+    else:
+        require_file(source)
+        start, stop = min(one.start for one in segments), max(one.stop for one in segments)
+        path, audio = source, _mix_down(lambda: read_blocks(source, start, stop), start)
+    made = {one: _waveform(path, audio, one, min_samples) for one in set(segments)}
+    return [made[segment] for segment in segments]
 
 
 def fix_length(waveform: np.ndarray, n_samples: int, fill: str = "zeros") -> np.ndarray:
@@ -194,8 +193,7 @@ class SourceAudio(NamedTuple):
     n_channels: int
 
 
-@dataclass(frozen=True)
-class SourceExcerpt:
+class SourceExcerpt(NamedTuple):
     """An excerpt of a file from `offset` to `end`, decoded but not yet resampled.
 
     It has `seconds`, or less where the file is shorter.
@@ -209,13 +207,8 @@ class SourceExcerpt:
 
     def waveforms(self, sample_rates: Sequence[int], *, min_samples: int) -> list[np.ndarray]:
         """Return the excerpt at each of the rates, as :func:`decode_audio` would."""
-        made = {
-            rate: _waveform(
-                self.path, self.audio, Segment(rate, self.offset, self.seconds), min_samples
-            )
-            for rate in set(sample_rates)
-        }
-        return [made[rate] for rate in sample_rates]
+        segments = [Segment(rate, self.offset, self.seconds) for rate in sample_rates]
+        return decode_parts(self, segments, min_samples=min_samples)
 
 
 def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[SourceExcerpt]:
@@ -233,15 +226,14 @@ def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[SourceExcer
     def excerpt(offset: float, end: float) -> SourceExcerpt:
         segment = Segment(rate, offset, seconds)
         needed = slice((segment.start - start) * rate, math.ceil((segment.stop - start) * rate))
-        mono = _mix_down(lambda: [kept[needed]])
-        n_frames = segment.start * rate + len(mono)
-        audio = SourceAudio(mono, rate, segment.start, n_frames, kept.shape[1])
+        block = kept[needed]
+        n_frames = segment.start * rate + len(block)
+        audio = _mix_down(lambda: [(rate, n_frames, block)], segment.start)
         return SourceExcerpt(path, offset, seconds, end, audio)
 
-    for rate, position, channels in read_blocks(path, 0, None):
+    for rate, n_read, channels in read_blocks(path, 0, math.inf):
         if not np.isfinite(channels).all():
-            raise _not_finite(path)
-        n_read = position + len(channels)
+            raise BadClipError(path, _NOT_FINITE)
         kept = np.concatenate([kept, channels]) if len(kept) else channels
         while (count * hop + seconds + _TAIL) * rate <= n_read:
             yield excerpt(count * hop, count * hop + seconds)
@@ -258,37 +250,22 @@ def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[SourceExcer
         yield excerpt(max(0.0, math.floor(1000 * (total - seconds) + 1e-6) / 1000), total)
 
 
-def _read_audio(source, start: int, stop: float | None) -> SourceAudio:
-    """Read mono samples from a second to another, or a little further."""
-    rate = end = n_channels = 0
-
-    def blocks():
-        nonlocal rate, end, n_channels
-        for rate, position, channels in read_blocks(source, start, stop):
-            end, n_channels = position + len(channels), channels.shape[1]
-            yield channels[max(0, start * rate - position) :]
-
-    mono = _mix_down(blocks)
-    return SourceAudio(mono, rate, start, end, n_channels)
-
-
 @np.errstate(invalid="ignore", over="ignore")  # what is not finite is found later
-def _mix_down(read: Callable[[], Iterable[np.ndarray]]) -> np.ndarray:
-    """Return the mean of the channels of blocks, or the loudest channel where they cancel."""
+def _mix_down(read: Callable[[], Iterable], start: int) -> SourceAudio:
+    """Take the mean of the channels of blocks, or the loudest channel where they cancel."""
     monos, power = [], 0.0
-    for channels in read():
-        power += float(np.vdot(channels, channels))
-        monos.append(_mean(channels))
-    mono, n_channels = np.concatenate(monos), channels.shape[1]
-    if n_channels == 1 or _power(mono) * n_channels >= _CANCELLED * power / n_channels:
-        return mono
-    powers = np.zeros(n_channels)
     for block in read():
-        powers += [_power(channel.copy()) for channel in block.T]
-    if _power(mono) * n_channels >= _CANCELLED * powers.mean():  # all had an offset in common
-        return mono
-    loudest = int(np.argmax(powers > 0.99 * powers.max()))  # the first of equal ones
-    return np.concatenate([block[:, loudest] for block in read()])
+        power += float(np.vdot(block[2], block[2]))
+        monos.append(_mean(block[2]))
+    rate, end, channels = block
+    mono, n_channels = np.concatenate(monos), channels.shape[1]
+    if n_channels > 1 and _power(mono) * n_channels < _CANCELLED * power / n_channels:
+        channels = np.concatenate([block[2] for block in read()]).T
+        powers = np.array([_power(channel.copy()) for channel in channels])
+        # Unless all had an offset in common; the first of equal ones.
+        if _power(mono) * n_channels < _CANCELLED * powers.mean():
+            mono = channels[np.argmax(powers > 0.99 * powers.max())]
+    return SourceAudio(mono, rate, start, end, n_channels)
 
 
 def _mean(channels: np.ndarray) -> np.ndarray:
@@ -310,56 +287,34 @@ def _power(waveform: np.ndarray) -> float:
 
 def _waveform(source, audio: SourceAudio, segment: Segment, min_samples: int) -> np.ndarray:
     """Cut a segment out of a file's samples and resample it; raise if it can't be used."""
-    rate = audio.rate
+    rate, target = audio.rate, segment.sample_rate
     if round(segment.offset * rate) >= audio.end:
-        raise BadClipError(
-            source,
-            f"ends after {audio.end / rate:.2f} s, before offset={segment.offset} s; "
-            "take a smaller offset or leave the clip out",
-        )
+        found = f"ends after {audio.end / rate:.2f} s, before offset={segment.offset} s"
+        raise BadClipError(source, f"{found}; take a smaller offset or leave the clip out")
+    first = (segment.start - audio.start) * rate
     last = None if segment.duration is None else math.ceil((segment.stop - audio.start) * rate)
-    samples = audio.samples[(segment.start - audio.start) * rate : last]
-    if rate != segment.sample_rate:
-        samples = soxr.resample(samples, rate, segment.sample_rate, quality="HQ")
-    waveform = samples[round((segment.offset - segment.start) * segment.sample_rate) :]
+    waveform = audio.samples[first:last]
+    if rate != target:
+        waveform = soxr.resample(waveform, rate, target, quality="HQ")
+    waveform = waveform[round((segment.offset - segment.start) * target) :]
     if segment.duration is not None:
-        n_samples = round(segment.duration * segment.sample_rate)
+        n_samples = round(segment.duration * target)
         waveform = waveform[:n_samples]
         min_samples = max(1, min(min_samples, n_samples))
     waveform = np.ascontiguousarray(waveform)
-    _require_usable(source, waveform, segment.sample_rate, min_samples, SILENCE / audio.n_channels)
-    return waveform
-
-
-def _require_usable(source, waveform, rate: int, min_samples: int, silence: float) -> None:
-    """Raise for a waveform that is too short, not finite, damaged or all silence."""
+    peak = float(np.abs(waveform).max(initial=0.0))
     if len(waveform) < min_samples:
-        raise BadClipError(
-            source,
-            f"holds {len(waveform)} samples at {rate} Hz, shorter than one frame of {min_samples} "
-            "samples; give a longer clip or leave it out",
-        )
-    peak = float(np.abs(waveform).max())
+        found = f"holds {len(waveform)} samples at {target} Hz, shorter than one frame of "
+        raise BadClipError(source, f"{found}{min_samples} samples; give a longer clip")
     if not peak <= MAX_AMPLITUDE:
-        raise _not_finite(source)
-    if peak < silence:
-        raise BadClipError(
-            source,
-            f"is silent throughout (peak {peak:.1e} in {len(waveform) / rate:.2f} s); take another "
-            "part of it by offset, or leave it out",
-        )
+        raise BadClipError(source, _NOT_FINITE)
+    if peak < SILENCE / audio.n_channels:
+        found = f"is silent throughout (peak {peak:.1e} in {len(waveform) / target:.2f} s)"
+        raise BadClipError(source, f"{found}; read another part by offset, or leave it out")
     if is_beyond_full_scale(waveform, peak):
         warnings.warn(
             f"{source} holds samples of up to {peak:.4g}, where full scale is 1. Are they integers "
-            "of 16 bits that became floats? Divide them by their full scale, 32768 (2147483648 for "
-            "32 bits), before they are saved as floats, or save them as integers.",
+            "that became floats? Divide them by their full scale, 32768 for 16 bits, first.",
             stacklevel=4,
         )
-
-
-def _not_finite(source) -> BadClipError:
-    return BadClipError(
-        source,
-        f"holds NaN or infinite samples, or more than {MAX_AMPLITUDE:.0e} times full scale: it is "
-        "damaged; fetch it again, repair it or leave it out",
-    )
+    return waveform

@@ -116,21 +116,7 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._check(X, reset=True)
         return self
 
-    def fit_transform(self, X, y=None):
-        """Fit to the clips and load them.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, or array-like of shape (n_clips, n_samples)
-            Paths or waveforms.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        waveforms : ndarray of shape (n_clips, n_samples)
-            As from :meth:`transform`.
-        """
+    def fit_transform(self, X, y=None):  # as inherited, but X is checked once
         return self._load(self._check(X, reset=True))
 
     def transform(self, X):
@@ -149,47 +135,39 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         return self._load(self._check(X, reset=False))
 
+    def _check(self, X, reset):
+        self._validate_params()
+        if reset:
+            self.bad_clips_ = {}
+        n_samples = round(self.duration * self.sample_rate)
+        return check_clips(self, X, path_samples=n_samples, reset=reset)
+
     def _load(self, clips):
         if clips.paths is None:
             return clips.waveforms
-        waveforms = np.empty((len(clips), self._n_samples), dtype=np.float32)
-        load = partial(
-            _load,
-            segment=Segment(self.sample_rate, self.offset, self.duration),
-            n_samples=self._n_samples,
-            fill=self.fill,
-        )
+        segment = Segment(self.sample_rate, self.offset, self.duration)
+        n_samples = round(self.duration * self.sample_rate)
+        load = partial(_load, segment=segment, n_samples=n_samples, fill=self.fill)
+        waveforms = np.full((len(clips), n_samples), np.nan, dtype=np.float32)
         bad: dict[int, str] = {}
         seconds: dict[str, float] = {}
         with closing(map_clips(load, clips.paths, self.n_jobs)) as loaded:
-            for row, clip in enumerate(
-                progress_bar(loaded, total=len(clips), unit="clip", disable=not self.verbose)
-            ):
-                if isinstance(clip, BadClipError):
-                    if self.on_error == "raise":
-                        raise clip
+            bar = progress_bar(loaded, total=len(clips), unit="clip", disable=not self.verbose)
+            for row, clip in enumerate(bar):
+                if not isinstance(clip, BadClipError):
+                    waveforms[row], length = clip
+                    if length is not None:
+                        seconds[clips.paths[row]] = length
+                elif self.on_error == "raise":
+                    raise clip
+                else:
                     bad[row] = str(clip)
-                    waveforms[row] = np.nan
-                    continue
-                waveforms[row], length = clip
-                if length is not None:
-                    seconds[clips.paths[row]] = length
         if bad or hasattr(self, "bad_clips_"):
             self.bad_clips_ = bad
         if bad:
             warnings.warn(BadClipWarning(bad), stacklevel=4)
         warn_of_long_files(seconds, self.offset + self.duration)
         return waveforms
-
-    def _check(self, X, reset):
-        self._validate_params()
-        if reset:
-            self.bad_clips_ = {}
-        return check_clips(self, X, path_samples=self._n_samples, reset=reset)
-
-    @property
-    def _n_samples(self) -> int:
-        return round(self.duration * self.sample_rate)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

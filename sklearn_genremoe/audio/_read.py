@@ -1,7 +1,6 @@
 """From an audio file to blocks of samples, by libsndfile or, where it is installed, FFmpeg."""
 
 import contextlib
-import itertools
 import os
 import re
 import stat
@@ -12,10 +11,10 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from ._bytes import first_frame, is_joined, last_page_is_cut_off, mp3_pipe, mp3_start, opened
 from ._errors import BadClipError
-from ._mp3_pipe import first_frame, mp3_pipe, skip_tags
 
-#: What is read: sample rate and number of the first frame, then the frames, block by block.
+#: What is read, block by block: sample rate, number of the frame behind the block, and the frames.
 Blocks = Iterator[tuple[int, int, np.ndarray]]
 
 # Numbers read at a time: 4 MiB of float32, however many channels a header promises.
@@ -36,9 +35,6 @@ _SHORTER = re.compile(
     r"|frame count (?P<frames>\d+) does not match value from 'ds64' chunk of (?P<ds64>\d+)"
 )
 
-# More bytes than a page of Ogg has.
-_OGG_PAGE = 2**16
-
 # Seconds that may be missing at the end of a file: programs count some bytes of the header in.
 _SLIGHT = 0.1
 
@@ -46,6 +42,7 @@ _SLIGHT = 0.1
 _GENERIC_INDEX = 0x100
 
 # What to do about a file.
+_AGAIN = "fetch it again, or leave it out"
 _CONVERT = (
     "fetch it again, convert it, for example with ffmpeg -i FILE clip.flac (one by one, if it was "
     "joined of several), or leave it out"
@@ -60,98 +57,67 @@ class _GoesOn(Exception):
     """A file has more sound than libsndfile reads of it."""
 
 
-def read_blocks(source, start: int, stop: float | None) -> Blocks:
-    """Read a file from a second to another, or a little further, or to its end.
+def read_blocks(source, start: int, stop: float) -> Blocks:
+    """Read a file from a second to another, or a little further; infinity means to its end.
 
-    Yields sample rate, number of the first frame in the file, and float32 samples of shape
-    (n_frames, n_channels), block by block. A file that ends before `start` yields one block without
-    frames, at its end.
+    Yields sample rate, number in the file of the frame behind the block, and float32 samples of
+    shape (n_frames, n_channels). A file that ends before `start` yields blocks without frames.
     """
     rate, done = None, 0
     try:
-        for rate, position, channels in _by_libsndfile(source, start, stop):
-            yield rate, position, channels
-            done = position + len(channels)
+        for rate, done, channels in _by_libsndfile(source, start, stop):
+            yield rate, done, channels
         return
     except _GoesOn:
         reason = f"libsndfile stops after {done / (rate or 1):.2f} s, before the end of the file"
     except soundfile.LibsndfileError:
-        if rate is not None:
-            raise BadClipError(
-                source,
-                "could not be decoded: the file is damaged or cut off within the part that is "
-                "read; fetch it again, read another part of it, or leave it out",
-            ) from None
         reason = "could not be decoded"
+        if rate is not None:
+            reason += ": the file is damaged or cut off within the part that is read; " + _AGAIN
+            raise BadClipError(source, reason) from None
     try:
         import av
     except ImportError:
         raise BadClipError(source, f"{reason}{_found(source, rate, _INSTALL)}") from None
     try:
-        yield from _by_ffmpeg(av, source, stop, rate, done)
-    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
-        if isinstance(error, BadClipError):
-            raise
+        yield from _by_ffmpeg(av, source, start, stop, rate, done)
+    except BadClipError:
+        raise
+    except (av.FFmpegError, OSError, ValueError, IndexError):
         reason += ", neither by libsndfile nor by FFmpeg" if rate is None else ", and FFmpeg fails"
         raise BadClipError(source, f"{reason}{_found(source, rate, _CONVERT)}") from None
 
 
 def require_file(source) -> None:
     """Raise unless this is a file with something in it, which may be read."""
-    is_open = hasattr(source, "read")
-    if not is_open and not isinstance(source, str | os.PathLike):
-        raise BadClipError(
-            source,
-            f"is of the type {type(source).__name__}; expected a path or a binary file: put bytes "
-            "into io.BytesIO",
-        )
+    is_open, reason = hasattr(source, "read"), None
     try:
-        if not is_open and not stat.S_ISREG(mode := os.stat(source).st_mode):
+        if not is_open and not isinstance(source, str | os.PathLike):
+            kind = type(source).__name__
+            reason = f"is of the type {kind}; expected a path, or a file: put bytes into io.BytesIO"
+        elif not is_open and not stat.S_ISREG(mode := os.stat(source).st_mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
-            raise BadClipError(
-                source, f"is not a file but {kind}; give the path of one audio file per clip"
-            )
-        with opened(source) as stream:
-            is_binary, size = isinstance(stream.read(0), bytes), stream.seek(0, os.SEEK_END)
-    except BadClipError:
-        raise
+            reason = f"is not a file but {kind}; give the path of one audio file per clip"
+        else:
+            with opened(source) as stream:
+                if not isinstance(stream.read(0), bytes):
+                    reason = "gives no bytes; open the file in binary mode, with 'rb'"
+                elif not stream.seek(0, os.SEEK_END):
+                    reason = f"the file is empty (0 bytes); {_AGAIN}"
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise BadClipError(source, _why_not(source, error)) from None
-    if not is_binary:
-        raise BadClipError(source, "gives no bytes; open the file in binary mode, with 'rb'")
-    if size == 0:
-        raise BadClipError(source, "the file is empty (0 bytes); fetch it again or leave it out")
-
-
-def seconds_of_file(path) -> float | None:
-    """Return the length of a file as its header has it or lets it be estimated, if it does."""
-    with (
-        contextlib.suppress(soundfile.LibsndfileError, OSError),
-        _SoundFile(os.open(path, os.O_RDONLY), closefd=True) as file,
-    ):
-        return file.frames / file.samplerate if file.frames < _UNKNOWN else None
-    with contextlib.suppress(Exception):
-        import av
-
-        with opened(path) as stream, av.open(stream, options=_NO_OTHER_FILES) as container:
-            return container.duration / av.time_base
-    return None
+        reason = _why_not(source, error)
+    if reason is not None:
+        raise BadClipError(source, reason)
 
 
 def _why_not(source, error: Exception) -> str:
     if hasattr(source, "read"):
         return f"can't be wound back ({error}); open it, or give io.BytesIO(file.read())"
     if isinstance(error, PermissionError):
-        return (
-            "may not be read: you lack the permission for the file or for a folder above it; ask "
-            "for it (chmod), or leave the clip out"
-        )
+        return "may not be read: you lack the permission; ask for it (chmod), or leave the clip out"
     if re.match(r"[a-z][a-z0-9+.-]+:/", str(source), re.IGNORECASE):
-        return (
-            "is an address, and only paths on this machine are read; download it and pass the "
-            "path of the file, or of file:// the part behind"
-        )
-    with contextlib.suppress(OSError, ValueError):
+        return "is an address; download it, and give the path of the file on this machine"
+    if os.path.islink(source):
         return f"no such file: a link to {os.readlink(source)}, which isn't there; mend the link"
     if isinstance(error, FileNotFoundError | NotADirectoryError | ValueError):
         return "no such file; check the path and the working directory"
@@ -164,31 +130,25 @@ def _found(source, rate: int | None, advice: str) -> str:
         return f"; {advice}"
     with opened(source) as stream:
         head = stream.read(64)
-    again = "fetch it again, or leave it out"
-    if not any(head):
-        return f": the file begins with zeros, as interrupted downloads leave them; {again}"
     text = re.sub(r"[^ -~]+", ".", head[:16].decode("latin-1")).strip()
-    if all(byte in b"\t\n\r\f" or byte >= 32 for byte in head):
-        kind = "text, such as a web page, JSON or a play list"
-        return f": the file looks like {kind}, and begins with {text!r}; {again}"
-    return f": the file begins with {text!r}; {advice}"
+    what = f"begins with {text!r}"
+    if not any(head):
+        what, advice = "begins with zeros, as interrupted downloads leave them", _AGAIN
+    elif all(byte in b"\t\n\r\f" or byte >= 32 for byte in head):
+        what, advice = f"looks like text, such as a web page, JSON or a play list: {what}", _AGAIN
+    return f": the file {what}; {advice}"
 
 
-@contextlib.contextmanager
-def opened(source):
-    """Open a file at its beginning; one that is open already is left where it was."""
-    if hasattr(source, "read"):
-        place = source.tell()
-        source.seek(0)
-        try:
-            yield source
-        finally:
-            source.seek(place)
-        return
-    # By its number, so that FFmpeg judges it by its contents and not by its name.
-    descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    with open(descriptor, "rb") as stream:
-        yield stream
+def seconds_of_file(path) -> float | None:
+    """Return the length of a file as its header has it or lets it be estimated, if it does."""
+    with contextlib.suppress(Exception), _sound_file(opened, path) as (file, _):
+        return file.frames / file.samplerate if file.frames < _UNKNOWN else None
+    with contextlib.suppress(Exception):
+        import av
+
+        with opened(path) as stream, av.open(stream, "r", options=_NO_OTHER_FILES) as container:
+            return float(container.duration) / av.time_base  # type: ignore[arg-type]
+    return None
 
 
 class _SoundFile(soundfile.SoundFile):
@@ -197,54 +157,77 @@ class _SoundFile(soundfile.SoundFile):
     def seekable(self) -> bool:
         return False  # else soundfile seeks after each read, to where it already is
 
-    def skip_to(self, frame: int) -> int:
-        """Go to a frame if that is possible and safe, and return where the file is now."""
-        frame = min(frame, self.frames)
-        return super().seek(frame) if frame > 0 and self.frames < _UNKNOWN else 0
+
+@contextlib.contextmanager
+def _sound_file(opening, source):
+    """Yield what libsndfile makes of an opened file, and the stream, to see what it leaves."""
+    with opening(source) as stream:
+        # Descriptors don't cross the borders of C libraries on Windows.
+        by_number = os.name == "posix" and (opening is mp3_pipe or not hasattr(source, "read"))
+        with _SoundFile(stream.fileno() if by_number else stream, closefd=False) as file:
+            yield file, stream
 
 
-def _by_libsndfile(source, start, stop) -> Blocks:
-    with _open(source) as (file, rest):
-        rate = file.samplerate
+def _open(stack: contextlib.ExitStack, source):
+    """Open a file by its contents: one that is an mp3, or has one within it, through a pipe."""
+    start = mp3_start(source)
+    if start != 0:
+        try:
+            file, stream = stack.enter_context(_sound_file(opened, source))
+        except soundfile.LibsndfileError:
+            if start is None:
+                raise
+        else:
+            if file.format != "MP3" or os.name != "posix":
+                return file, stream
+    return stack.enter_context(_sound_file(mp3_pipe, source))
+
+
+def _by_libsndfile(source, start: int, stop: float) -> Blocks:
+    with contextlib.ExitStack() as stack:
+        file, stream = _open(stack, source)
+        rate, position = file.samplerate, 0
         _require_rate(source, rate)
-        in_order = file.format == "MP3" or (file.format == "OGG" and start and _is_chained(source))
-        position = 0 if in_order else file.skip_to(start * rate)
-        end = None if stop is None else stop * rate
-        step = max(1, _BLOCK // file.channels)
+        if (
+            start
+            and file.format != "MP3"
+            and file.frames < _UNKNOWN
+            and not (file.format == "OGG" and is_joined(source, "OGG"))
+        ):
+            position = file.seek(min(start * rate, file.frames))
         yield rate, position, np.empty((0, file.channels), np.float32)
-        while end is None or position < end:
-            n_frames = step if end is None else min(step, int(end - position) + 1)
+        step = max(1, _BLOCK // file.channels)
+        while position < stop * rate:
             # Not beyond the end: a tag behind it would be an error in a flac.
-            n_frames = min(n_frames, file.frames - position)
+            n_frames = min(step, stop * rate - position + 1, file.frames - position)
             try:
-                channels = file.read(n_frames, dtype="float32", always_2d=True)
+                channels = file.read(int(n_frames), dtype="float32", always_2d=True)
             except soundfile.LibsndfileError:
                 if file.format == "FLAC" and file.frames > _UNKNOWN:  # is it a tag behind it?
                     raise _GoesOn from None
                 raise
             if not len(channels):
-                _require_end(source, file, rest, position)
+                _require_end(source, file, stream, position)
                 break
-            yield rate, position, channels
+            begin = max(0, start * rate - position)
             position += len(channels)
+            yield rate, position, channels[begin:]
 
 
-def _require_end(source, file: _SoundFile, rest, position: int) -> None:
+def _require_end(source, file: _SoundFile, stream, position: int) -> None:
     """Raise if a file goes on where libsndfile stops, or should go on."""
+    unread = iter(partial(stream.read, _BLOCK), b"")
     if position == 0:  # the header of a recording that was never finished, perhaps
-        goes_on = bool(next(rest, b""))
+        goes_on = any(unread)
     elif file.format == "MP3":
-        goes_on = any(first_frame(block) is not None for block in rest)
-    elif file.format == "OGG":
-        goes_on = _is_chained(source)
-    elif file.format == "FLAC" and next(rest, b""):  # a tag, or another flac
-        goes_on = sum(1 for _ in _find_all(source, rb"fLaC[\0\x80]\0\0\x22", 8)) > 1
+        goes_on = any(first_frame(block) is not None for block in unread)
     else:
-        goes_on = False
+        is_flac = file.format == "FLAC" and any(unread)
+        goes_on = (is_flac or file.format == "OGG") and is_joined(source, file.format)
     if goes_on:
         raise _GoesOn
     if position == 0:
-        raise BadClipError(source, "holds no samples; fetch it again or leave it out")
+        raise BadClipError(source, f"holds no samples; {_AGAIN}")
     seconds = total = position / file.samplerate
     if file.format == "MP3" and file.frames < _UNKNOWN:
         total = file.frames / file.samplerate
@@ -260,92 +243,22 @@ def _require_end(source, file: _SoundFile, rest, position: int) -> None:
 
 def _require_whole(source, seconds: float, total: float) -> None:
     """Raise if a file has less sound than it promises, or ends within a page of Ogg."""
-    if total - seconds > _SLIGHT or _last_page_is_cut_off(source):
+    if total - seconds > _SLIGHT or last_page_is_cut_off(source):
         of_total = f" of {total:.2f} s" if total > seconds else ", in the middle of a page of Ogg"
         raise BadClipError(
             source,
-            f"is cut off after {seconds:.2f} s{of_total}; fetch it again, read a part of it "
-            "before that, or leave it out",
+            f"is cut off after {seconds:.2f} s{of_total}; fetch it again, read a part of it before "
+            "that, or leave it out",
         )
 
 
-def _is_chained(source) -> bool:
-    """Tell whether a stream of an ogg file begins behind another, as in a saved radio program."""
-    begins = (bool(page[5] & 2) for page in _find_all(source, rb"OggS\0.", 6))
-    return any(itertools.dropwhile(bool, begins))
-
-
-def _find_all(source, pattern: bytes, length: int) -> Iterator[bytes]:
-    """Yield what a pattern for some number of bytes matches in a file."""
-    with opened(source) as stream:
-        block = b""
-        while more := stream.read(_BLOCK):
-            block = block[1 - length :] + more
-            yield from (match[0] for match in re.finditer(pattern, block, re.DOTALL))
-
-
-def _last_page_is_cut_off(source) -> bool:
-    """Tell whether an ogg file ends before its last page does."""
-    with opened(source) as stream:
-        if stream.read(4) != b"OggS":
-            return False
-        size = stream.seek(0, os.SEEK_END)
-        tail_start = stream.seek(max(0, size - 2 * _OGG_PAGE))
-        tail = stream.read()
-    page = tail.rfind(b"OggS")
-    if page < 0:  # nothing but what a program has put behind it
-        return False
-    n_segments = tail[page + 26] if page + 26 < len(tail) else 255
-    segments = tail[page + 27 : page + 27 + n_segments]
-    end = page + 27 + n_segments + sum(segments)
-    return len(segments) < n_segments or tail_start + end > size
-
-
-@contextlib.contextmanager
-def _open(source):
-    """Open a file by its contents; yield it, and blocks of bytes that libsndfile leaves unread."""
-    with contextlib.ExitStack() as stack:
-        file = None
-        begin = _first_frame(source)
-        if begin != 0:
-            try:
-                file, rest = stack.enter_context(_open_directly(source))
-            except soundfile.LibsndfileError:
-                if begin is None:
-                    raise
-        if file is None or (file.format == "MP3" and os.name == "posix"):
-            reader = stack.enter_context(mp3_pipe(partial(opened, source)))
-            file = stack.enter_context(_SoundFile(reader, closefd=False))
-            rest = iter(partial(os.read, reader, _BLOCK), b"")
-        yield file, rest
-
-
-def _first_frame(source) -> int | None:
-    """Return where an mp3 begins behind its tags; None if this isn't one, or there are no pipes."""
-    with opened(source) as stream:
-        skip_tags(stream)
-        return first_frame(stream.read(2**16)) if os.name == "posix" else None
-
-
-@contextlib.contextmanager
-def _open_directly(source):
-    if os.name == "posix" and not hasattr(source, "read"):
-        descriptor = os.open(source, os.O_RDONLY)
-        with _SoundFile(descriptor, closefd=True) as file:
-            yield file, iter(partial(os.read, descriptor, _BLOCK), b"")
-    else:  # descriptors don't cross the borders of C libraries on Windows
-        with opened(source) as stream, _SoundFile(stream) as file:
-            yield file, iter(partial(stream.read, _BLOCK), b"")
-
-
-def _by_ffmpeg(av, source, stop, rate: int | None, done: int) -> Blocks:
+def _by_ffmpeg(av, source, start: int, stop: float, rate: int | None, done: int) -> Blocks:
     """Read a file from its beginning, but for `done` frames at a rate that libsndfile has read."""
-    begun, position = rate is not None, 0
+    begun, position, is_damaged = rate is not None, 0, False
     with (
         opened(source) as stream,
         av.open(stream, options=_NO_OTHER_FILES, metadata_errors="ignore") as container,
     ):
-        is_damaged = False
         for frame in _ffmpeg_frames(av, container, rate):
             is_damaged = frame is None
             if frame is None:
@@ -354,9 +267,10 @@ def _by_ffmpeg(av, source, stop, rate: int | None, done: int) -> Blocks:
                 rate = frame.sample_rate
                 _require_rate(source, rate)
             channels = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
-            yield rate, max(position, done), channels[max(0, done - position) :]
+            begin = max(0, done - position, start * rate - position)
             position += len(channels)
-            if stop is not None and position >= stop * rate:
+            yield rate, max(position, done), channels[begin:]
+            if position >= stop * rate:
                 return
         if rate is None:
             raise ValueError("no sound")
@@ -404,8 +318,6 @@ def _ffmpeg_frames(av, container, rate: int | None):
 
 def _require_rate(source, rate: int) -> None:
     if rate not in RATES:
-        raise BadClipError(
-            source,
-            f"claims a sample rate of {rate} Hz; accepted are {RATES[0]:,} to {RATES[-1]:,} Hz: "
-            "the file is damaged, fetch it again or leave it out",
-        )
+        accepted = f"{RATES[0]:,} to {RATES[-1]:,} Hz"
+        reason = f"claims a sample rate of {rate} Hz; accepted are {accepted}: it is damaged, "
+        raise BadClipError(source, reason + _AGAIN)

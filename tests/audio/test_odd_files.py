@@ -341,6 +341,11 @@ class TestChannels:
         quiet = 1.5e-5 * self.sine / 0.3  # above the limit of silence, its mean with zeros below
         self.decode(tmp_path / "a.wav", quiet, 0 * quiet, subtype="FLOAT")
 
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_damage_of_one_channel(self, tmp_path, value):
+        with pytest.raises(BadClipError, match="NaN or infinite"):
+            self.decode(tmp_path / "a.wav", [*self.sine, value], [0, *self.sine], subtype="FLOAT")
+
     def test_both_silent(self, tmp_path):
         with pytest.raises(BadClipError, match="silent throughout"):
             self.decode(tmp_path / "a.wav", 0 * self.sine, 0 * self.sine)

@@ -249,19 +249,17 @@ class TestScale:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    "given",
     [
-        ({"offset": -3}, "offset=-3; expected seconds, 0 or more"),
-        ({"offset": "1"}, "offset='1'; expected seconds"),
-        ({"offset": float("nan")}, "offset=nan"),
-        ({"duration": 0}, "duration=0; expected seconds above 0, or None"),
-        ({"duration": float("inf")}, "duration=inf"),
-        ({"sample_rate": 0}, "sample_rate=0; expected a number of Hz"),
-        ({"sample_rate": None}, "sample_rate=None"),
+        *({"offset": offset} for offset in (-3, "1", float("nan"))),
+        *({"duration": duration} for duration in (0, float("inf"))),
+        *({"sample_rate": rate} for rate in (0, None)),
     ],
+    ids=str,
 )
-def test_arguments(given, said):
-    with pytest.raises(ValueError, match=said):
+def test_arguments(given):
+    [(name, value)] = given.items()
+    with pytest.raises(ValueError, match=f"'{name}' parameter of decode_audio .* Got {value!r}"):
         decode_audio("a.wav", **given)
 
 
