@@ -13,8 +13,8 @@ import numpy as np
 import soxr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 
-from .._compat import Interval, StrOptions
-from .._files import user_path
+from .._compat import Interval, StrOptions, import_pandas
+from .._files import fetch_file, user_path
 from .._parallel import torch_threads
 from ._base_domain import BaseDomain, domain
 
@@ -29,15 +29,10 @@ class Published(NamedTuple):
 
 @domain
 class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
-    r"""Base class of the embeddings.
+    """Base class of the embeddings.
 
-    For a clip with the windows :math:`w`, scaled to the level of `level`, the features are
-
-    .. math:: \mu = \sum_w p_w e_w, \qquad \sigma = \sqrt{\sum_w p_w (e_w - \mu)^2}
-
-    where :math:`e_w` is what the network makes of the window, and :math:`p_w` the share of the
-    window in the clip. A subclass says where its networks are published (``_published``), which
-    sample rate they want (``_network_rate``), and how their files are read (``_read``).
+    A subclass says where its networks are published (``_published``), which sample rate they want
+    (``_network_rate``), and how their files are read (``_read``).
 
     Parameters
     ----------
@@ -90,6 +85,7 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     _parameter_constraints = {
         **BaseDomain._parameter_constraints,
         "fill": [*BaseDomain._parameter_constraints["fill"], None],
+        "layers": [StrOptions({"last", "stages", "tags"})],
         "weights": [str, os.PathLike],
         "window": [Interval(Real, 1, None, closed="left")],
         "level": [Interval(Real, None, 0, closed="right"), None],
@@ -143,23 +139,16 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("predict_tags needs pandas: pip install pandas.") from error
+        pandas = import_pandas("predict_tags")
         tagger = clone(self).set_params(layers="tags", pool="mean").set_output(transform="default")
         return pandas.DataFrame(tagger.transform(X), columns=self._tags())
 
-    @property
-    def signature(self) -> tuple:
-        """What is computed: the class and its parameters, with the weights by their hash."""
-        name, *params = super().signature
-        weights = ("weights", self._weights_hash)
-        return (name, *(weights if param[0] == "weights" else param for param in params))
+    def _fingerprint(self, name, value):
+        return self._weights_hash if name == "weights" else super()._fingerprint(name, value)
 
     @property
     def _is_complete(self) -> bool:
-        return ("weights", os.fspath(self.weights)) not in self.signature
+        return self._weights_hash != os.fspath(self.weights)
 
     @property
     def file_rate(self) -> int:
@@ -193,19 +182,9 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
                 f"weights={name!r} is neither the name of a published network "
                 f"({', '.join(map(repr, self._published))}) nor a file; give one of these names or "
                 "the path of a file with weights (for a model that was saved: load_model(file, "
-                "weights='/path/to/file.pt'); for a pickled one, put the file back to that place)"
+                "weights='/path/to/file.pt'))"
             )
         return _network_of_file(self._read, *_identity(path))
-
-
-def fetch(published, alternative=""):
-    """Return the path of a published file, downloaded if need be."""
-    from .._files import fetch_file  # slow to import, so not before it is needed
-
-    try:
-        return fetch_file(*published)
-    except OSError as error:
-        raise type(error)(f"{error}{alternative}") from error
 
 
 def _at_level(x, level):
@@ -222,7 +201,11 @@ def _identity(path) -> tuple[str, int, int]:
 
 @lru_cache(maxsize=4)
 def _published_network(read, published):
-    path = fetch(published, f" Or give its path, weights='/path/to/{published.filename}'.")
+    try:
+        path = fetch_file(*published)
+    except OSError as error:
+        alternative = f"Or give its path, weights='/path/to/{published.filename}'."
+        raise type(error)(f"{error} {alternative}") from error
     return read(path.read_bytes(), path)
 
 

@@ -3,9 +3,9 @@
 import csv
 import os
 
-from .._compat import StrOptions
+from .._files import fetch_file
 from ._base_domain import domain
-from ._base_embedding import BaseEmbedding, Published, fetch
+from ._base_embedding import BaseEmbedding, Published
 
 _CLASS_NAMES = Published(
     "https://raw.githubusercontent.com/fschmid56/EfficientAT/"
@@ -90,10 +90,6 @@ class AudioSetEmbedding(BaseEmbedding):
             "899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
         )
     }
-    _parameter_constraints = {
-        **BaseEmbedding._parameter_constraints,
-        "layers": [StrOptions({"last", "stages", "tags"})],
-    }
 
     @classmethod
     def _read(cls, content, path):
@@ -103,5 +99,5 @@ class AudioSetEmbedding(BaseEmbedding):
 
     @classmethod
     def _tags(cls):
-        with open(fetch(_CLASS_NAMES), encoding="utf-8", newline="") as file:
+        with open(fetch_file(*_CLASS_NAMES), encoding="utf-8", newline="") as file:
             return [row["display_name"] for row in csv.DictReader(file)]

@@ -3,7 +3,6 @@
 import hashlib
 import os
 
-from .._compat import StrOptions
 from ._base_domain import domain
 from ._base_embedding import BaseEmbedding, Published
 
@@ -78,10 +77,6 @@ class MusicTagEmbedding(BaseEmbedding):
             "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6",
         )
     }
-    _parameter_constraints = {
-        **BaseEmbedding._parameter_constraints,
-        "layers": [StrOptions({"last", "stages", "tags"})],
-    }
 
     @classmethod
     def _read(cls, content, path):
@@ -90,13 +85,12 @@ class MusicTagEmbedding(BaseEmbedding):
         if hashlib.sha256(content).hexdigest() not in known:
             raise ValueError(
                 f"{path} is not the file of weights that the authors of musicnn published, by its "
-                f"SHA-256 ({len(content)} bytes): it was changed or cut short, or is another one. "
-                f"Expected is {cls._published['msd'].url}, 9,465,596 bytes: fetch it again, or "
-                "leave weights out to have it fetched."
+                f"SHA-256. Expected is {cls._published['msd'].url}, 9,465,596 bytes: fetch it "
+                "again, or leave weights out to have it fetched."
             )
-        from ._musicnn import read_tagger  # imports torch, so not before it is needed
+        from ._musicnn import Tagger  # imports torch, so not before it is needed
 
-        return read_tagger(content)
+        return Tagger(content)
 
     @classmethod
     def _tags(cls):

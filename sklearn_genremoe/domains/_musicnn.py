@@ -18,18 +18,10 @@ _EPS = 1e-3
 _TRAINED_SECONDS = 3.0
 
 # Shapes of the kernels (frames, bands, in, out) of the five branches and the three convolutions
-# over time, of the dense layers (in, out), and of the batch normalisations.
-_KERNELS = (
-    (7, 38, 1, 204),
-    (7, 67, 1, 204),
-    (128, 1, 1, 51),
-    (64, 1, 1, 51),
-    (32, 1, 1, 51),
-    (7, 561, 1, 64),
-    (7, 64, 1, 64),
-    (7, 64, 1, 64),
-)
-_N_BRANCHES = 5
+# over time, of the dense layers (in, out), and of the batch normalisations: of the input, behind
+# each convolution, of what is pooled, and behind the first dense layer.
+_BRANCHES = ((7, 38, 1, 204), (7, 67, 1, 204), (128, 1, 1, 51), (64, 1, 1, 51), (32, 1, 1, 51))
+_OVER_TIME = ((7, 561, 1, 64), (7, 64, 1, 64), (7, 64, 1, 64))
 _DENSE = ((1506, 200), (200, 50))
 _NORMS = (1, 204, 204, 51, 51, 51, 64, 64, 64, 1506, 200)
 
@@ -38,56 +30,55 @@ _NO_WEIGHT = 1e-5
 
 
 class Tagger:
-    """The network with its front end, ready to embed.
+    """The network with its front end, read from the published file of weights.
 
-    Parameters
-    ----------
-    tensors : dict of str to Tensor
-        The tensors in their published names and layouts.
-
-    Attributes
-    ----------
-    n_features : dict of str to int
-        Features per window, by `layers`.
+    That is a checkpoint of TensorFlow 1 without its index: float32 tensors in the order of their
+    names, two slots of the optimiser behind each that was trained. ``n_features`` holds the number
+    of features per window, by `layers`.
     """
 
-    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
-        self._tensors = tensors
-        norms = [self._norm(number) for number in range(len(_NORMS))]
-        convolutions = [self._layer("conv2d", number) for number in range(len(_KERNELS))]
-        self._norm_of_input, *of_convolutions = norms[: 1 + len(_KERNELS)]
-        self._norm_of_pools, self._norm_of_dense = norms[1 + len(_KERNELS) :]
+    def __init__(self, content: bytes) -> None:
+        self._numbers = torch.from_numpy(np.frombuffer(content, "<f4").astype(np.float32))
+        # As text, 10 comes before 2.
+        norms = {n: self._read_norm(_NORMS[n]) for n in sorted(range(len(_NORMS)), key=str)}
+        self._read((2,), n_slots=0)  # the optimiser's
+        layers = [self._read_layer(shape) for shape in (*_BRANCHES, *_OVER_TIME, *_DENSE)]
+        self._norm_of_input, *of_convolutions = (norms[n] for n in range(9))
+        self._norm_of_pools, self._norm_of_dense = norms[9], norms[10]
+        *convolutions, self._dense, self._head = layers
         self._branches = [
             _Branch(kernel, bias, norm)
-            for (kernel, bias), norm in zip(convolutions[:_N_BRANCHES], of_convolutions)
+            for (kernel, bias), norm in zip(convolutions[:5], of_convolutions)
         ]
         self._over_time = [
             (kernel[:, :, 0].permute(2, 1, 0).contiguous(), bias, norm[..., None])
-            for (kernel, bias), norm in zip(
-                convolutions[_N_BRANCHES:], of_convolutions[_N_BRANCHES:]
-            )
+            for (kernel, bias), norm in zip(convolutions[5:], of_convolutions[5:])
         ]
         live = [kernel.abs().sum((0, 1, 2)) > _NO_WEIGHT for kernel, _ in convolutions]
         live[-2] |= live[-3]  # these add up
         live[-1] |= live[-2]
         self._live = torch.cat(live).nonzero().flatten()
         self.n_features = {"last": 200, "stages": 200 + len(self._live), "tags": 50}
-        self._dense, self._head = (self._layer("dense", number) for number in range(2))
         bands = mel_filterbank(SAMPLE_RATE, _N_FFT, _N_MELS, 0.0, None)[0]
         self._bands = torch.from_numpy(bands)
         self._window = torch.hann_window(_N_FFT)
 
-    def _layer(self, kind: str, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        name = _numbered(kind, number)
-        return self._tensors[f"{name}/kernel"], self._tensors[f"{name}/bias"]
+    def _read(self, shape: tuple[int, ...], n_slots: int = 2) -> torch.Tensor:
+        """Return the next tensor, and pass over the slots behind it."""
+        size = int(np.prod(shape))
+        tensor = self._numbers[:size].reshape(shape)
+        self._numbers = self._numbers[size * (1 + n_slots) :]
+        return tensor
 
-    def _norm(self, number: int) -> torch.Tensor:
+    def _read_layer(self, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a kernel and the bias that stands before it."""
+        bias = self._read(shape[-1:])
+        return self._read(shape), bias
+
+    def _read_norm(self, size: int) -> torch.Tensor:
         """Return the factors and the terms of a batch normalisation, (2, 1, n)."""
-        name = _numbered("batch_normalization", number)
-        gamma, beta, mean, variance = (
-            self._tensors[f"{name}/{part}"]
-            for part in ("gamma", "beta", "moving_mean", "moving_variance")
-        )
+        beta, gamma = self._read((size,)), self._read((size,))
+        mean, variance = self._read((size,), n_slots=0), self._read((size,), n_slots=0)
         factor = gamma / (variance + _EPS).sqrt()
         return torch.stack([factor, beta - factor * mean])[:, None]
 
@@ -95,24 +86,10 @@ class Tagger:
     def embed(
         self, waveform: NDArray[np.float32], seconds: float, layers: str = "last"
     ) -> tuple[NDArray[np.float32], NDArray]:
-        """Return the embedding of each whole window, and its share in the clip, which is equal.
+        """Return what is made of each whole window, and its share in the clip, which is equal.
 
-        Parameters
-        ----------
-        waveform : ndarray of shape (n_samples,), dtype float32
-            At 16 kHz. Less than 3 s are repeated; what is left behind the last window is left out.
-        seconds : float
-            Length of the windows, shorter where a clip is.
-        layers : {"last", "stages", "tags"}, default="last"
-            The last layer before the tags, this and means of those before it, or the tags'
-            probabilities.
-
-        Returns
-        -------
-        embeddings : ndarray of shape (n_windows, n_features[layers]), dtype float32
-            The features.
-        share : ndarray of shape (n_windows,)
-            Ones.
+        The waveform is at 16 kHz; less than 3 s are repeated. Windows are of so many `seconds`, or
+        of the whole clip where it is shorter.
         """
         seconds = min(seconds, max(_TRAINED_SECONDS, len(waveform) / SAMPLE_RATE))
         n_frames = int(seconds * SAMPLE_RATE / _HOP)
@@ -178,50 +155,3 @@ class _Branch:
         found = F.conv2d(F.pad(x, self._padding), self._kernel, self._bias[self._alive])
         most[:, self._alive] = found.amax(3)
         return (self._sign * most).relu_() * self._factor + self._term
-
-
-def read_tagger(content: bytes) -> Tagger:
-    """Return the network in the published file of weights.
-
-    The file is a checkpoint of TensorFlow 1 without its index: float32 tensors in the order of
-    their names, two slots of the optimiser behind each that was trained.
-
-    Parameters
-    ----------
-    content : bytes
-        What is in the file, all of it.
-
-    Returns
-    -------
-    tagger : Tagger
-        The network.
-    """
-    numbers = torch.from_numpy(np.frombuffer(content, "<f4").astype(np.float32))
-    shapes = _shapes()
-    tensors = {}
-    start = 0
-    for name in sorted(shapes):
-        n_numbers = int(np.prod(shapes[name]))
-        tensors[name] = numbers[start : start + n_numbers].reshape(shapes[name])
-        start += n_numbers * (1 if "/moving_" in name else 3)
-    return Tagger(tensors)
-
-
-def _shapes() -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the tensors by their names, and of what else lies between them."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for kind, kernels in (("conv2d", _KERNELS), ("dense", _DENSE)):
-        for number, kernel in enumerate(kernels):
-            name = _numbered(kind, number)
-            shapes |= {f"{name}/kernel": kernel, f"{name}/bias": kernel[-1:]}
-    for number, size in enumerate(_NORMS):
-        name = _numbered("batch_normalization", number)
-        for part in ("gamma", "beta", "moving_mean", "moving_variance"):
-            shapes[f"{name}/{part}"] = (size,)
-    # Two numbers of the optimiser, here as one of those that no slots follow.
-    return shapes | {"beta_powers/moving_": (2,)}
-
-
-def _numbered(name: str, number: int) -> str:
-    """Return the name of a layer as TensorFlow counts them."""
-    return f"{name}_{number}" if number else name

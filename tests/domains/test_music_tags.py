@@ -24,7 +24,7 @@ from sklearn_genremoe import (
 )
 from sklearn_genremoe.audio import _decode, decode_audio
 from sklearn_genremoe.domains import _base_embedding, _embedding
-from sklearn_genremoe.domains._musicnn import read_tagger
+from sklearn_genremoe.domains._musicnn import Tagger
 from tests._server import file_server
 from tests._shared import shared_data
 from tests._weights import write_music_weights, write_small_weights
@@ -68,7 +68,7 @@ def music(name):
 def test_parity_of_the_network_with_its_authors():
     expected = reference()
     mel = 4 * torch.rand(3, 187, 96, generator=torch.Generator().manual_seed(0))
-    tagger = read_tagger(Path(published()).read_bytes())
+    tagger = Tagger(Path(published()).read_bytes())
     with torch.inference_mode():
         tags, stages = tagger(mel, "tags").numpy(), tagger(mel, "stages").numpy()
         pools = tagger.pools(mel)
@@ -91,7 +91,7 @@ def test_parity_on_music():
         np.testing.assert_allclose(part, expected[name][some], atol=1e-4)
     waveform = decode_audio(music(names[0]), sample_rate=RATE, duration=30.0)
     waveform = waveform * np.float32(0.1 / np.sqrt(np.mean(waveform.astype(float) ** 2)))
-    mel = read_tagger(Path(published()).read_bytes()).mel(torch.from_numpy(waveform))[:187:17]
+    mel = Tagger(Path(published()).read_bytes()).mel(torch.from_numpy(waveform))[:187:17]
     np.testing.assert_allclose(mel, expected["mel_every_17th_of_first_187"][0], atol=1e-4)
 
 
@@ -101,7 +101,7 @@ def test_windows_level_and_short_clips(weights, waveforms):
         return embedding.transform(x[np.newaxis])[0]
 
     x = waveforms[0].astype(np.float32)
-    first, second = read_tagger(Path(weights).read_bytes()).embed(x, 3.0)[0]
+    first, second = Tagger(Path(weights).read_bytes()).embed(x, 3.0)[0]
     close = {"rtol": 1e-5, "atol": 1e-5}
     np.testing.assert_allclose(embed(x), [*(first + second) / 2, *abs(first - second) / 2], **close)
     np.testing.assert_array_equal(
