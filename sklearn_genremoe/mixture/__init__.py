@@ -1,10 +1,8 @@
 """From the predicted probabilities of the experts to one answer."""
 
-from ._base import BaseMixer
 from ._gates import CNNMixer, RNNMixer
+from ._mixers import BalancedMixer, BaseMixer, LogPoolMixer, StackingMixer
 from ._mixture import MixtureOfExpertsClassifier
-from ._pools import BalancedMixer, LogPoolMixer
-from ._stacking import StackingMixer
 from ._windowed import WindowedClassifier
 
 __all__ = [

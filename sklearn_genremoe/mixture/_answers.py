@@ -17,7 +17,7 @@ from .._clips import entries_of, kind_of_clips
 from .._compat import import_pandas
 from ..audio import BadClipError, BadClipWarning
 from ..domains import DomainBatch
-from ._views import TrainingClips
+from ._cross_fit import TrainingClips
 
 
 class ClipClassifierMixin(ClassifierMixin):

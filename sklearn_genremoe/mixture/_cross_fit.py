@@ -1,14 +1,13 @@
-"""Out-of-fold predictions: which clips experts learn from, their fits, and what they predict."""
+"""Out-of-fold predictions: which clips experts learn from, and their fits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -21,20 +20,16 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from .._checks import check_groups, check_targets, check_weight
 from .._clips import Clips
-from .._compat import BaseSearchCV, _check_method_params, progress_bar
-from .._rows import Rows
+from .._compat import BaseSearchCV, _check_method_params, _routing_enabled, progress_bar
 from ..experts import CNNClassifier
 from ..networks import resolve_device, split_groups
-from ._base import aligned_proba
-from ._fold_average import FoldAverage
-from ._views import TrainingClips, View
-
-# Clips whose features are gathered at a time for prediction.
-_CLIPS_AT_A_TIME = 64
+from ._experts import Experts, FoldAverage, explain, predict_expert, split_expert, take_clips
 
 _ACCEPTED = (
     "an integer of at least 2 (folds), a share between 0 and 1 (hold-out), 'train', 'prefit', "
@@ -44,95 +39,104 @@ _ACCEPTED = (
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
-# Fits and predictions.
+@dataclass
+class TrainingClips:
+    """Clips, genres, weights, groups, and metadata for experts and splitter.
+
+    ``params`` holds the arguments of each expert's ``fit``, by name, and of the splitter's
+    ``split``, as "cv"; ``origin`` the row of each clip among the ``n_given`` that came.
+    """
+
+    X: Any
+    y: NDArray
+    weight: NDArray | None
+    groups: NDArray | None
+    origin: NDArray[np.intp]
+    n_given: int
+    params: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def check(
+        cls, X: Any, y: Any, sample_weight: Any, groups: Any, classes: NDArray | None = None
+    ) -> TrainingClips:
+        """Return clips with genres, in the spelling of `classes`, weights and groups checked."""
+        y = check_targets(X, y, classes)
+        return cls(
+            X,
+            y,
+            None if sample_weight is None else check_weight(y, sample_weight),
+            None if groups is None else check_groups(groups, len(y)),
+            np.arange(len(y)),
+            len(y),
+        )
+
+    def take(self, rows: NDArray[np.intp]) -> TrainingClips:
+        """Return some of the clips."""
+        if len(rows) == len(self.y):
+            return self
+        return TrainingClips(
+            take_clips(self.X, rows),
+            self.y[rows],
+            None if self.weight is None else self.weight[rows],
+            None if self.groups is None else self.groups[rows],
+            self.origin[rows],
+            self.n_given,
+            {
+                name: _check_method_params(self.y, params, rows)
+                for name, params in self.params.items()
+            },
+        )
+
+    def present(self) -> TrainingClips:
+        """Return the clips with a weight above zero."""
+        return self if self.weight is None else self.take(np.flatnonzero(self.weight))
 
 
-def expert_proba_of(
-    experts: Sequence[tuple[str, Any]],
-    views: Sequence[View],
-    classes: NDArray,
-) -> NDArray[np.float64]:
-    """Return what fitted experts think of clips, (n_clips, n_experts, n_classes)."""
-    probas = []
-    for (name, expert), view in zip(experts, views):
-        with _explained(name, expert, view):
-            probas.append(_predict(expert, view, None, classes))
-    return np.stack(probas, axis=1)
+# Fits.
 
 
 def fit_experts(
-    experts: Sequence[tuple[str, Any]],
-    views: Sequence[View],
+    experts: Experts,
+    views: Sequence[Any],
     clips: TrainingClips,
     classes: NDArray,
     splits: Sequence[Split],
-    refit: bool = True,
-    n_jobs: int | None = None,
-    verbose: int = 0,
+    *,
+    refit: bool,
+    n_jobs: int | None,
+    verbose: int,
 ) -> tuple[list[Any], NDArray[np.float64], NDArray[np.intp]]:
     """Fit every expert on all clips and on each split, in one pool of jobs.
 
-    Parameters
-    ----------
-    experts : sequence of (str, estimator)
-        The experts; cloned.
-    views : sequence of View
-        What each expert sees of the clips.
-    clips : TrainingClips
-        The clips, for their genres and metadata.
-    classes : ndarray of shape (n_classes,)
-        All genres, sorted.
-    splits : sequence of (train, test)
-        Row numbers to learn from and to predict; may be empty.
-    refit : bool, default=True
-        Whether to fit on all clips. If not, the models of the splits are kept and averaged.
-    n_jobs : int, default=None
-        Jobs at a time.
-    verbose : int, default=0
-        Above zero, show progress.
-
-    Returns
-    -------
-    fitted : list of estimators
-        One per expert.
-    expert_proba : ndarray of shape (n_held_out, n_experts, n_classes)
-        What the models think of the clips that they weren't trained on.
-    held_out : ndarray of int of shape (n_held_out,)
-        The rows of those clips, ascending. Clips of a genre that the models of the split didn't
-        learn from are left out: nobody could have known it.
+    Without `refit` the models of the splits are kept and averaged. Also return what the models
+    predict for the clips that they weren't trained on, (n_held_out, n_experts, n_classes), and the
+    rows of those, ascending.
     """
-    y = clips.y
     refit = refit or not splits
-    tasks: list[tuple[int, Split | None]] = [
-        (m, split) for m in range(len(experts)) for split in [*splits, *([None] if refit else [])]
-    ]
+    parts: list[Split | None] = [*splits, *([None] if refit else [])]
     jobs = [
         delayed(_fit_and_predict)(
-            *experts[m], views[m], y, classes, clips.params[experts[m][0]], split, keep=not refit
+            name, expert, view, clips.y, classes, clips.params[name], split, keep=not refit
         )
-        for m, split in tasks
+        for (name, expert), view in zip(experts, views)
+        for split in parts
     ]
-    n_jobs = _n_jobs([expert for _, expert in experts], n_jobs)
+    if any(resolve_device(cnn.device).type != "cpu" for cnn in networks_in(experts)):
+        n_jobs = 1  # those on one accelerator take turns
     try:
         finished = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
     except ValueError:  # the backends "multiprocessing" and "ray" cannot stream results
         finished = Parallel(n_jobs=n_jobs)(jobs)
     bar = progress_bar(finished, desc="experts", unit="fit", total=len(jobs), disable=not verbose)
     results = list(bar)
-    fitted, expert_proba = [], []
-    for m in range(len(experts)):
-        mine = [result for (other, _), result in zip(tasks, results) if other == m]
-        if refit:
-            fitted.append(mine[-1][0])
-        else:
-            models = [model for model, _ in mine]
-            fitted.append(models[0] if len(models) == 1 else FoldAverage(models))
-        expert_proba.append([proba for _, proba in mine[: len(splits)]])
-    if not splits:
-        return fitted, np.zeros((0, len(experts), len(classes))), np.zeros(0, dtype=np.intp)
-    held_out = np.concatenate([test for _, test in splits])
+    fitted, probas = [], []
+    for start in range(0, len(jobs), len(parts)):
+        models, expert_proba = zip(*results[start : start + len(parts)])
+        fitted.append(models[-1] if refit or len(models) == 1 else FoldAverage(list(models)))
+        probas.append([np.zeros((0, len(classes))), *expert_proba[: len(splits)]])
+    held_out = np.concatenate([np.zeros(0, dtype=np.intp), *(test for _, test in splits)])
     in_order = held_out.argsort(kind="stable")
-    stacked = np.stack([np.concatenate(probas) for probas in expert_proba], axis=1)
+    stacked = np.stack([np.concatenate(of_expert) for of_expert in probas], axis=1)
     return fitted, stacked[in_order], held_out[in_order]
 
 
@@ -147,51 +151,51 @@ def _fit_and_predict(
     keep: bool,
 ) -> tuple[Any, NDArray | None]:
     """Fit an expert, on all clips or on one side of a split, and predict the other."""
-    with _explained(name, expert, view):
-        train, test = (None, None) if split is None else split
-        if train is not None:
-            y, params = y[train], _check_method_params(y, params, train)
-        model = clone(expert)
-        inner, X = view.take(train).for_expert(model)
-        inner.fit(X, y, **params)
-        if inner is not model:  # the steps behind the domain, which go back into their place
-            model.steps = [model.steps[0], *inner.steps]
-        if test is None:
-            return model, None
-        return model if keep else None, _predict(model, view, test, classes)
-
-
-@contextmanager
-def _explained(name: str, expert: Any, view: View) -> Iterator[None]:
-    """Say which expert failed, and why one that can't make anything of paths was given some."""
+    model = clone(expert)
+    seen = view
+    if split is not None:
+        params = _check_method_params(y, params, split[0])
+        seen, y = take_clips(view, split[0]), y[split[0]]
     try:
-        yield
+        inner, X = split_expert(model, seen)
+        inner.fit(X, y, **params)
     except Exception as error:
-        is_paths = isinstance(view.data, np.ndarray) and view.data.dtype == object
-        if is_paths and isinstance(error, ValueError):
-            raise ValueError(
-                f"X holds paths, and the expert {name!r}, {expert!r}, begins with no feature "
-                f"domain, so it was given the paths themselves, which it can't use ({error}). If "
-                "it is made for a table, pass a DomainBatch with that table as the entry of the "
-                "expert's name, beside what clf.extract(X) gives for the others."
-            ) from error
-        error.add_note(f"This comes from the expert {name!r}.")
-        raise
+        raise explain(error, name, expert, view)  # noqa: B904
+    if inner is not model:  # the steps behind the domain, which go back into their place
+        model.steps = [model.steps[0], *inner.steps]
+    if split is None:
+        return model, None
+    proba = predict_expert(name, model, take_clips(view, split[1]), classes, split[1])
+    return model if keep else None, proba
 
 
-def _predict(
-    expert: Any, view: View, rows: NDArray[np.intp] | None, classes: NDArray
-) -> NDArray[np.float64]:
-    """Return an expert's aligned probabilities, of all clips or of some."""
-    view = view.take(rows)
-    may_be_mapped = isinstance(view.data, Rows) or np.ndim(view.data) >= 3
-    step = _CLIPS_AT_A_TIME if may_be_mapped else max(1, len(view))
-    probas = [np.zeros((0, len(classes)))]
-    for start in range(0, len(view), step):
-        some = np.arange(start, min(start + step, len(view)))
-        inner, X = view.take(None if len(some) == len(view) else some).for_expert(expert)
-        probas.append(aligned_proba(inner, X, classes, some if rows is None else rows[some]))
-    return np.concatenate(probas)
+def networks_in(experts: Experts) -> list[CNNClassifier]:
+    """Return the networks in experts; devices of other libraries are their own affair."""
+    parts = [part for _, e in experts for part in (e, *e.get_params(deep=True).values())]
+    return [part for part in parts if isinstance(part, CNNClassifier)]
+
+
+# Metadata.
+
+
+def route_fit(
+    owner: Any, parts: Experts, weight: NDArray | None, groups: NDArray | None, params: Any
+) -> dict[str, dict[str, Any]]:
+    """Return the metadata of a fit for each part, by name, and for a splitter, as "cv"."""
+    if _routing_enabled():
+        routed = process_routing(owner, "fit", sample_weight=weight, groups=groups, **params)
+        of_cv = routed["cv"]["split"] if "cv" in routed else {}
+        return {**{name: routed[name]["fit"] for name, _ in parts}, "cv": of_cv}
+    if params:
+        raise TypeError(
+            f"fit got the unexpected arguments {sorted(params)}; other metadata than "
+            "sample_weight and groups needs sklearn.set_config(enable_metadata_routing=True)."
+        )
+    of_parts = {
+        name: {**weight_params(name, part, weight), **group_params(part, groups)}
+        for name, part in parts
+    }
+    return {**of_parts, "cv": {}}
 
 
 def weight_params(name: str, expert: Any, sample_weight: NDArray | None) -> dict[str, Any]:
@@ -269,25 +273,6 @@ def classes_of_prefit(experts: Sequence[tuple[str, Any]], y: NDArray) -> NDArray
             f"know {classes.tolist()}."
         )
     return classes
-
-
-def check_devices(experts: Sequence[tuple[str, Any]]) -> None:
-    """Raise if an expert of this package is to be trained on a device that isn't there."""
-    for _, expert in experts:
-        for cnn in _cnns_in(expert):
-            resolve_device(cnn.device)
-
-
-def _cnns_in(expert: Any) -> list[CNNClassifier]:
-    """Return the networks in an expert; devices of other libraries are their own affair."""
-    parts = [expert, *expert.get_params(deep=True).values()]
-    return [part for part in parts if isinstance(part, CNNClassifier)]
-
-
-def _n_jobs(experts: Sequence[Any], n_jobs: int | None) -> int | None:
-    """Return how many experts to fit at a time: those on one accelerator take turns."""
-    devices = {resolve_device(cnn.device).type for expert in experts for cnn in _cnns_in(expert)}
-    return n_jobs if devices <= {"cpu"} or effective_n_jobs(n_jobs) == 1 else 1
 
 
 # Splits.

@@ -25,7 +25,7 @@ from ..networks import (
     merge_duplicates,
     resolve_pool_sizes,
 )
-from ._base import BaseMixer
+from ._mixers import BaseMixer
 
 # An expert that excludes the right genre altogether still leaves the loss finite.
 _FLOOR = 1e-7

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.utils import Bunch, check_array, check_random_state
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._checks import check_classes, unchanged_on_error, unfitted_on_error
@@ -22,7 +22,6 @@ from .._compat import (
     StrOptions,
     _BaseComposition,
     _check_feature_names_in,
-    _routing_enabled,
     _VisualBlock,
 )
 from .._diagram import DiagramMixin
@@ -30,25 +29,46 @@ from .._rows import Rows, release_pages
 from ..audio import BadClipWarning
 from ..domains import BaseDomain, DomainBatch, Plan
 from ..experts import default_experts
+from ..networks import resolve_device
 from ._answers import ClipClassifierMixin, none_usable, rows_to_score, score_table
-from ._base import BaseMixer
 from ._cross_fit import (
+    TrainingClips,
     check_cv_value,
-    check_devices,
     check_splits,
     classes_of_prefit,
-    expert_proba_of,
     fit_experts,
-    group_params,
     make_splits,
+    networks_in,
+    route_fit,
     seed_missing,
-    weight_params,
 )
-from ._parts import MIXERS, check_experts, make_mixer
-from ._views import TrainingClips, extract_domains, plan_experts, view_clips
+from ._experts import check_experts, expert_proba_of, extract_domains, plan_experts, view_clips
+from ._gates import CNNMixer, RNNMixer
+from ._mixers import BalancedMixer, BaseMixer, LogPoolMixer, StackingMixer
 
 # Prediction on fewer clips than this is short work, which shows no progress bar.
 _MANY_CLIPS = 100
+
+MIXERS: dict[str, type[BaseMixer]] = {
+    "balanced": BalancedMixer,
+    "cnn": CNNMixer,
+    "rnn": RNNMixer,
+    "log_pool": LogPoolMixer,
+    "stacking": StackingMixer,
+}
+
+
+def make_mixer(mixer: Any) -> BaseMixer:
+    """Return a new, unfitted mixer for a name or a mixer."""
+    if isinstance(mixer, str) and mixer in MIXERS:
+        return MIXERS[mixer]()
+    if isinstance(mixer, BaseMixer):
+        return clone(mixer)
+    raise ValueError(
+        f"mixer={mixer!r} is not known; expected one of {', '.join(map(repr, MIXERS))}, or an "
+        "instance of a mixer, for example RNNMixer(max_epochs=20) or one of your own (a subclass "
+        "of BaseMixer)."
+    )
 
 
 class MixtureOfExpertsClassifier(
@@ -254,17 +274,19 @@ class MixtureOfExpertsClassifier(
             self._validate_params()
             check_cv_value(self.cv)
             experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
-            check_devices(experts)
+            for cnn in networks_in(experts):
+                resolve_device(cnn.device)
             mixer = make_mixer(self.mixer)
             mixer._validate_params()
             if not prefit:
                 experts = [(name, clone(expert)) for name, expert in experts]
             X, plan = self._check_X(X, experts, mixer.needs_clips, reset=True)
             clips = TrainingClips.check(X, y, sample_weight, groups)
-            clips.params = self._route(experts, clips.weight, clips.groups, params)
+            to_fit = [] if prefit else experts
+            clips.params = route_fit(self, to_fit, clips.weight, clips.groups, params)
             clips = clips.present()
             out_of_fold = mixer.needs_fit and not isinstance(self.cv, str)
-            split_seed = self._seed([] if prefit else experts, mixer)
+            split_seed = self._seed(to_fit, mixer)
             cv = self.cv
             if out_of_fold and not isinstance(cv, Real) and not hasattr(cv, "split"):
                 cv = list(cv)  # perhaps an iterator, which can be read only once
@@ -277,54 +299,47 @@ class MixtureOfExpertsClassifier(
                 return classes, check_splits(splits, clips.y, cv)
 
             classes, splits = split(clips)
-            views = view_clips(
-                clips.X,
-                experts,
-                plan,
-                with_mixer=mixer.needs_clips,
-                **self._viewing_params(self.verbose, self.on_error),
+            views, of_mixer, good, bad = view_clips(
+                self, clips.X, experts, plan, mixer.needs_clips, self.on_error, self.verbose
             )
-            bad: dict[int, str] = {}
-            if views.bad_clips:
-                good = np.setdiff1d(np.arange(len(clips.y)), list(views.bad_clips))
+            if bad:
                 if not len(good):
-                    raise none_usable(views.bad_clips)
-                bad = {int(clips.origin[row]): why for row, why in views.bad_clips.items()}
-                genres, counts = np.unique(clips.y[list(views.bad_clips)], return_counts=True)
+                    raise none_usable(bad)
+                genres, counts = np.unique(clips.y[list(bad)], return_counts=True)
                 lost = ", ".join(f"{genre} {n}" for genre, n in zip(genres, counts))
+                bad = {int(clips.origin[row]): why for row, why in bad.items()}
                 self._report(bad, f"left out of the fit on {len(good)} others ({lost})")
-                clips, views = clips.take(good), views.take(good)
+                clips = clips.take(good)
                 classes, splits = split(clips)
         with unfitted_on_error(self):
             self.bad_clips_ = bad
-            if prefit:
-                fitted = [expert for _, expert in experts]
-            else:
-                fitted, proba, held_out = fit_experts(
+            fitted, held_out = [expert for _, expert in experts], np.arange(len(clips.y))
+            if not prefit:
+                fitted, proba, of_folds = fit_experts(
                     experts,
-                    views.of_experts,
+                    views,
                     clips,
                     classes,
                     splits,
-                    self.refit,
-                    self.n_jobs,
-                    self.verbose,
+                    refit=self.refit,
+                    n_jobs=self.n_jobs,
+                    verbose=self.verbose,
                 )
+            names = [name for name, _ in experts]
             if mixer.needs_fit:
-                if not splits:
-                    named = [(name, model) for (name, _), model in zip(experts, fitted)]
-                    proba = expert_proba_of(named, views.of_experts, classes)
-                    held_out = np.arange(len(clips.y))
-                seen = views.of_mixer
+                if splits:
+                    held_out = of_folds
+                else:
+                    proba = expert_proba_of(list(zip(names, fitted)), views, classes)
                 if self.verbose and getattr(mixer, "verbose", None) == 0:
                     mixer.set_params(verbose=self.verbose)
                 mixer.fit(
                     proba,
                     np.searchsorted(classes, clips.y[held_out]),
-                    None if seen is None else Rows(seen, held_out).array(),
+                    None if of_mixer is None else Rows(of_mixer, held_out).array(),
                     sample_weight=None if clips.weight is None else clips.weight[held_out],
                 )
-            self._assemble([name for name, _ in experts], fitted, mixer, classes)
+            self._assemble(names, fitted, mixer, classes)
         return self
 
     def extract(self, X: Any) -> DomainBatch:
@@ -363,16 +378,11 @@ class MixtureOfExpertsClassifier(
         self._validate_params()
         experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
         with_mixer = make_mixer(self.mixer).needs_clips
-        if not isinstance(X, (DomainBatch, Clips)):
-            X = without_torch(X)
-        kind = _kind_of(X)
-        # Of a batch the mixer's domain is picked too.
-        plan = plan_experts(
-            experts,
-            "paths" if kind == "batch" else kind,
-            with_mixer=with_mixer,
-            mixer_domain=self.mixer_domain,
-        )
+        if isinstance(X, DomainBatch):  # of which the mixer's domain is picked too
+            mixer = {"with_mixer": with_mixer, "mixer_domain": self.mixer_domain}
+            plan = plan_experts(experts, "paths", **mixer)
+        else:
+            X, plan = copy.copy(self)._check_X(X, experts, with_mixer, reset=True)
         if not plan.domains:
             raise ValueError(
                 "no expert begins with a feature domain, so there is nothing to extract: pass X to "
@@ -383,9 +393,6 @@ class MixtureOfExpertsClassifier(
             batch = X.pick_domains(plan)
             others = {name: X.table(name) for name, _ in experts if name in X and name not in batch}
             return batch | others if others else batch
-        n_samples = next(iter(plan.domains.values())).n_samples
-        if not isinstance(X, Clips):
-            X = check_clips(copy.copy(self), X, kind=kind, path_samples=n_samples, reset=True)
         batch = extract_domains(
             X,
             plan,
@@ -542,15 +549,18 @@ class MixtureOfExpertsClassifier(
         self, X: Any, experts: list[Any], with_mixer: bool, *, reset: bool
     ) -> tuple[Any, Plan]:
         """Return clips validated, as Clips if they are audio, and which domains see them."""
-        if not isinstance(X, (DomainBatch, Clips)):
-            X = without_torch(X)
-        kind = _kind_of(X)
+        is_checked = isinstance(X, (DomainBatch, Clips))
+        if isinstance(X, Clips):
+            kind = "waveforms" if X.paths is None else "paths"
+        else:
+            X = X if is_checked else without_torch(X)
+            kind = "batch" if is_checked else kind_of_clips(X)
         plan = plan_experts(experts, kind, with_mixer=with_mixer, mixer_domain=self.mixer_domain)
         if reset and kind in ("batch", "paths"):  # a batch has no width, and paths no columns
             self.__dict__.pop("feature_names_in_", None)
         if reset and kind == "batch":
             self.__dict__.pop("n_features_in_", None)
-        if isinstance(X, (DomainBatch, Clips)):
+        if is_checked:
             return X, plan
         if kind == "paths" or (kind == "waveforms" and plan.domains):
             first = next(iter(plan.domains.values()), None)
@@ -580,15 +590,6 @@ class MixtureOfExpertsClassifier(
         check_finite(X, release_pages)
         return X, plan
 
-    def _viewing_params(self, verbose: int, on_error: str) -> dict[str, Any]:
-        return {
-            "mixer_domain": self.mixer_domain,
-            "memory": self.memory,
-            "n_jobs": self.n_jobs,
-            "on_error": on_error,
-            "verbose": verbose,
-        }
-
     def _expert_proba(
         self, X: Any, with_mixer: bool, on_error: str
     ) -> tuple[NDArray, NDArray | None, NDArray[np.intp], dict[int, str]]:
@@ -598,17 +599,13 @@ class MixtureOfExpertsClassifier(
         experts = self._fitted()
         X, plan = self._check_X(X, experts, with_mixer, reset=False)
         verbose = self.verbose if len(X) >= _MANY_CLIPS else 0
-        views = view_clips(
-            X, experts, plan, with_mixer=with_mixer, **self._viewing_params(verbose, on_error)
+        views, of_mixer, good, bad = view_clips(
+            self, X, experts, plan, with_mixer, on_error, verbose
         )
-        bad = views.bad_clips
-        good = np.setdiff1d(np.arange(len(X)), list(bad))
-        if bad:
-            views = views.take(good)
         proba = np.zeros((0, len(experts), len(self.classes_)))
         if len(good):
-            proba = expert_proba_of(experts, views.of_experts, self.classes_)
-        return proba, views.of_mixer, good, bad
+            proba = expert_proba_of(experts, views, self.classes_)
+        return proba, of_mixer, good, bad
 
     def _predict_rows(
         self, X: Any, on_error: str, what: str = "predict_proba"
@@ -734,33 +731,6 @@ class MixtureOfExpertsClassifier(
         seed_missing(mixer, rng.randint(np.iinfo(np.int32).max))
         return int(rng.randint(np.iinfo(np.int32).max))
 
-    def _route(
-        self,
-        experts: list[tuple[str, Any]],
-        weight: NDArray | None,
-        groups: NDArray | None,
-        params: dict[str, Any],
-    ) -> dict[str, dict[str, Any]]:
-        """Return the metadata for each expert's fit, by name, and for the splitter, as "cv"."""
-        if _routing_enabled():
-            routed = process_routing(self, "fit", sample_weight=weight, groups=groups, **params)
-            of_experts = (
-                {} if self._is_prefit else {name: routed[name]["fit"] for name, _ in experts}
-            )
-            return {**of_experts, "cv": routed["cv"]["split"]}
-        if params:
-            raise TypeError(
-                f"fit got the unexpected arguments {sorted(params)}; other metadata than "
-                "sample_weight and groups needs sklearn.set_config(enable_metadata_routing=True)."
-            )
-        if self._is_prefit:
-            weight = None
-        of_experts = {
-            name: {**weight_params(name, expert, weight), **group_params(expert, groups)}
-            for name, expert in experts
-        }
-        return {**of_experts, "cv": {}}
-
     def get_metadata_routing(self) -> MetadataRouter:
         """Say which metadata goes where.
 
@@ -795,12 +765,3 @@ def _names_of(experts: Any) -> list[str]:
     """Return the names of experts, none for what isn't a list of pairs."""
     pairs = experts if isinstance(experts, (list, tuple)) else []
     return [pair[0] for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2]
-
-
-def _kind_of(X: Any) -> str:
-    """Return what clips are: "batch", or as in :func:`kind_of_clips`."""
-    if isinstance(X, DomainBatch):
-        return "batch"
-    if isinstance(X, Clips):  # who hands them over has checked them
-        return "waveforms" if X.paths is None else "paths"
-    return kind_of_clips(X)

@@ -55,10 +55,9 @@ from ..audio import (
 )
 from ..domains import BaseDomain, DomainBatch, Plan
 from ._answers import ClipClassifierMixin, none_usable
-from ._cross_fit import group_params, last_step, make_splits, weight_params
-from ._mixture import MixtureOfExpertsClassifier
-from ._parts import check_experts, make_mixer
-from ._views import TrainingClips, extract_domains, first_part, plan_experts, take_clips
+from ._cross_fit import TrainingClips, group_params, last_step, make_splits, weight_params
+from ._experts import check_experts, extract_domains, first_part, plan_experts, take_clips
+from ._mixture import MixtureOfExpertsClassifier, make_mixer
 
 # Windows at a time, or more for more jobs: 5 MB each at 44,100 Hz.
 _CHUNK = 4

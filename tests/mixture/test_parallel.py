@@ -13,7 +13,6 @@ from skorch.callbacks import Callback
 
 from sklearn_genremoe import CNNClassifier, MixtureOfExpertsClassifier
 from sklearn_genremoe.domains import DomainBatch
-from sklearn_genremoe.mixture import _cross_fit
 
 SHAPE = (16, 300)
 N_CLIPS = 400
@@ -103,13 +102,3 @@ def test_tasks_carry_no_features(batch: DomainBatch, tmp_path: Path) -> None:
     # Eight megabytes per domain, six tasks.
     assert batch["original"].nbytes > 7_000_000
     assert written() - before < 1_000_000
-
-
-def test_experts_on_one_gpu_take_turns() -> None:
-    on_cpu, on_gpu = CNNClassifier(device="cpu"), CNNClassifier(device="cuda")
-    assert _cross_fit._n_jobs([on_cpu, on_cpu], 2) == 2
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.cuda, "is_available", lambda: True)
-        assert _cross_fit._n_jobs([on_cpu, on_gpu], 2) == 1
-        assert _cross_fit._n_jobs([CNNClassifier(device="auto")], 2) == 1
-        assert _cross_fit._n_jobs([on_cpu, on_cpu], 2) == 2

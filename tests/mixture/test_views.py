@@ -25,7 +25,7 @@ from sklearn_genremoe import (
 )
 from sklearn_genremoe.datasets import make_genre_clips
 from sklearn_genremoe.domains import DomainBatch, _extract
-from sklearn_genremoe.mixture._views import (
+from sklearn_genremoe.mixture._experts import (
     domain_of_mixer,
     leading_domain,
     plan_experts,
@@ -183,21 +183,21 @@ def test_what_the_mixer_sees_of_a_batch():
     pair = [("original", quick_expert()), ("harmonic", quick_expert())]
 
     def seen(batch, mixer_domain=None, experts=pair):
-        mixer = {"with_mixer": True, "mixer_domain": mixer_domain}
-        plan = plan_experts(experts, "batch", **mixer)
-        return view_clips(batch, experts, plan, **mixer, on_error="raise")
+        clf = MixtureOfExpertsClassifier(experts, mixer_domain=mixer_domain)
+        plan = plan_experts(experts, "batch", with_mixer=True, mixer_domain=mixer_domain)
+        return view_clips(clf, batch, experts, plan, True, "raise", 0)
 
     original, harmonic = batch["original"], batch["harmonic"]
-    np.testing.assert_array_equal(seen(batch).of_mixer, original)
-    np.testing.assert_array_equal(seen(batch, "harmonic").of_mixer, harmonic)
+    np.testing.assert_array_equal(seen(batch)[1], original)
+    np.testing.assert_array_equal(seen(batch, "harmonic")[1], harmonic)
     swapped = DomainBatch({"original": harmonic, "harmonic": original})
-    np.testing.assert_array_equal(seen(swapped).of_mixer, harmonic)
+    np.testing.assert_array_equal(seen(swapped)[1], harmonic)
     other_order = DomainBatch({"harmonic": harmonic, "original": original})
-    np.testing.assert_array_equal(seen(other_order).of_mixer, original)
+    np.testing.assert_array_equal(seen(other_order)[1], original)
     unnamed = DomainBatch({"a": original, "b": harmonic})
-    views, of_mixer, _ = seen(unnamed, experts=[("b", quick_expert())])
+    views, of_mixer, *_ = seen(unnamed, experts=[("b", quick_expert())])
     np.testing.assert_array_equal(of_mixer, original)
-    np.testing.assert_array_equal(views[0].data.array(), harmonic)
+    np.testing.assert_array_equal(views[0].array(), harmonic)
 
 
 def test_batch_made_by_hand_serves_experts_with_domains():

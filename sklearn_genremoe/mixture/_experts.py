@@ -1,0 +1,410 @@
+"""What experts and mixer see of clips, and what experts predict."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+
+from .._clips import Clips, raise_bad_rows, some_rows
+from .._compat import BaseSearchCV, _safe_indexing
+from .._rows import Rows, read_only
+from ..audio import warn_of_long_files
+from ..domains import BaseDomain, DomainBatch, DomainView, LogMelSpectrogram, Plan, extract
+
+_SIGNAL = ("sample_rate", "duration", "offset", "n_fft", "hop_length", "n_mels", "fmin", "fmax")
+# Arguments of scikit-learn's beside which experts stand by their names, and other rows of scores.
+_RESERVED = ("self", "method_mapping", "mixture", "oracle")
+# Clips whose features are gathered at a time for prediction.
+_CLIPS_AT_A_TIME = 64
+
+Experts = Sequence[tuple[str, Any]]
+
+
+def check_experts(experts: Any, reserved: Collection[str] = ()) -> list[tuple[str, Any]]:
+    """Return the experts that aren't dropped, or raise if the list makes no sense."""
+    expected = "a list of (name, classifier) such as paper_experts() gives"
+    if not isinstance(experts, (list, tuple)) or not len(experts):
+        raise ValueError(f"experts is {experts!r}; expected {expected}, with at least one entry.")
+    for entry in experts:
+        if not isinstance(entry, (list, tuple)) or len(entry) != 2 or not isinstance(entry[0], str):
+            raise ValueError(f"experts holds {entry!r}; expected {expected}.")
+    names = [name for name, _ in experts]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"The expert names {twice} stand for several experts; names are unique.")
+    odd = sorted(name for name in names if "__" in name or name in {*reserved, *_RESERVED})
+    if odd:
+        raise ValueError(
+            f"The expert names {odd} stand for something else in set_params: names must not "
+            "contain '__' nor be one of the mixture's own parameters or of "
+            f"{', '.join(map(repr, _RESERVED))}."
+        )
+    kept = [
+        (name, expert)
+        for name, expert in experts
+        if not (isinstance(expert, str) and expert == "drop")
+    ]
+    if not kept:
+        raise ValueError(f"All experts ({', '.join(names)}) are dropped; keep at least one.")
+    for name, expert in kept:
+        if isinstance(expert, type) or not hasattr(expert, "fit") or not is_classifier(expert):
+            raise TypeError(
+                f"The expert {name!r} is {expert!r}; expected a classifier (an instance of its "
+                "class), or 'drop'."
+            )
+        if not hasattr(expert, "predict_proba"):
+            raise TypeError(
+                f"The expert {name!r}, {expert!r}, has no predict_proba, and a mixer needs "
+                "probabilities: switch them on, or wrap the expert in CalibratedClassifierCV."
+            )
+    return kept
+
+
+# Which domains experts and mixer begin with.
+
+
+def leading_domain(expert: Any) -> BaseDomain | None:
+    """Return the feature domain that an expert begins with, None if it searches over that.
+
+    Looked for in nested pipelines, calibrated and frozen estimators, searches and averages of
+    folds.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_genremoe import CNNClassifier, HarmonicSpectrogram
+    >>> leading_domain(make_pipeline(HarmonicSpectrogram(), CNNClassifier()))
+    HarmonicSpectrogram()
+    """
+    grids: list[Any] = []
+    path: list[str] = []
+    while expert is not None and not isinstance(expert, BaseDomain):
+        path.append(expert.steps[0][0] if isinstance(expert, Pipeline) else "estimator")
+        if isinstance(expert, BaseSearchCV):
+            grid = getattr(expert, "param_grid", getattr(expert, "param_distributions", {}))
+            is_fitted = hasattr(expert, "best_estimator_")
+            grids, path = [] if is_fitted else [grid] if isinstance(grid, Mapping) else grid, []
+        expert = first_part(expert)
+    searched = [name.split("__") for grid in grids for name in grid]
+    # A name stands for a parameter of the domain, the domain, or something around it.
+    if any(all(a == b for a, b in zip(name, path, strict=False)) for name in searched):
+        return None
+    return expert
+
+
+def first_part(estimator: Any) -> Any:
+    """Return the first step of a pipeline, or what a wrapper that is looked through wraps."""
+    if isinstance(estimator, Pipeline):
+        return estimator.steps[0][1]
+    if isinstance(estimator, FoldAverage):
+        return estimator.models[0]
+    if isinstance(estimator, BaseSearchCV):
+        return getattr(estimator, "best_estimator_", estimator.estimator)
+    if isinstance(estimator, (FrozenEstimator, CalibratedClassifierCV)):
+        return estimator.estimator
+    return None
+
+
+def plan_experts(experts: Experts, kind: str, *, with_mixer: bool, mixer_domain: Any) -> Plan:
+    """Return which experts begin with which domains, and which of them the mixer sees.
+
+    `kind` says what the clips are. Where they are audio, the mixer's domain is "mixer" unless an
+    expert begins with it.
+    """
+    found = {name: leading_domain(expert) for name, expert in experts}
+    domains = {name: domain for name, domain in found.items() if domain is not None}
+    is_audio = bool(domains) or mixer_domain is not None
+    if not with_mixer or not (kind == "paths" or (kind == "waveforms" and is_audio)):
+        return Plan(domains)
+    plan = Plan({**domains, "mixer": domain_of_mixer(mixer_domain, domains)})
+    plan.see_by("mixer")
+    return plan
+
+
+def domain_of_mixer(mixer_domain: Any, domains: Mapping[str, BaseDomain]) -> BaseDomain:
+    """Return the domain in which a mixer sees clips that come as audio.
+
+    `mixer_domain` is a domain, the name of an expert, or None: the first original spectrogram among
+    the experts, else one with the signal parameters of the first expert that has a domain.
+    """
+    if isinstance(mixer_domain, BaseDomain):
+        return mixer_domain
+    if isinstance(mixer_domain, str):
+        if mixer_domain not in domains:
+            raise ValueError(
+                f"mixer_domain={mixer_domain!r} names no expert that begins with a domain; those "
+                f"that do are {list(domains)}. Give one of them, or a domain such as "
+                "LogMelSpectrogram()."
+            )
+        return domains[mixer_domain]
+    for domain in domains.values():
+        if isinstance(domain, LogMelSpectrogram):
+            return domain
+    # A table such as an embedding has no frames, but is read from the same part of the clip.
+    found = list(domains.values())
+    first = next((d for d in found if hasattr(d, "hop_length")), found[0] if found else None)
+    return LogMelSpectrogram(**{n: getattr(first, n) for n in _SIGNAL if hasattr(first, n)})
+
+
+# What each of them sees of clips: the rows of a domain or of an entry, a table, or clips as they
+# came.
+
+
+def view_clips(
+    mixture: Any,
+    X: Any,
+    experts: Experts,
+    plan: Plan,
+    with_mixer: bool,
+    on_error: str,
+    verbose: int,
+) -> tuple[list[Any], NDArray | None, NDArray[np.intp], dict[int, str]]:
+    """Return what each expert and the mixer see of the usable clips, their rows, and the bad ones.
+
+    Of the `mixture` only parameters are read.
+    """
+    views, of_mixer = [X] * len(experts), None
+    bad: dict[int, str] = {}
+    if isinstance(X, DomainBatch):
+        mixer_domain = mixture.mixer_domain
+        views, of_mixer, bad = _views_of_batch(X, experts, plan, with_mixer, mixer_domain, on_error)
+    elif not isinstance(X, Clips):
+        of_mixer = np.asarray(X) if with_mixer else None
+        if of_mixer is not None and mixture.mixer_domain is not None and of_mixer.ndim >= 3:
+            raise ValueError(
+                f"X holds spectrograms ({of_mixer.ndim} dimensions), which the mixer sees as they "
+                f"are: mixer_domain={mixture.mixer_domain!r} doesn't apply. Pass paths, waveforms "
+                "or a DomainBatch, or leave mixer_domain=None."
+            )
+    elif not plan.domains:
+        views = [X.given] * len(experts)
+    else:
+        params = {"memory": mixture.memory, "n_jobs": mixture.n_jobs}
+        batch = extract_domains(X, plan, on_error=on_error, verbose=verbose, **params)
+        views = [batch.rows(name) if name in plan.domains else X.given for name, _ in experts]
+        of_mixer = None if plan.mixer is None else batch[plan.mixer]
+        bad = batch.bad_clips
+    if of_mixer is not None and of_mixer.ndim == 2:  # a table: one frame, as CNNClassifier has it
+        of_mixer = of_mixer[:, :, np.newaxis]
+    good = np.setdiff1d(np.arange(len(X)), list(bad))
+    if bad:
+        views = [take_clips(view, good) for view in views]
+        of_mixer = None if of_mixer is None else take_clips(of_mixer, good)
+    return views, of_mixer, good, bad
+
+
+def extract_domains(clips: Clips, plan: Plan, **extraction_params: Any) -> DomainBatch:
+    """Extract the domains of a plan, and warn of files that are much longer than what is read."""
+    if clips.paths is None:
+        plan.check_rates()
+    batch, seconds = extract(clips, plan, **extraction_params)
+    if seconds:
+        warn_of_long_files(seconds, max(d.offset + d.duration for d in plan.domains.values()))
+    return batch
+
+
+def _views_of_batch(
+    batch: DomainBatch,
+    experts: Experts,
+    plan: Plan,
+    with_mixer: bool,
+    mixer_domain: Any,
+    on_error: str,
+) -> tuple[list[Any], NDArray | None, dict[int, str]]:
+    """Return the entries that experts and mixer take, and the bad clips."""
+    entries = [_entry(batch, name, plan, len(experts)) for name, _ in experts]
+    views = [
+        batch.table(entry)
+        if name not in plan.domains and len(batch.rows(entry).shape) == 2
+        else batch.rows(entry)
+        for (name, _), entry in zip(experts, entries)
+    ]
+    of_mixer = None
+    if with_mixer:
+        entries.append(_entry_of_mixer(batch, mixer_domain, plan))
+        of_mixer = batch[entries[-1]]
+    bad = dict(batch.bad_clips)
+    for entry in dict.fromkeys(entries):  # some share an entry
+        kind = "table" if len(batch.rows(entry).shape) == 2 else "entry"
+        for row in batch.non_finite_rows(entry):
+            bad.setdefault(row, f"its row {row} in the {kind} {entry!r} holds NaN or infinity")
+    bad = dict(sorted(bad.items()))
+    if bad and on_error == "raise":
+        raise_bad_rows(bad)
+    return views, of_mixer, bad
+
+
+def _entry(batch: DomainBatch, name: str, plan: Plan, n_experts: int) -> str:
+    """Return which entry of a batch an expert takes."""
+    if name in plan.domains:
+        # Where the batch was made by hand: its own name, or that of one with the same domain.
+        alike = [n for n in (name, *plan.keys) if n in batch and plan.keys[n] == plan.keys[name]]
+        return batch.name_of(plan.domains[name], (alike or [name])[0], plan.keys[name])
+    if name in batch:
+        return name
+    [only, *others] = batch.names
+    # Any network may take the only spectrograms there are; a table is its own expert's.
+    if not (others or plan.domains) and (n_experts == 1 or len(batch.rows(only).shape) >= 3):
+        return only
+    raise ValueError(
+        f"The expert {name!r} begins with no domain and the DomainBatch has no entry of that "
+        f"name; it holds {batch.names}. Add it, batch | {{{name!r}: table}}, rename the expert or "
+        f"the entry, or let the expert begin with a domain. If {name!r} searches over parameters "
+        "of its domain, pass paths or waveforms."
+    )
+
+
+def _entry_of_mixer(batch: DomainBatch, mixer_domain: Any, plan: Plan) -> str:
+    """Return which entry of a batch the mixer sees."""
+    if isinstance(mixer_domain, str) and mixer_domain in batch:
+        return mixer_domain
+    domain = domain_of_mixer(mixer_domain, plan.domains)
+    if mixer_domain is not None:
+        return batch.name_of(domain)
+    spectrograms = [name for name in batch.names if len(batch.rows(name).shape) == 3]
+    try:
+        return batch.name_of(domain, "original" if "original" in batch else None)
+    except ValueError:
+        return "original" if "original" in batch else (spectrograms or batch.names)[0]
+
+
+def take_clips(X: Any, rows: Any) -> Any:
+    """Return some clips, in whatever form; rows of a mapped array go to a file, not to memory."""
+    if isinstance(X, Rows):
+        return X.pick(rows)
+    if isinstance(X, np.ndarray) and X.ndim >= 3:
+        return Rows(X, rows).array()
+    return X.take(rows) if isinstance(X, Clips) else _safe_indexing(X, rows)
+
+
+def split_expert(expert: Any, view: Any) -> tuple[Any, Any]:
+    """Return what of an expert is still to be fitted or asked, and the data that it gets.
+
+    That is the steps behind the domain of a plain pipeline, and an expert as a whole where the
+    domain is wrapped deeper, which then lets the features through. What an expert does to its data
+    in place reaches neither the user nor other experts.
+    """
+    if not isinstance(view, Rows):
+        return expert, read_only(view) if isinstance(view, np.ndarray) else deepcopy(view)
+    if isinstance(expert, Pipeline) and isinstance(expert.steps[0][1], BaseDomain):
+        return expert[1:], view.array()
+    is_wrapped = leading_domain(expert) is not None
+    return expert, DomainView.of_rows(view) if is_wrapped else view.array()
+
+
+# What experts predict.
+
+
+def expert_proba_of(experts: Experts, views: Sequence[Any], classes: NDArray) -> NDArray:
+    """Return what fitted experts think of clips, (n_clips, n_experts, n_classes)."""
+    probas = [
+        predict_expert(name, expert, view, classes) for (name, expert), view in zip(experts, views)
+    ]
+    return np.stack(probas, axis=1)
+
+
+def predict_expert(
+    name: str, expert: Any, view: Any, classes: NDArray, rows: NDArray | None = None
+) -> NDArray[np.float64]:
+    """Return an expert's aligned probabilities, some clips at a time if they may be mapped."""
+    is_large = isinstance(view, Rows) or np.ndim(view) >= 3
+    step = _CLIPS_AT_A_TIME if is_large else max(1, len(view))
+    rows = np.arange(len(view)) if rows is None else rows
+    probas = [np.zeros((0, len(classes)))]
+    try:
+        for start in range(0, len(view), step):
+            some = slice(start, start + step)
+            part = view if step >= len(view) else take_clips(view, some)
+            probas.append(aligned_proba(*split_expert(expert, part), classes, rows[some]))
+    except Exception as error:
+        raise explain(error, name, expert, view)  # noqa: B904
+    return np.concatenate(probas)
+
+
+def explain(error: Exception, name: str, expert: Any, view: Any) -> Exception:
+    """Say which expert failed, and why one that can't make anything of paths was given some."""
+    is_paths = isinstance(view, np.ndarray) and view.dtype == object
+    if not is_paths or not isinstance(error, ValueError):
+        error.add_note(f"This comes from the expert {name!r}.")
+        return error
+    better = ValueError(
+        f"X holds paths, and the expert {name!r}, {expert!r}, begins with no feature domain, so it "
+        f"was given the paths themselves, which it can't use ({error}). If it is made for a table, "
+        "pass a DomainBatch with that table as the entry of the expert's name, beside what "
+        "clf.extract(X) gives for the others."
+    )
+    better.__cause__ = error
+    return better
+
+
+def aligned_proba(expert: Any, X: Any, classes: NDArray, rows: NDArray | None = None) -> NDArray:
+    """Return an expert's probabilities with one column for each of `classes`.
+
+    Classes that the expert has never seen get zeros; `rows` numbers the clips in messages.
+    """
+    given = np.asarray(expert.predict_proba(X), dtype=np.float64)
+    decides = type(getattr(expert, "_final_estimator", expert)).__name__
+    if given.ndim != 2 or given.shape[1] != len(expert.classes_):
+        raise ValueError(
+            f"predict_proba of the expert {decides} gave an array of shape {given.shape}; expected "
+            f"a row per clip and a column for each of its {len(expert.classes_)} classes."
+        )
+    total = given.sum(axis=1)
+    wrong = np.flatnonzero(~(np.isfinite(total) & (total > 0) & (given >= 0).all(axis=1)))
+    if len(wrong):
+        clips = wrong if rows is None else rows[wrong]
+        raise ValueError(
+            f"predict_proba of the expert {decides} gave no probabilities for {len(wrong)} of "
+            f"{len(given)} clips (rows {some_rows(clips.tolist())}), the first is "
+            f"{given[wrong[0]]}. Expected numbers of zero or above, not all zero: look at these "
+            "clips, or at the expert."
+        )
+    proba = np.zeros((len(given), len(classes)))
+    proba[:, np.searchsorted(classes, expert.classes_)] = given
+    return proba / total[:, np.newaxis]
+
+
+class FoldAverage(ClassifierMixin, BaseEstimator):
+    """One expert whose prediction is the mean of those of several models, those of the folds.
+
+    Parameters
+    ----------
+    models : list of estimators
+        Fitted classifiers; ``fit`` trains clones of them instead.
+    """
+
+    def __init__(self, models: list[Any]) -> None:
+        self.models = models
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return all(hasattr(model, "classes_") for model in self.models)
+
+    def __sklearn_tags__(self) -> Any:
+        return get_tags(self.models[0])
+
+    def fit(self, X: Any, y: Any, **params: Any) -> FoldAverage:
+        """Train all models on the same clips."""
+        self.models = [clone(model).fit(X, y, **params) for model in self.models]
+        return self
+
+    @property
+    def classes_(self) -> NDArray:
+        """All classes that one of the models knows."""
+        return np.unique(np.concatenate([model.classes_ for model in self.models]))
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the mean of the models' probabilities."""
+        return np.mean([aligned_proba(model, X, self.classes_) for model in self.models], axis=0)
+
+    def predict(self, X: Any) -> NDArray:
+        """Return the most probable class of each clip."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
