@@ -18,6 +18,7 @@ ROOMS = {
     "_clips": 0,
     "_compat": 0,
     "_diagram": 0,
+    "_fields": 0,
     "_files": 0,
     "_parallel": 0,
     "_rows": 0,

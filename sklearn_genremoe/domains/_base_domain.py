@@ -1,12 +1,8 @@
 """What all feature domains have in common."""
 
-import inspect
-import re
 import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import dataclass_transform
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -291,29 +287,3 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-_PARAMETERS = re.compile(r"Parameters\n----------\n.*?(?=\n\n|\Z)", re.DOTALL)
-_ATTRIBUTES = re.compile(r"Attributes\n----------\n.*?(?=\n\n|\Z)", re.DOTALL)
-_ENTRY = re.compile(r"^\w+ : .*(?:\n +.*)*", re.MULTILINE)
-
-
-@dataclass_transform(eq_default=False)
-def domain(cls):
-    """Give a domain an ``__init__`` of its fields and those that it inherits, and their texts.
-
-    Of the section Parameters of its docstring, each entry holds for the classes that inherit from
-    it as well, unless they have one of the same name.
-    """
-    cls = dataclass(eq=False, repr=False)(cls)
-    docs = [inspect.cleandoc(vars(base).get("__doc__") or "") for base in reversed(cls.__mro__)]
-    entries: dict[str, str] = {}
-    for doc in docs:
-        for section in _PARAMETERS.findall(doc):
-            entries |= {entry.split()[0]: entry for entry in _ENTRY.findall(section)}
-    texts = [entries[name] for name in inspect.signature(cls).parameters if name in entries]
-    section = "\n".join(["Parameters", "-" * 10, *texts, ""])
-    attributes = _ATTRIBUTES.findall(inspect.cleandoc(BaseDomain.__doc__ or ""))
-    whole = "\n".join([section, *attributes])
-    cls.__doc__ = _PARAMETERS.sub(lambda _: whole, docs[-1])
-    return cls

@@ -14,9 +14,10 @@ import soxr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 
 from .._compat import Interval, StrOptions, import_pandas
+from .._fields import with_init
 from .._files import fetch_file, user_path
 from .._parallel import torch_threads
-from ._base_domain import BaseDomain, domain
+from ._base_domain import BaseDomain
 
 
 class Published(NamedTuple):
@@ -27,7 +28,7 @@ class Published(NamedTuple):
     sha256: str
 
 
-@domain
+@with_init
 class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     """Base class of the embeddings.
 

@@ -3,8 +3,8 @@
 import csv
 import os
 
+from .._fields import with_init
 from .._files import fetch_file
-from ._base_domain import domain
 from ._base_embedding import BaseEmbedding, Published
 
 _CLASS_NAMES = Published(
@@ -15,7 +15,7 @@ _CLASS_NAMES = Published(
 )
 
 
-@domain
+@with_init
 class AudioSetEmbedding(BaseEmbedding):
     r"""The mean embedding of a network that was trained on AudioSet.
 

@@ -4,11 +4,12 @@ from dataclasses import KW_ONLY
 from numbers import Integral, Real
 
 from .._compat import Interval
+from .._fields import with_init
 from ._analysis import ClipAnalysis, mel_filterbank
-from ._base_domain import BaseDomain, domain
+from ._base_domain import BaseDomain
 
 
-@domain
+@with_init
 class MelDomain(BaseDomain):
     """A domain that starts from a log-mel spectrogram.
 
@@ -90,7 +91,7 @@ class MelDomain(BaseDomain):
         )
 
 
-@domain
+@with_init
 class LogMelSpectrogram(MelDomain):
     """Log-mel spectrogram: the paper's original domain.
 

@@ -8,13 +8,13 @@ import numpy as np
 import scipy.fft
 
 from .._compat import Interval
-from ._base_domain import domain
+from .._fields import with_init
 from ._mel import MelDomain
 
 _DELTA_WIDTH = 9  # frames that a slope is fitted to
 
 
-@domain
+@with_init
 class MFCC(MelDomain):
     """Mel-frequency cepstral coefficients: the paper's baseline domain.
 

@@ -6,12 +6,12 @@ import numpy as np
 import scipy.fft
 
 from .._compat import StrOptions
+from .._fields import with_init
 from ._analysis import power_to_db, zscore
-from ._base_domain import domain
 from ._mel import MelDomain
 
 
-@domain
+@with_init
 class ModulationSpectrogram(MelDomain):
     """How fast the mel bands pulse: the paper's modulation domain.
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 
-from ._base_domain import domain
+from .._fields import with_init
 from ._base_embedding import BaseEmbedding, Published
 
 _TAGS = (
@@ -15,7 +15,7 @@ _TAGS = (
 )
 
 
-@domain
+@with_init
 class MusicTagEmbedding(BaseEmbedding):
     r"""The embedding of a network that was trained to tag songs.
 

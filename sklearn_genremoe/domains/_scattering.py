@@ -9,8 +9,8 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from .._compat import StrOptions
+from .._fields import with_init
 from ._analysis import zscore
-from ._base_domain import domain
 from ._separated import SeparatedSpectrogram
 
 # Periods of the modulations, in frames and in bins; inf is what all bins do alike.
@@ -23,7 +23,7 @@ _FRAMES_PER_POINT = 8  # of the magnitudes
 QUIET = 1e-3  # a modulation below it is none
 
 
-@domain
+@with_init
 class CoarseSpectrogram(SeparatedSpectrogram):
     """A domain that starts from spectrograms of few frames, with little to choose.
 
@@ -52,7 +52,7 @@ class CoarseSpectrogram(SeparatedSpectrogram):
     normalize: str | None = field(default=None, init=False)
 
 
-@domain
+@with_init
 class TimeFrequencyScattering(CoarseSpectrogram):
     r"""Joint time-frequency scattering: rhythm, tremolo, sweeps and textures in each register.
 

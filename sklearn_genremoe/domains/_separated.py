@@ -6,12 +6,12 @@ from numbers import Integral, Real
 import numpy as np
 
 from .._compat import Interval
+from .._fields import with_init
 from ._analysis import Separation
-from ._base_domain import domain
 from ._mel import MelDomain
 
 
-@domain
+@with_init
 class SeparatedSpectrogram(MelDomain):
     """Log-mel spectrogram of one part of a harmonic-percussive separation.
 
@@ -60,7 +60,7 @@ class SeparatedSpectrogram(MelDomain):
         return self._log_mel(analysis, part, separation)
 
 
-@domain
+@with_init
 class HarmonicSpectrogram(SeparatedSpectrogram):
     """Log-mel spectrogram of the harmonic (sustained) part: the paper's harmonic domain.
 
@@ -99,7 +99,7 @@ class HarmonicSpectrogram(SeparatedSpectrogram):
     _name = "harmonic"
 
 
-@domain
+@with_init
 class PercussiveSpectrogram(SeparatedSpectrogram):
     """Log-mel spectrogram of the percussive (transient) part: the paper's percussive domain.
 

@@ -8,8 +8,8 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from .._compat import StrOptions
+from .._fields import with_init
 from ._analysis import zscore
-from ._base_domain import domain
 from ._scattering import QUIET, CoarseSpectrogram, check_spectrograms, magnitudes
 
 _N_BANDS = 32  # of each part, in a covariance
@@ -18,7 +18,7 @@ _MFCC_SCALE = 0.05  # per dB, which brings coefficients to the size of z-scores
 _RIDGE = 1e-2  # of the mean variance, so that the logarithm stays finite
 
 
-@domain
+@with_init
 class SpectralStatistics(CoarseSpectrogram):
     """Sum up a clip by a row of numbers: how it moves, or what sounds together in it.
 

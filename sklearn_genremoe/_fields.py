@@ -1,0 +1,35 @@
+"""Estimators whose constructor follows from their fields, which those that inherit share."""
+
+import inspect
+import re
+from dataclasses import dataclass
+from typing import dataclass_transform
+
+_SECTIONS = {
+    title: re.compile(rf"{title}\n----------\n.*?(?=\n\n|\Z)", re.DOTALL)
+    for title in ("Parameters", "Attributes")
+}
+_ENTRY = re.compile(r"^\w+ : .*(?:\n +.*)*", re.MULTILINE)
+
+
+@dataclass_transform(eq_default=False)
+def with_init(cls):
+    """Give an estimator an ``__init__`` of its fields and those that it inherits, and their texts.
+
+    Of the sections Parameters and Attributes of its docstring, each entry holds for the classes
+    that inherit from it as well, unless they have one of the same name.
+    """
+    cls = dataclass(eq=False, repr=False)(cls)
+    docs = [inspect.cleandoc(vars(base).get("__doc__") or "") for base in reversed(cls.__mro__)]
+    whole, own = [], docs[-1]
+    for title, section in _SECTIONS.items():
+        found = [found for doc in docs for found in section.findall(doc)]
+        entries = {e.split()[0]: e for text in found for e in _ENTRY.findall(text)}
+        if title == "Parameters":
+            entries = {n: entries[n] for n in inspect.signature(cls).parameters if n in entries}
+        if entries:
+            whole.append("\n".join([title, "-" * 10, *entries.values()]))
+        if title == "Attributes":
+            own = section.sub("", own)
+    cls.__doc__ = _SECTIONS["Parameters"].sub(lambda _: "\n\n".join(whole), own)
+    return cls
