@@ -685,7 +685,7 @@ class CollectionReport:
             )
         table = getattr(self, what)()
         if ax is None:
-            [ax] = new_axes("CollectionReport.plot", (6.0, 5.0))
+            [ax] = new_axes("CollectionReport.plot", 6.0, 5.0)
         if what == "scores":
             plot_intervals(ax, table.xs("accuracy", level="measure")[::-1], COLOURS[0])
             ax.set(xlabel="accuracy, with its interval of 95 %")

@@ -8,11 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._compat import import_pandas
 from ._out_of_fold import check_labels, cross_fit, extract_once
-from ._plotting import COLOURS, new_axes, plot_intervals
+from ._plotting import COLOURS, BaseDisplay, plot_intervals
 from ._statistics import difference, mcnemar, measures
 
 
-class ComparisonDisplay:
+class ComparisonDisplay(BaseDisplay):
     """Scores of several estimators on the same folds, and their differences.
 
     Make one with :func:`compare`, or from the probabilities of each estimator.
@@ -65,6 +65,8 @@ class ComparisonDisplay:
         self.classes = classes
         self.groups = groups
 
+    _several_axes = True
+
     def frame(self) -> Any:
         """Return the scores and differences.
 
@@ -76,11 +78,6 @@ class ComparisonDisplay:
             calibration_error; difference of the accuracy from that of the first estimator,
             difference_low and difference_high, the interval of the paired difference; and mcnemar,
             the exact p-value of both being right equally often, which takes clips for independent.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
         """
         pandas = import_pandas("ComparisonDisplay.frame")
         codes = np.searchsorted(self.classes, self.y)
@@ -101,38 +98,18 @@ class ComparisonDisplay:
         frame.index.name = "estimator"
         return frame
 
-    def plot(self, *, ax: Any = None) -> "ComparisonDisplay":
-        """Plot accuracies and, below them, differences from the first, with intervals of 95 %.
+    def _size(self) -> tuple[float, float, int]:
+        return 7.0, 2.0 + 0.7 * len(self.proba), 2
 
-        Parameters
-        ----------
-        ax : array-like of shape (2,) of matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
-
-        Returns
-        -------
-        display : ComparisonDisplay
-            The display itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib or pandas is not installed.
-        """
+    def _draw(self, axes: np.ndarray) -> None:
         frame = self.frame()[::-1]
-        if ax is None:
-            ax = new_axes("ComparisonDisplay", (7.0, 2.0 + 0.7 * len(frame)), 2)
-        axes = np.ravel(np.asarray(ax, dtype=object))
         shown = zip(axes, ("accuracy", "difference"), (frame, frame[:-1]), COLOURS)
-        for place, what, rows, colour in shown:
+        for ax, what, rows, colour in shown:
             columns = {what: "value", f"{what}_low": "low", f"{what}_high": "high"}
-            plot_intervals(place, rows[list(columns)].rename(columns=columns), colour)
+            plot_intervals(ax, rows[list(columns)].rename(columns=columns), colour)
         axes[0].set_xlabel("accuracy")
         axes[1].set_xlabel(f"difference from {frame.index[-1]}")
         axes[1].axvline(0, color="black", linewidth=0.8)
-        self.ax_ = axes
-        self.figure_ = axes[0].figure
-        return self
 
 
 def compare(

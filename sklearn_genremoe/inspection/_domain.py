@@ -1,11 +1,12 @@
 """What the experts see of a clip."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
+from sklearn.preprocessing import scale
 from sklearn.utils.validation import check_array
 
 from .._clips import only_clip
@@ -19,7 +20,7 @@ from ..domains import (
     ModulationSpectrogram,
     PercussiveSpectrogram,
 )
-from ._plotting import new_axes
+from ._plotting import BaseDisplay
 
 # Colours span these percentiles: a few cells, such as the modulation domain's bin at 0 Hz, are so
 # large that all the rest would look alike.
@@ -37,30 +38,21 @@ _ON_MEL_BANDS = (
 
 
 class DomainAxes(NamedTuple):
-    """How the cells of a domain are to be read.
-
-    Attributes
-    ----------
-    x_label, y_label, value_label : str
-        What the axes and the colours stand for.
-    x_start, x_step : float
-        Where the first column begins, and how wide a column is.
-    y_marks : dict of str to float, default=None
-        Labels along the second axis, and at which row; None numbers the rows.
-    by_row : bool
-        Whether the colours show each row at its own scale.
-    """
+    """How the cells of a domain are to be read."""
 
     x_label: str = "frame"
     y_label: str = "bin"
     value_label: str = "value"
+    # Where the first column begins, and how wide a column is.
     x_start: float = 0.0
     x_step: float = 1.0
+    # Labels along the second axis and at which row they are; None numbers the rows.
     y_marks: Mapping[str, float] | None = None
+    # Whether the colours show each row at its own scale.
     by_row: bool = False
 
 
-class DomainDisplay:
+class DomainDisplay(BaseDisplay):
     """One clip in one or several feature domains.
 
     Make one with :meth:`from_estimator`, or from the arrays of a clip.
@@ -107,8 +99,10 @@ class DomainDisplay:
         self.spectrograms = spectrograms
         self.axes = axes
 
+    _several_axes = True
+
     @classmethod
-    def from_estimator(cls, estimator: Any, clip: Any, *, ax: Any = None) -> "DomainDisplay":
+    def from_estimator(cls, estimator: Any, clip: Any, *, ax: Any = None) -> Self:
         """Compute the domains of a clip and plot them, in decibels where they are spectrograms.
 
         Parameters
@@ -130,7 +124,7 @@ class DomainDisplay:
         TypeError
             If the estimator computes no domains.
         ValueError
-            If `clip` isn't one clip.
+            If `clip` isn't one clip, or there are more or fewer axes than domains.
         BadClipError
             If the clip can't be read.
         """
@@ -143,74 +137,18 @@ class DomainDisplay:
         if isinstance(estimator, BaseDomain):
             estimator = DomainUnion([(type(estimator).__name__, estimator)])
         domains = dict(estimator.domains or estimator.transform(clips).domains)
-        raw = {name: _without_clip_scale(domain) for name, domain in domains.items()}
+        raw = {
+            # In its own unit, where it would scale each clip to deviation 1.
+            name: clone(domain).set_params(normalize=None)
+            if domain.get_params().get("normalize") == "clip"
+            else domain
+            for name, domain in domains.items()
+        }
         batch = DomainUnion(list(raw.items())).transform(clips)
         arrays = {name: batch[name][0] for name in batch.names}
         n_samples = len(clips[0]) if isinstance(clips, np.ndarray) else None
         axes = {name: _axes_of(domains[name], arrays[name], n_samples) for name in domains}
         return cls(arrays, axes=axes).plot(ax=ax)
-
-    def plot(self, *, ax: Any = None) -> "DomainDisplay":
-        """Plot the domains, one below the other.
-
-        Parameters
-        ----------
-        ax : array-like of shape (n_domains,) of matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure.
-
-        Returns
-        -------
-        display : DomainDisplay
-            The display itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        ValueError
-            If there are more or fewer axes than domains.
-        """
-        n_domains = len(self.spectrograms)
-        if ax is None:
-            ax = new_axes("DomainDisplay", (7.0, 0.4 + 1.9 * n_domains), n_domains)
-        axes = np.ravel(np.asarray(ax, dtype=object))
-        if len(axes) != n_domains:
-            raise ValueError(f"{len(axes)} axes for {n_domains} domains; pass one for each.")
-        self.images_ = []
-        for axis, (name, array) in zip(axes, self.spectrograms.items()):
-            vector = np.ndim(array) == 1
-            cells: np.ndarray = check_array(np.atleast_2d(array), dtype=np.float64, input_name=name)
-            unknown = DomainAxes("feature" if vector else "frame")
-            scale = (self.axes or {}).get(name, unknown)
-            if scale.by_row:
-                deviation = cells.std(axis=1, keepdims=True)
-                cells = (cells - cells.mean(axis=1, keepdims=True)) / np.where(
-                    deviation > 0, deviation, 1
-                )
-            low, high = np.percentile(cells, _PERCENTILES)
-            end = scale.x_start + cells.shape[1] * scale.x_step
-            image = axis.imshow(
-                cells,
-                origin="lower",
-                aspect="auto",
-                interpolation="nearest",
-                cmap="magma",
-                vmin=low,
-                vmax=high,
-                extent=(scale.x_start, end, 0, len(cells)),
-            )
-            self.images_.append(image)
-            axis.set_title(name, fontsize="medium", loc="left")
-            axis.set_xlabel(scale.x_label)
-            axis.set_ylabel("" if vector else scale.y_label)
-            if vector:
-                axis.set_yticks([])
-            elif scale.y_marks is not None:
-                axis.set_yticks(list(scale.y_marks.values()), list(scale.y_marks))
-            axis.figure.colorbar(image, ax=axis, label=scale.value_label)
-        self.ax_ = axes
-        self.figure_ = axes[0].figure
-        return self
 
     def frame(self) -> Any:
         """Return the cells of the domains.
@@ -219,47 +157,60 @@ class DomainDisplay:
         -------
         frame : pandas.DataFrame with the columns domain, bin, frame and value
             One row per cell; features without time are the bins of a single frame.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
         """
         pandas = import_pandas("DomainDisplay.frame")
-        parts = []
-        for name, array in self.spectrograms.items():
-            cells = np.asarray(array)
-            if cells.ndim == 1:
-                cells = cells[:, np.newaxis]
-            bins, frames = np.indices(cells.shape)
-            parts.append(
-                pandas.DataFrame(
-                    {
-                        "domain": name,
-                        "bin": bins.ravel(),
-                        "frame": frames.ravel(),
-                        "value": cells.ravel(),
-                    }
-                )
+        parts = {
+            name: pandas.DataFrame(np.atleast_2d(np.transpose(cells))).unstack()
+            for name, cells in self.spectrograms.items()
+        }
+        frame = pandas.concat(parts, names=["domain", "bin", "frame"])
+        return frame.rename("value").reset_index()
+
+    def _size(self) -> tuple[float, float, int]:
+        n_domains = len(self.spectrograms)
+        return 7.0, 0.4 + 1.9 * n_domains, n_domains
+
+    def _draw(self, axes: np.ndarray) -> None:
+        n_domains = len(self.spectrograms)
+        if len(axes) != n_domains:
+            raise ValueError(f"{len(axes)} axes for {n_domains} domains; pass one for each.")
+        self.images_ = []
+        for ax, (name, array) in zip(axes, self.spectrograms.items()):
+            cells = check_array(np.atleast_2d(array), dtype=np.float64, input_name=name)
+            is_vector = np.ndim(array) == 1
+            how = (self.axes or {}).get(name, DomainAxes("feature" if is_vector else "frame"))
+            if how.by_row:
+                cells = scale(cells, axis=1)
+            low, high = np.percentile(cells, _PERCENTILES)
+            end = how.x_start + cells.shape[1] * how.x_step
+            image = ax.imshow(
+                cells,
+                origin="lower",
+                aspect="auto",
+                interpolation="nearest",
+                cmap="magma",
+                vmin=low,
+                vmax=high,
+                extent=(how.x_start, end, 0, len(cells)),
             )
-        return pandas.concat(parts, ignore_index=True)
+            self.images_.append(image)
+            ax.set_title(name, fontsize="medium", loc="left")
+            ax.set(xlabel=how.x_label, ylabel="" if is_vector else how.y_label)
+            marks = {} if is_vector else how.y_marks
+            if marks is not None:
+                ax.set_yticks(list(marks.values()), list(marks))
+            ax.figure.colorbar(image, ax=ax, label=how.value_label)
 
 
-def _without_clip_scale(domain: BaseDomain) -> BaseDomain:
-    """Return a domain in its own unit, where it would scale each clip to deviation 1."""
-    is_scaled = domain.get_params().get("normalize") == "clip"
-    return clone(domain).set_params(normalize=None) if is_scaled else domain
-
-
-def _axes_of(domain: BaseDomain, cells: np.ndarray, n_samples: int | None) -> DomainAxes:
+def _axes_of(domain: Any, cells: np.ndarray, n_samples: int | None) -> DomainAxes:
     """Return how to read the cells of a waveform of `n_samples`, or of a file if they are None."""
-    axes = DomainAxes("feature" if cells.ndim == 1 else "frame")
-    hop_length = getattr(domain, "hop_length", None)
-    if hop_length is None or cells.ndim != 2:
-        return axes
-    hop = hop_length / domain.sample_rate
+    if cells.ndim == 1:
+        return DomainAxes("feature")
+    if not hasattr(domain, "hop_length") or cells.ndim != 2:
+        return DomainAxes()
+    hop = domain.hop_length / domain.sample_rate
     offset = domain.offset if n_samples is None else 0.0
-    axes = axes._replace(x_label="time in s", x_start=offset, x_step=hop)
+    axes = DomainAxes("time in s", x_start=offset, x_step=hop)
     if isinstance(domain, MFCC):
         n = len(cells) // 3
         marks = {"c0": 0.5, "Δ c0": n + 0.5, "ΔΔ c0": 2 * n + 0.5}
@@ -267,25 +218,17 @@ def _axes_of(domain: BaseDomain, cells: np.ndarray, n_samples: int | None) -> Do
         return axes._replace(y_label="coefficient", y_marks=marks, value_label=label, by_row=True)
     if not isinstance(domain, _ON_MEL_BANDS):
         return axes
-    axes = axes._replace(y_label="frequency in Hz", y_marks=_marks_of_mel_bands(domain))
-    in_decibels = True
+    unit = "dB"
     if isinstance(domain, ModulationSpectrogram):
+        unit = "dB" if domain.scale == "log" else "magnitude"
         length = max(domain.n_samples if n_samples is None else n_samples, domain.n_fft)
-        n_frames = 1 + (length - domain.n_fft % 2) // hop_length
-        step = 1 / (n_frames * hop)
-        first = int(domain.drop_dc)
-        axes = axes._replace(  # each column around its frequency
-            x_label="modulation frequency in Hz",
-            x_start=(first - 0.5) * step,
-            x_step=step,
-        )
-        in_decibels = domain.scale == "log"
-        axes = axes._replace(value_label="magnitude")
-    if in_decibels:
-        axes = axes._replace(value_label="dB")
+        step = 1 / (hop * (1 + (length - domain.n_fft % 2) // domain.hop_length))
+        start = (int(domain.drop_dc) - 0.5) * step  # each column around its frequency
+        axes = axes._replace(x_label="modulation frequency in Hz", x_start=start, x_step=step)
     if domain.normalize == "bin":
-        return axes._replace(value_label="deviations from\nthe band's mean")
-    return axes
+        unit = "deviations from\nthe band's mean"
+    marks = _marks_of_mel_bands(domain)
+    return axes._replace(y_label="frequency in Hz", y_marks=marks, value_label=unit)
 
 
 def _marks_of_mel_bands(domain: Any) -> dict[str, float]:
@@ -295,8 +238,5 @@ def _marks_of_mel_bands(domain: Any) -> dict[str, float]:
     top = domain.sample_rate / 2 if domain.fmax is None else domain.fmax
     centres = mel_frequencies(domain.n_mels + 2, fmin=domain.fmin, fmax=top)[1:-1]
     rows = np.arange(domain.n_mels) + 0.5
-    return {
-        f"{mark:,}": float(np.interp(mark, centres, rows))
-        for mark in _MARKS
-        if centres[0] <= mark <= centres[-1]
-    }
+    shown = [mark for mark in _MARKS if centres[0] <= mark <= centres[-1]]
+    return {f"{mark:,}": float(np.interp(mark, centres, rows)) for mark in shown}

@@ -1,26 +1,18 @@
 """How often two experts say the same."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted
 
 from .._compat import import_pandas
-from ._plotting import (
-    check_names,
-    fit_figure,
-    mixture_and_clips,
-    names_of_experts,
-    new_axes,
-    rows_with_answer,
-    text_colour,
-)
+from ._plotting import BaseDisplay, ask_mixture, check_names
 
 
-class ExpertAgreementDisplay:
+class ExpertAgreementDisplay(BaseDisplay):
     """Share of the clips for which two experts name the same genre.
 
     Experts that agree everywhere leave a mixer nothing to decide; a mixture gains where good
@@ -63,9 +55,7 @@ class ExpertAgreementDisplay:
         self.expert_names = expert_names
 
     @classmethod
-    def from_estimator(
-        cls, estimator: Any, X: Any, y: Any = None, *, ax: Any = None
-    ) -> "ExpertAgreementDisplay":
+    def from_estimator(cls, estimator: Any, X: Any, y: Any = None, *, ax: Any = None) -> Self:
         """Plot the agreement of the experts of a fitted mixture.
 
         Parameters
@@ -73,14 +63,11 @@ class ExpertAgreementDisplay:
         estimator : MixtureOfExpertsClassifier or Pipeline
             A fitted mixture, or a pipeline that ends with one.
         X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that the estimator takes; best clips that it wasn't
-            fitted on. Those that the mixture can't use are left out.
+            Clips, best such that it wasn't fitted on. What it can't use is left out.
         y : array-like of shape (n_clips,), default=None
-            Not used: experts agree or not, whatever is right. Here so that all displays of a
-            mixture are called alike.
+            Not used; here so that all displays of a mixture are called alike.
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure. In a figure of yours,
-            ``layout="constrained"`` makes room for names and legend.
+            Where to plot, as in :meth:`plot`.
 
         Returns
         -------
@@ -94,13 +81,8 @@ class ExpertAgreementDisplay:
         ValueError
             If no clip can be used.
         """
-        check_is_fitted(estimator)
-        mixture, X = mixture_and_clips(estimator, X, "expert_predict_proba")
-        expert_proba = mixture.expert_predict_proba(X)
-        good = rows_with_answer(expert_proba)
-        return cls.from_predictions(
-            expert_proba[good], expert_names=names_of_experts(mixture), ax=ax
-        )
+        expert_proba, rows, names = ask_mixture(estimator, X, "expert_predict_proba")
+        return cls.from_predictions(expert_proba[rows], expert_names=names, ax=ax)
 
     @classmethod
     def from_predictions(
@@ -109,7 +91,7 @@ class ExpertAgreementDisplay:
         *,
         expert_names: Sequence[str] | None = None,
         ax: Any = None,
-    ) -> "ExpertAgreementDisplay":
+    ) -> Self:
         """Plot the agreement of given predictions.
 
         Parameters
@@ -119,8 +101,7 @@ class ExpertAgreementDisplay:
         expert_names : sequence of str of length n_experts, default=None
             Names of the experts. None numbers them.
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure. In a figure of yours,
-            ``layout="constrained"`` makes room for names and legend.
+            Where to plot, as in :meth:`plot`.
 
         Returns
         -------
@@ -143,53 +124,6 @@ class ExpertAgreementDisplay:
         names = check_names(expert_names, checked.shape[1])
         return cls(agreement, expert_names=names).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> "ExpertAgreementDisplay":
-        """Plot the shares as a matrix.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure. In a figure of yours,
-            ``layout="constrained"`` makes room for names and legend.
-
-        Returns
-        -------
-        display : ExpertAgreementDisplay
-            The display itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        shares = np.asarray(self.agreement, dtype=np.float64)
-        n_experts = len(shares)
-        own_figure = ax is None
-        if own_figure:
-            side = 2.2 + 0.7 * n_experts
-            [ax] = new_axes("ExpertAgreementDisplay", (side, side))
-        self.image_ = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for row, column in np.ndindex(shares.shape):
-            share = shares[row, column]
-            ax.text(
-                column,
-                row,
-                f"{100 * share:.0f}",
-                ha="center",
-                va="center",
-                color=text_colour(self.image_.cmap(share)),
-            )
-        ax.set_xticks(range(n_experts), self.expert_names, rotation=30, ha="right")
-        ax.set_yticks(range(n_experts), self.expert_names)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-        ax.set_title("clips for which two experts\nname the same genre, in %", fontsize="medium")
-        self.ax_ = ax
-        self.figure_ = ax.figure
-        if own_figure:
-            fit_figure(self.figure_)
-        return self
-
     def frame(self) -> Any:
         """Return the plotted numbers.
 
@@ -197,12 +131,27 @@ class ExpertAgreementDisplay:
         -------
         frame : pandas.DataFrame of shape (n_experts, n_experts)
             The shares in [0, 1].
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
         """
         pandas = import_pandas("ExpertAgreementDisplay.frame")
         names = pandas.Index(list(self.expert_names), name="expert")
         return pandas.DataFrame(np.asarray(self.agreement), index=names, columns=names)
+
+    def _size(self) -> tuple[float, float, int]:
+        side = 2.2 + 0.7 * len(self.expert_names)
+        return side, side, 1
+
+    def _draw(self, axes: np.ndarray) -> None:
+        matrix = ConfusionMatrixDisplay(
+            np.asarray(self.agreement), display_labels=self.expert_names
+        )
+        matrix.plot(
+            ax=axes[0],
+            cmap="Blues",
+            colorbar=False,
+            values_format=".0%",
+            xticks_rotation=30,
+            im_kw={"vmin": 0, "vmax": 1, "aspect": "auto"},
+        )
+        axes[0].set(xlabel="", ylabel="")
+        axes[0].set_title("clips for which two experts\nname the same genre", fontsize="medium")
+        self.image_ = matrix.im_

@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import import_pandas
-from ._plotting import COLOURS, last_step, names_of_experts, new_axes
+from ._plotting import COLOURS, BaseDisplay, names_of_experts
 
 _LOSSES = {"train_loss": "-", "valid_loss": ":"}
 
 
-class LearningHistoryDisplay:
+class LearningHistoryDisplay(BaseDisplay):
     """Loss of networks on their training and validation clips, epoch by epoch.
 
-    Make one with :meth:`from_estimator`.
+    Make one with :meth:`from_estimator`. Curves are full for training clips and dotted for
+    validation clips; the networks of the folds of one expert share a colour.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ class LearningHistoryDisplay:
         self.histories = histories
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> "LearningHistoryDisplay":
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Plot the histories of the networks in a fitted estimator.
 
         Parameters
@@ -63,8 +65,7 @@ class LearningHistoryDisplay:
             ``refit=False``, one of each fold, and the mixer if it is one), or a pipeline that
             ends with one of them.
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure. In a figure of yours,
-            ``layout="constrained"`` makes room for names and legend.
+            Where to plot, as in :meth:`plot`.
 
         Returns
         -------
@@ -79,50 +80,47 @@ class LearningHistoryDisplay:
             If its networks were loaded instead of trained, and have no history.
         """
         check_is_fitted(estimator)
-        estimator = last_step(estimator)
+        estimator = _last_step(estimator)
+        parts = {type(estimator).__name__: estimator}
         if hasattr(estimator, "named_experts_"):
             parts = {name: estimator.named_experts_[name] for name in names_of_experts(estimator)}
             parts["mixer"] = estimator.mixer_
-        else:
-            parts = {type(estimator).__name__: estimator}
         found = {name: _history(part) for name, part in parts.items()}
-        networks = {name: history for name, history in found.items() if history is not None}
-        if not networks:
+        histories = {name: history for name, history in found.items() if history}
+        if histories:
+            return cls(histories).plot(ax=ax)
+        if all(history is None for history in found.values()):
             raise TypeError(
                 f"{type(estimator).__name__} holds no network with a history_; pass a fitted "
                 "CNNClassifier, or a mixture with one among its experts."
             )
-        histories = {name: history for name, history in networks.items() if history}
-        if not histories:
-            raise ValueError(
-                f"the networks of {type(estimator).__name__} have an empty history_: their weights "
-                "were loaded, not trained here. Pass an estimator that was trained by fit."
-            )
-        return cls(histories).plot(ax=ax)
+        raise ValueError(
+            f"the networks of {type(estimator).__name__} have an empty history_: their weights "
+            "were loaded, not trained here. Pass an estimator that was trained by fit."
+        )
 
-    def plot(self, *, ax: Any = None) -> "LearningHistoryDisplay":
-        """Plot one curve per network: full for training clips, dotted for validation clips.
-
-        The networks of the folds of one expert share a colour.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure. In a figure of yours,
-            ``layout="constrained"`` makes room for names and legend.
+    def frame(self) -> Any:
+        """Return the plotted numbers.
 
         Returns
         -------
-        display : LearningHistoryDisplay
-            The display itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
+        frame : pandas.DataFrame with the columns network, epoch, train_loss and valid_loss
+            One row per network and epoch; NaN where nothing was held out. Networks of folds are
+            named like ``harmonic, fold 1``.
         """
-        if ax is None:
-            [ax] = new_axes("LearningHistoryDisplay", (8.0, 4.0))
+        rows = [
+            {"network": f"{name}, fold {epoch['fold']}" if "fold" in epoch else name, **epoch}
+            for name, history in self.histories.items()
+            for epoch in history
+        ]
+        columns = ["network", "epoch", *_LOSSES]
+        return import_pandas("LearningHistoryDisplay.frame").DataFrame(rows, columns=columns)
+
+    def _size(self) -> tuple[float, float, int]:
+        return 8.0, 4.0, 1
+
+    def _draw(self, axes: np.ndarray) -> None:
+        [ax] = axes
         self.lines_ = []
         for index, (name, history) in enumerate(self.histories.items()):
             labels = {"train_loss": name, "valid_loss": f"{name}, held out"}
@@ -139,57 +137,27 @@ class LearningHistoryDisplay:
                         label=labels.pop(loss, "_"),
                         marker="o" if len(epochs) == 1 else None,
                     )
-        ax.set_xlabel("epoch")
-        ax.set_ylabel("loss")
+        ax.set(xlabel="epoch", ylabel="loss")
         ax.set_ylim(bottom=0)
         ax.spines[["right", "top"]].set_visible(False)
         ax.xaxis.get_major_locator().set_params(integer=True)
         if self.lines_:
             ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        self.ax_ = ax
-        self.figure_ = ax.figure
-        return self
 
-    def frame(self) -> Any:
-        """Return the plotted numbers.
 
-        Returns
-        -------
-        frame : pandas.DataFrame with the columns network, epoch, train_loss and valid_loss
-            One row per network and epoch; NaN where nothing was held out. Networks of folds are
-            named like ``harmonic, fold 1``.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        pandas = import_pandas("LearningHistoryDisplay.frame")
-        return pandas.DataFrame(
-            [
-                {"network": _name(name, epoch), "epoch": epoch["epoch"]}
-                | {loss: float(epoch.get(loss, np.nan)) for loss in _LOSSES}
-                for name, history in self.histories.items()
-                for epoch in history
-            ]
-        )
+def _last_step(estimator: Any) -> Any:
+    while isinstance(estimator, Pipeline):
+        estimator = estimator[-1]
+    return estimator
 
 
 def _history(part: Any) -> list[dict[str, Any]] | None:
     """Return the epochs of a network, or of those of all folds; None of what is no network."""
-    part = last_step(part)
+    part = _last_step(part)
     if hasattr(part, "history_"):
         return [dict(epoch) for epoch in part.history_]
     of_folds = [_history(model) for model in getattr(part, "models", [])]
     if not of_folds or None in of_folds:
         return None
-    return [
-        {**epoch, "fold": fold}
-        for fold, history in enumerate(of_folds, start=1)
-        for epoch in history or []
-    ]
-
-
-def _name(network: str, epoch: Mapping[str, Any]) -> str:
-    """Return what the network of an epoch is called."""
-    return f"{network}, fold {epoch['fold']}" if "fold" in epoch else network
+    numbered = enumerate(of_folds, start=1)
+    return [{**epoch, "fold": fold} for fold, history in numbered for epoch in history or []]

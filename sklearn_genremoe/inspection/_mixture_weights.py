@@ -1,30 +1,21 @@
 """Whom a mixture trusts, genre by genre."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
-from sklearn.utils.validation import check_is_fitted
 
 from .._compat import import_pandas
-from ._plotting import (
-    COLOURS,
-    check_names,
-    mixture_and_clips,
-    names_of_experts,
-    new_axes,
-    rows_with_answer,
-    text_colour,
-)
+from ._plotting import COLOURS, BaseDisplay, ask_mixture, check_names
 
 _ALL = "all clips"
 # A narrower part of a bar has no room for its number, as the notes of the class say.
 _LABELLED = 0.045
 
 
-class MixtureWeightsDisplay:
+class MixtureWeightsDisplay(BaseDisplay):
     """Mean weight of each expert in a mixture, genre by genre.
 
     Make one with :meth:`from_estimator` or :meth:`from_predictions`.
@@ -86,9 +77,7 @@ class MixtureWeightsDisplay:
         self.n_clips = n_clips
 
     @classmethod
-    def from_estimator(
-        cls, estimator: Any, X: Any, y: ArrayLike, *, ax: Any = None
-    ) -> "MixtureWeightsDisplay":
+    def from_estimator(cls, estimator: Any, X: Any, y: ArrayLike, *, ax: Any = None) -> Self:
         """Plot the weights that a fitted mixture gives its experts.
 
         Parameters
@@ -96,13 +85,11 @@ class MixtureWeightsDisplay:
         estimator : MixtureOfExpertsClassifier or Pipeline
             A fitted mixture, or a pipeline that ends with one.
         X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that the estimator takes; best clips that it wasn't
-            fitted on.
+            Clips, best such that it wasn't fitted on. What it can't use is left out.
         y : array-like of shape (n_clips,)
-            Their genres. Clips that the mixture can't use are left out.
+            Their genres.
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure. In a figure of yours,
-            ``layout="constrained"`` makes room for names and legend.
+            Where to plot, as in :meth:`plot`.
 
         Returns
         -------
@@ -116,14 +103,10 @@ class MixtureWeightsDisplay:
         ValueError
             If there isn't one genre for each clip, or no clip can be used.
         """
-        check_is_fitted(estimator)
-        mixture, X = mixture_and_clips(estimator, X, "mixture_weights")
-        weights, genres = mixture.mixture_weights(X), column_or_1d(y)
+        weights, rows, names = ask_mixture(estimator, X, "mixture_weights")
+        genres = column_or_1d(y)
         check_consistent_length(weights, genres)
-        good = rows_with_answer(weights)
-        return cls.from_predictions(
-            weights[good], genres[good], expert_names=names_of_experts(mixture), ax=ax
-        )
+        return cls.from_predictions(weights[rows], genres[rows], expert_names=names, ax=ax)
 
     @classmethod
     def from_predictions(
@@ -133,7 +116,7 @@ class MixtureWeightsDisplay:
         *,
         expert_names: Sequence[str] | None = None,
         ax: Any = None,
-    ) -> "MixtureWeightsDisplay":
+    ) -> Self:
         """Plot given weights, for example those of all folds of a cross-validation.
 
         Parameters
@@ -145,8 +128,7 @@ class MixtureWeightsDisplay:
         expert_names : sequence of str of length n_experts, default=None
             Names of the experts. None numbers them.
         ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure. In a figure of yours,
-            ``layout="constrained"`` makes room for names and legend.
+            Where to plot, as in :meth:`plot`.
 
         Returns
         -------
@@ -166,85 +148,11 @@ class MixtureWeightsDisplay:
                 "weights must be zero or above, with rows that sum to one; pass what "
                 "mixture_weights returns."
             )
-        n_experts = checked.shape[1]
-        names = check_names(expert_names, n_experts)
-        genres, position, n_clips = np.unique(y, return_inverse=True, return_counts=True)
-        totals = np.zeros((len(genres), n_experts))
-        np.add.at(totals, position, checked)
-        display = cls(
-            totals / n_clips[:, np.newaxis],
-            genres=genres.tolist(),
-            expert_names=names,
-            n_clips=n_clips.tolist(),
-        )
-        return display.plot(ax=ax)
-
-    def plot(self, *, ax: Any = None) -> "MixtureWeightsDisplay":
-        """Plot one bar per genre, divided among the experts.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, default=None
-            Where to plot; None makes a new figure. In a figure of yours,
-            ``layout="constrained"`` makes room for names and legend.
-
-        Returns
-        -------
-        display : MixtureWeightsDisplay
-            The display itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        rows, labels = self._rows()
-        if ax is None:
-            [ax] = new_axes("MixtureWeightsDisplay", (7.0, 1.6 + 0.45 * len(rows)))
-        # Top to bottom, with some air above the bar of all clips.
-        height = np.r_[np.arange(len(rows) - 1), len(rows) - 0.6][: len(rows)]
-        n_experts = rows.shape[1]
-        self.bars_ = []
-        left = np.zeros(len(rows))
-        for index, name in enumerate(self.expert_names):
-            colour = COLOURS[index % len(COLOURS)]
-            width = rows[:, index]
-            bars = ax.barh(
-                height, width, 0.78, left, color=colour, edgecolor="white", linewidth=1, label=name
-            )
-            ax.bar_label(
-                bars,
-                [f"{100 * value:.0f}" if value >= _LABELLED else "" for value in width],
-                label_type="center",
-                color=text_colour(bars[0].get_facecolor()),
-                fontsize="small",
-            )
-            self.bars_.append(bars)
-            left += width
-        for share in np.arange(1, n_experts) / n_experts:
-            # Behind the bars, so that it runs through no number.
-            ax.axvline(share, color="black", linewidth=0.8, linestyle=(0, (1, 1)), zorder=0)
-        ax.set_yticks(height, labels)
-        ax.set_ylim(height[-1] + 0.6, -0.6)
-        ax.set_xlim(0, 1)
-        ax.set_xticks(np.linspace(0, 1, 5), ["0", "25", "50", "75", "100"])
-        ax.set_xlabel("mean weight in % (dotted between the bars: equal shares)")
-        ax.tick_params(axis="y", length=0)
-        ax.spines[["left", "right", "top"]].set_visible(False)
-        ax.legend(
-            loc="lower left",
-            bbox_to_anchor=(0.0, 1.0),
-            ncols=min(n_experts, 3 if max(map(len, self.expert_names)) > 12 else 4),
-            frameon=False,
-            handlelength=1.0,
-            handleheight=1.0,
-            columnspacing=1.6,
-            borderaxespad=0.4,
-            borderpad=0.0,
-        )
-        self.ax_ = ax
-        self.figure_ = ax.figure
-        return self
+        names = check_names(expert_names, checked.shape[1])
+        genres, n_clips = np.unique(y, return_counts=True)
+        means = np.array([checked[y == genre].mean(axis=0) for genre in genres])
+        counts = n_clips.tolist()
+        return cls(means, genres=genres.tolist(), expert_names=names, n_clips=counts).plot(ax=ax)
 
     def frame(self) -> Any:
         """Return the plotted numbers.
@@ -253,22 +161,42 @@ class MixtureWeightsDisplay:
         -------
         frame : pandas.DataFrame of shape (n_genres + 1, n_experts)
             The mean weight of each expert for each genre, and for all clips.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
         """
         pandas = import_pandas("MixtureWeightsDisplay.frame")
+        means = np.asarray(self.mean_weights, dtype=np.float64)
         return pandas.DataFrame(
-            self._rows()[0],
+            np.vstack([means, np.average(means, axis=0, weights=self.n_clips)]),
             index=pandas.Index([*self.genres, _ALL], name="genre"),
             columns=pandas.Index(list(self.expert_names), name="expert"),
         )
 
-    def _rows(self) -> tuple[np.ndarray, list[str]]:
-        """Return the means of each genre and of all clips, and what to call them."""
-        means = np.asarray(self.mean_weights, dtype=np.float64)
-        rows = np.vstack([means, np.average(means, axis=0, weights=self.n_clips)])
+    def _size(self) -> tuple[float, float, int]:
+        return 7.0, 2.05 + 0.45 * len(self.genres), 1
+
+    def _draw(self, axes: np.ndarray) -> None:
+        [ax] = axes
+        frame = self.frame()
+        n_rows, n_experts = frame.shape
         counts = [*self.n_clips, sum(self.n_clips)]
-        return rows, [f"{name} ({n})" for name, n in zip([*self.genres, _ALL], counts)]
+        frame.index = [f"{genre} ({n})" for genre, n in zip(frame.index, counts)]
+        colours = [COLOURS[index % len(COLOURS)] for index in range(n_experts)]
+        how: dict[str, Any] = {"width": 0.78, "edgecolor": "white", "legend": False}
+        frame.plot.barh(stacked=True, ax=ax, color=colours, **how)
+        self.bars_ = ax.containers[-n_experts:]
+        for bars, column in zip(self.bars_, frame.columns):
+            texts = [f"{100 * v:.0f}" if v >= _LABELLED else "" for v in frame[column]]
+            red, green, blue, _ = bars[0].get_facecolor()
+            is_bright = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
+            colour = "black" if is_bright else "white"
+            ax.bar_label(bars, texts, label_type="center", color=colour, fontsize="small")
+        for share in np.arange(1, n_experts) / n_experts:
+            # Behind the bars, so that it runs through no number.
+            ax.axvline(share, color="black", linewidth=0.8, linestyle=(0, (1, 1)), zorder=0)
+        ax.set(xlim=(0, 1), ylim=(n_rows - 0.4, -0.6), ylabel="")
+        ax.set_xticks(np.linspace(0, 1, 5), ["0", "25", "50", "75", "100"])
+        ax.set_xlabel("mean weight in % (dotted between the bars: equal shares)")
+        ax.tick_params(axis="y", length=0)
+        ax.spines[["left", "right", "top"]].set_visible(False)
+        n_columns = min(n_experts, 3 if max(map(len, self.expert_names)) > 12 else 4)
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0)}
+        ax.legend(ncols=n_columns, frameon=False, handlelength=1.0, **place)

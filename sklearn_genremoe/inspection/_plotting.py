@@ -1,85 +1,75 @@
 """What the displays share."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
-# Okabe and Ito's colours, told apart by colour-blind readers and in print.
+# Okabe and Ito's colours, told apart by colour-blind readers and in print, and two of Tol's.
 COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999"),
-    *("#332288", "#882255"),  # of Tol's palette, for the ninth expert and the tenth
+    *("#332288", "#882255"),
 )
 
 
-def new_axes(caller: str, figsize: tuple[float, float], n_rows: int = 1) -> np.ndarray:
-    """Return the axes of a new figure, one below the other.
+class BaseDisplay:
+    """Numbers that can be plotted: subclasses say how large a figure, and draw into its axes."""
 
-    Parameters
-    ----------
-    caller : str
-        Who needs matplotlib, for the error message.
-    figsize : tuple of (float, float)
-        Width and height in inches.
-    n_rows : int, default=1
-        Number of axes.
+    # Whether `ax_` is an array of axes.
+    _several_axes = False
 
-    Returns
-    -------
-    axes : ndarray of shape (n_rows,) of matplotlib.axes.Axes
-        Axes in a figure with constrained layout, so that nothing outside them is cut off.
+    def plot(self, *, ax: Any = None) -> Self:
+        """Plot into given axes, or into a new figure.
 
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    """
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes or array-like of them, default=None
+            Where to plot; None makes a new figure. In a figure of yours,
+            ``layout="constrained"`` makes room for names and legend.
+
+        Returns
+        -------
+        display : object
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        axes = new_axes(type(self).__name__, *self._size()) if ax is None else np.ravel(ax)
+        self._draw(axes)
+        self.ax_ = axes if self._several_axes else axes[0]
+        self.figure_ = axes[0].figure
+        return self
+
+    def _size(self) -> tuple[float, float, int]:
+        """Return width and height of a new figure in inches, and how many axes it has."""
+        raise NotImplementedError
+
+    def _draw(self, axes: np.ndarray) -> None:
+        raise NotImplementedError
+
+
+def new_axes(caller: str, width: float, height: float, n_axes: int = 1) -> np.ndarray:
+    """Return the axes of a new figure, one below the other."""
     try:
         import matplotlib.pyplot as plt  # an optional dependency, slow to import
     except ImportError as error:
         raise ImportError(
             f"{caller} needs matplotlib: pip install 'sklearn-genremoe[plot]'."
         ) from error
-    return plt.subplots(n_rows, figsize=figsize, layout="constrained", squeeze=False)[1][:, 0]
+    how: dict[str, Any] = {"layout": "constrained", "squeeze": False}
+    return plt.subplots(n_axes, figsize=(width, height), **how)[1][:, 0]
 
 
-def fit_figure(figure: Any) -> None:
-    """Cut off what is left empty around a picture whose cells are square."""
-    figure.draw_without_rendering()
-    drawn = figure.get_tightbbox()
-    pads = figure.get_layout_engine().get()
-    figure.set_size_inches(drawn.width + 2 * pads["w_pad"], drawn.height + 2 * pads["h_pad"])
+def ask_mixture(estimator: Any, X: Any, method: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return what a mixture says of the clips that it can use, their rows, and its experts' names.
 
-
-def last_step(estimator: Any) -> Any:
-    """Return the last step of a pipeline, or what is no pipeline as it is."""
-    return last_step(estimator[-1]) if isinstance(estimator, Pipeline) else estimator
-
-
-def mixture_and_clips(estimator: Any, X: Any, method: str) -> tuple[Any, Any]:
-    """Return a mixture and what it sees of the clips, where it may be the end of a pipeline.
-
-    Parameters
-    ----------
-    estimator : MixtureOfExpertsClassifier or Pipeline
-        A fitted mixture, or a pipeline that ends with one.
-    X : object
-        What the estimator takes.
-    method : str
-        The mixture's method that is needed.
-
-    Returns
-    -------
-    mixture : MixtureOfExpertsClassifier
-        The mixture.
-    X : object
-        What the mixture takes.
-
-    Raises
-    ------
-    TypeError
-        If the estimator is no mixture.
+    The mixture may be the end of a pipeline.
     """
+    check_is_fitted(estimator)
     while isinstance(estimator, Pipeline):
         X = estimator[:-1].transform(X) if len(estimator) > 1 else X
         estimator = estimator[-1]
@@ -88,20 +78,16 @@ def mixture_and_clips(estimator: Any, X: Any, method: str) -> tuple[Any, Any]:
             f"{type(estimator).__name__} has no {method}; pass a fitted "
             "MixtureOfExpertsClassifier, or what that method returns to from_predictions."
         )
-    return estimator, X
+    answers = getattr(estimator, method)(X)
+    rows = np.flatnonzero(~np.isnan(answers).reshape(len(answers), -1).all(axis=1))
+    if not len(rows):
+        raise ValueError(f"none of the {len(answers)} clips of X can be used: nothing to plot.")
+    return answers, rows, names_of_experts(estimator)
 
 
 def names_of_experts(mixture: Any) -> list[str]:
     """Return the names of the experts that take part."""
     return [name for name, expert in mixture.named_experts_.items() if expert != "drop"]
-
-
-def rows_with_answer(answers: np.ndarray) -> np.ndarray:
-    """Return the rows that a mixture has answered, which leaves those of bad clips NaN."""
-    nothing = np.isnan(answers).reshape(len(answers), -1).all(axis=1)
-    if nothing.all():
-        raise ValueError(f"none of the {len(answers)} clips of X can be used: nothing to plot.")
-    return np.flatnonzero(~nothing)
 
 
 def check_names(names: Any, n_experts: int) -> list[str]:
@@ -113,12 +99,6 @@ def check_names(names: Any, n_experts: int) -> list[str]:
             f"{len(names)} expert_names for {n_experts} experts; pass one name per expert."
         )
     return list(names)
-
-
-def text_colour(background: Any) -> str:
-    """Return black or white, whichever reads better on (red, green, blue) in [0, 1]."""
-    red, green, blue = background[:3]
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
 
 
 def plot_intervals(ax: Any, values: Any, colour: str) -> None:

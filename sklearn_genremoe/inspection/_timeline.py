@@ -1,7 +1,7 @@
 """How the genre of a track changes over time."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,13 +9,13 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import import_pandas
-from ._plotting import COLOURS, check_names, new_axes
+from ._plotting import COLOURS, BaseDisplay, check_names
 
 # Windows that are no further apart, in seconds, touch.
 _GAP = 1e-3
 
 
-class TimelineDisplay:
+class TimelineDisplay(BaseDisplay):
     """Probability of each genre over the time of a track, and whom the mixture trusts.
 
     Make one with :meth:`from_estimator` or :meth:`from_predictions`.
@@ -79,8 +79,10 @@ class TimelineDisplay:
         self.weights = weights
         self.expert_names = expert_names
 
+    _several_axes = True
+
     @classmethod
-    def from_estimator(cls, estimator: Any, track: Any, *, ax: Any = None) -> "TimelineDisplay":
+    def from_estimator(cls, estimator: Any, track: Any, *, ax: Any = None) -> Self:
         """Classify the windows of a track and plot them.
 
         Parameters
@@ -90,7 +92,7 @@ class TimelineDisplay:
         track : str, Path or array-like of shape (n_samples,)
             The path of a file of any length, or a waveform.
         ax : matplotlib.axes.Axes or array-like of them, default=None
-            Where to plot, as in :meth:`plot`.
+            One axes for the genres, or two for genres and experts; None makes a new figure.
 
         Returns
         -------
@@ -112,16 +114,13 @@ class TimelineDisplay:
         check_is_fitted(estimator)
         table = estimator.predict_windows(track)
         n_genres = len(estimator.classes_)
+        start, end, proba = table["start"], table["end"], table.iloc[:, 2 : 2 + n_genres]
         weights = table.iloc[:, 2 + n_genres :]
-        return cls.from_predictions(
-            table["start"],
-            table["end"],
-            table.iloc[:, 2 : 2 + n_genres],
-            genres=list(estimator.classes_),
-            weights=weights if weights.shape[1] else None,
-            expert_names=[name[len("weight[") : -1] for name in weights.columns],
-            ax=ax,
-        )
+        if not weights.shape[1]:
+            return cls.from_predictions(start, end, proba, ax=ax)
+        names = [name[len("weight[") : -1] for name in weights.columns]
+        how: dict[str, Any] = {"weights": weights, "expert_names": names, "ax": ax}
+        return cls.from_predictions(start, end, proba, **how)
 
     @classmethod
     def from_predictions(
@@ -134,7 +133,7 @@ class TimelineDisplay:
         weights: ArrayLike | None = None,
         expert_names: Sequence[str] | None = None,
         ax: Any = None,
-    ) -> "TimelineDisplay":
+    ) -> Self:
         """Plot given probabilities and weights.
 
         Parameters
@@ -150,7 +149,7 @@ class TimelineDisplay:
         expert_names : sequence of str of length n_experts, default=None
             Names of the experts. None numbers them.
         ax : matplotlib.axes.Axes or array-like of them, default=None
-            Where to plot, as in :meth:`plot`.
+            Where to plot, as in :meth:`from_estimator`.
 
         Returns
         -------
@@ -165,61 +164,18 @@ class TimelineDisplay:
         if genres is None:
             genres = list(getattr(proba, "columns", range(np.shape(proba)[1])))
         begins, ends = (column_or_1d(time, dtype=np.float64) for time in (start, end))
-        table: np.ndarray = check_array(proba, dtype=np.float64, ensure_all_finite="allow-nan")
-        check_consistent_length(begins, ends, table)
+        how: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
+        table: np.ndarray = check_array(proba, **how)
+        check_consistent_length(begins, ends, table, weights)
         if np.any(ends <= begins):
             raise ValueError("end must lie behind start in every window; both are in seconds.")
         if len(genres) != table.shape[1]:
             raise ValueError(f"{len(genres)} genres for {table.shape[1]} columns of proba.")
-        trust: np.ndarray | None = None
-        names = None
+        display = cls(begins, ends, table, genres=genres)
         if weights is not None:
-            trust = check_array(weights, dtype=np.float64, ensure_all_finite="allow-nan")
-            check_consistent_length(begins, trust)
-            names = check_names(expert_names, np.shape(trust)[1])
-        display = cls(begins, ends, table, genres=genres, weights=trust, expert_names=names)
+            display.weights = check_array(weights, **how)
+            display.expert_names = check_names(expert_names, np.shape(display.weights)[1])
         return display.plot(ax=ax)
-
-    def plot(self, *, ax: Any = None) -> "TimelineDisplay":
-        """Plot the genres over time and, below them, the experts.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes or array-like of them, default=None
-            Where to plot: one axes for the genres, or two for genres and experts. None makes a
-            new figure.
-
-        Returns
-        -------
-        display : TimelineDisplay
-            The display itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        panels: list[tuple[str, Any, Sequence[Any]]] = [
-            ("probability", self.proba, self.genres),
-        ]
-        if self.weights is not None:
-            experts = check_names(self.expert_names, np.shape(self.weights)[1])
-            panels.append(("weights of experts", self.weights, experts))
-        if ax is None:
-            ax = new_axes("TimelineDisplay", (9.0, 2.8 * len(panels)), len(panels))
-        axes = np.atleast_1d(ax)
-        edges, windows = self._stretches()
-        for place, (label, values, names) in zip(axes, panels):
-            table = np.asarray(values, dtype=np.float64)
-            unheard = np.full((1, table.shape[1]), np.nan)
-            self._stack(place, edges, np.concatenate([table, unheard])[windows], names)
-            place.set_ylabel(f"{label} in %")
-        for place in axes[:-1]:
-            place.tick_params(labelbottom=False)
-        axes[-1].set_xlabel("time (minutes:seconds)")
-        self.ax_ = axes
-        self.figure_ = axes[0].figure
-        return self
 
     def frame(self) -> Any:
         """Return the plotted numbers.
@@ -229,19 +185,57 @@ class TimelineDisplay:
         frame : pandas.DataFrame
             A row per window, with the columns start and end in seconds, one per genre, and
             ``weight[<expert>]`` where there are weights.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
         """
-        pandas = import_pandas("TimelineDisplay.frame")
         columns, names = [self.start, self.end, self.proba], ["start", "end", *self.genres]
         if self.weights is not None:
             experts = check_names(self.expert_names, np.shape(self.weights)[1])
             columns.append(self.weights)
             names += [f"weight[{name}]" for name in experts]
-        return pandas.DataFrame(np.column_stack(columns).astype(np.float64), columns=names)
+        table = np.column_stack(columns).astype(np.float64)
+        return import_pandas("TimelineDisplay.frame").DataFrame(table, columns=names)
+
+    def _size(self) -> tuple[float, float, int]:
+        n_axes = 1 if self.weights is None else 2
+        return 9.0, 2.8 * n_axes, n_axes
+
+    def _draw(self, axes: np.ndarray) -> None:
+        from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+        edges, windows = self._stretches()
+        times = np.repeat(edges, 2)[1:-1]  # begin and end of each stretch
+        panels: list[Any] = [("probability in %", self.proba, self.genres)]
+        if self.weights is not None:
+            experts = check_names(self.expert_names, np.shape(self.weights)[1])
+            panels.append(("weights of experts in %", self.weights, experts))
+        for ax, (label, values, names) in zip(axes, panels):
+            table = np.asarray(values, dtype=np.float64)
+            table = np.vstack([table, np.full(table.shape[1], np.nan)])  # where no window is
+            upper = np.cumsum(np.repeat(table[windows], 2, axis=0), axis=1)
+            lower = np.hstack([0 * upper[:, :1], upper[:, :-1]])
+            for index, name in enumerate(names):
+                turn, place = divmod(index, len(COLOURS))
+                ax.fill_between(
+                    times,
+                    lower[:, index],
+                    upper[:, index],
+                    color=COLOURS[place],
+                    # Beyond the last colour they come again, and are told apart by lines.
+                    hatch="///" if turn else None,
+                    edgecolor="white",
+                    linewidth=0.3,
+                    label=str(name),
+                )
+            ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1), ylabel=label)
+            ax.set_yticks(np.linspace(0, 1, 5), ["0", "25", "50", "75", "100"])
+            ax.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 1.5, 2, 3, 6, 10], integer=True))
+            minutes = FuncFormatter(lambda x, _: f"{int(x) // 60}:{int(x) % 60:02}")
+            ax.xaxis.set_major_formatter(minutes)
+            ax.tick_params(labelbottom=ax is axes[-1])
+            ax.spines[["right", "top"]].set_visible(False)
+            # From top to bottom, like the areas.
+            how: dict[str, Any] = {"reverse": True, "bbox_to_anchor": (1.0, 0.5)}
+            ax.legend(loc="center left", frameon=False, handlelength=1.0, handleheight=1.0, **how)
+        axes[-1].set_xlabel("time (minutes:seconds)")
 
     def _stretches(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the edges between stretches, and which window each shows: -1 where none is."""
@@ -256,45 +250,3 @@ class TimelineDisplay:
                 edges.append((middle[window - 1] + middle[window]) / 2)
                 windows.append(window)
         return np.array([*edges, end[-1]]), np.array(windows)
-
-    def _stack(self, ax: Any, edges: np.ndarray, values: np.ndarray, names: Sequence[Any]) -> None:
-        """Draw shares that sum to one as areas on top of each other."""
-        import matplotlib.ticker
-
-        times = np.repeat(edges, 2)[1:-1]  # begin and end of each stretch
-        values = np.repeat(values, 2, axis=0)
-        lower = np.zeros(len(values))
-        for index, name in enumerate(names):
-            upper = lower + values[:, index]
-            ax.fill_between(
-                times,
-                lower,
-                upper,
-                color=COLOURS[index % len(COLOURS)],
-                # Beyond the last colour they come again, and are told apart by lines.
-                hatch=None if index < len(COLOURS) else "///",
-                edgecolor="white",
-                linewidth=0.3,
-                label=str(name),
-            )
-            lower = upper
-        ax.set_xlim(edges[0], edges[-1])
-        ax.set_ylim(0, 1)
-        ax.set_yticks(np.linspace(0, 1, 5), ["0", "25", "50", "75", "100"])
-        ax.xaxis.set_major_locator(
-            matplotlib.ticker.MaxNLocator(10, steps=[1, 1.5, 2, 3, 6, 10], integer=True)
-        )
-        ax.xaxis.set_major_formatter(
-            matplotlib.ticker.FuncFormatter(lambda x, _: f"{int(x) // 60}:{int(x) % 60:02}")
-        )
-        ax.spines[["right", "top"]].set_visible(False)
-        handles, labels = ax.get_legend_handles_labels()
-        ax.legend(
-            handles[::-1],  # from top to bottom, like the areas
-            labels[::-1],
-            loc="center left",
-            bbox_to_anchor=(1.0, 0.5),
-            frameon=False,
-            handlelength=1.0,
-            handleheight=1.0,
-        )

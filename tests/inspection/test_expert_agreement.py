@@ -40,7 +40,7 @@ def test_image_is_the_frame():
     assert display.figure_ is figure
     np.testing.assert_allclose(display.image_.get_array(), display.frame().to_numpy())
     texts = [text.get_text() for text in ax.texts]
-    assert texts == ["100", "75", "50", "75", "100", "25", "50", "25", "100"]
+    assert texts == [f"{n}%" for n in (100, 75, 50, 75, 100, 25, 50, 25, 100)]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == [
         "expert 0",
         "expert 1",
