@@ -11,25 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.calibration import CalibrationDisplay
-from sklearn.metrics import ConfusionMatrixDisplay
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sklearn.utils import check_array, check_consistent_length
 
 from .._checks import check_groups, check_targets
 from .._compat import import_pandas
-from .._files import write_atomically
-from ._label_issues import confident_learning
-from ._out_of_fold import (
-    ask,
-    baselines,
-    check_labels,
-    check_paths,
-    clip_vectors,
-    cross_fit,
-    extract_once,
-    learning_curve,
-    paths_of,
-    sound_entries,
-)
+from .._files import user_path, write_atomically
+from . import _out_of_fold as out_of_fold
 from ._page import page_of, summary_of
 from ._plotting import COLOURS, check_names, new_axes, plot_intervals
 from ._similarity import (
@@ -40,7 +28,14 @@ from ._similarity import (
     most_similar,
     unit_vectors,
 )
-from ._statistics import confidence_bin, interval, joint_limits, measures
+from ._statistics import (
+    N_BINS,
+    confidence_bins,
+    confident_learning,
+    interval,
+    joint_limits,
+    measures,
+)
 
 
 @dataclass(repr=False, eq=False)
@@ -76,7 +71,7 @@ class CollectionReport:
     errors : dict of int to str, default=None
         The rows that can't be used, and why.
     baselines : dict of str to ndarray of shape (n_clips, n_classes), default=None
-        Probabilities by simpler methods on the same folds.
+        Answers by simpler methods on the same folds: 1 for the genre, 0 for the others.
     models : list of estimators, default=()
         The fitted models of the folds, which :meth:`next_to_label` asks.
     curve : list of (int, float), default=()
@@ -97,8 +92,8 @@ class CollectionReport:
     label have. They are ranked by the probability of the label, which finds more of planted faults
     than the margin, see the user guide.
 
-    Tables need pandas, figures matplotlib, and the page jinja2 (the extra ``[report]``); without
-    them, methods raise an ImportError that says so.
+    Methods that compare with labels raise a ValueError where none are known. Tables need pandas,
+    figures matplotlib, and the page jinja2 (the extra ``[report]``).
 
     References
     ----------
@@ -194,31 +189,28 @@ class CollectionReport:
         >>> report.summary()[0]
         '48 clips of 4 genres in 41 groups.'
         """
-        labels = check_labels(X, y, groups, cv)
-        names = paths_of(X) if paths is None else check_paths(paths, len(labels.y))
-        estimators, seen, labels.errors = extract_once({"estimator": estimator}, X)
+        labels = out_of_fold.check_labels(X, y, groups, cv)
+        if paths is None:
+            paths = out_of_fold.paths_of(X)
+        estimators, seen, labels.errors = out_of_fold.extract_once({"estimator": estimator}, X)
         if len(labels.errors) == len(labels.y):
             raise ValueError(f"none of the {len(labels.y)} clips can be used: {labels.errors}")
-        found = cross_fit(estimators["estimator"], seen, labels, n_jobs)
-        entries = sound_entries(seen, found, labels)
-        features = clip_vectors(seen, entries) if entries else None
-        is_table = all(seen[name].ndim == 2 for name in entries)
+        found = out_of_fold.cross_fit(estimators["estimator"], seen, labels, n_jobs)
+        entries = out_of_fold.sound_entries(seen, found, labels)
+        if entries:
+            found["features"] = out_of_fold.clip_vectors(seen, entries)
+            found["curve"] = out_of_fold.learning_curve(found["features"], labels)
+            if any(seen[name].ndim > 2 for name in entries):
+                found["same_recording"] = SPECTROGRAMS_ALIKE
         return cls(
-            found.proba,
-            labels.classes,
+            classes=labels.classes,
             y=labels.y,
             groups=labels.groups,
-            paths=names,
-            expert_proba=found.expert_proba,
-            expert_names=found.expert_names,
-            weights=found.weights,
-            features=features,
+            paths=None if paths is None else out_of_fold.check_paths(paths, len(labels.y)),
             feature_entries=entries,
             errors=labels.errors,
-            baselines=baselines(seen, labels),
-            models=found.models,
-            same_recording=TABLES_ALIKE if is_table else SPECTROGRAMS_ALIKE,
-            curve=[] if features is None else learning_curve(features, labels),
+            baselines=out_of_fold.baselines(seen, labels),
+            **found,
         )
 
     @classmethod
@@ -273,10 +265,10 @@ class CollectionReport:
         check_consistent_length(table, expert_proba, features)
         labels = None if y is None else check_targets(table, y)
         if classes is None:
-            if not hasattr(proba, "columns") and labels is None:
-                raise ValueError("classes is None and so is y; name the genre of each column.")
-            classes = list(proba.columns if hasattr(proba, "columns") else np.unique(labels))  # type: ignore
-        genres = np.asarray(classes)
+            classes = getattr(proba, "columns", None)
+        if classes is None and labels is None:
+            raise ValueError("classes is None and so is y; name the genre of each column.")
+        genres: NDArray = np.unique(labels) if classes is None else np.asarray(classes)  # type: ignore
         if genres.shape != (table.shape[1],) or len(np.unique(genres)) != len(genres):
             raise ValueError(
                 f"classes holds {genres.tolist()} for {table.shape[1]} columns of proba; pass one "
@@ -299,7 +291,7 @@ class CollectionReport:
             genres[order],
             y=labels,
             groups=None if groups is None else check_groups(groups, len(table)),
-            paths=None if paths is None else check_paths(paths, len(table)),
+            paths=None if paths is None else out_of_fold.check_paths(paths, len(table)),
             expert_proba=expert_proba,
             expert_names=expert_names,
             features=None if features is None else np.asarray(features, dtype=np.float32),
@@ -314,28 +306,25 @@ class CollectionReport:
         Returns
         -------
         frame : pandas.DataFrame
-            The columns: clip, its path or number; group; genre,
-            its label; predicted; proba_genre and proba_predicted, the probabilities of both;
-            margin, that of the label minus the largest of the others; suspicion, the rank by
-            proba_genre, 1 for the most suspicious label; issue, whether the label is doubted;
+            The columns: clip, its path or number; group; genre, its label; predicted;
+            proba_genre and proba_predicted, the probabilities of both; margin, that of the label
+            minus the largest of the others; suspicion, the rank by proba_genre, 1 for the most
+            suspicious label; issue, whether the label is doubted;
             votes_for_genre, how many experts say what the label says; ``expert[<name>]``, what each
             says; duplicates and similar, lists of clips, from :meth:`duplicates` and
             :meth:`similar`; error. Columns of which nothing is known are left out.
         """
-        frame = self._judgements()
+        frame, names = self._judgements(), self.names
         if self.features is not None:
-            names = self.names
-            copies: dict[int, list[str]] = {row: [] for row in range(len(names))}
-            for first, second, _ in self._pairs():
+            copies: list[list[str]] = [[] for _ in names]
+            similar: list[list[str]] = [[] for _ in names]
+            for first, second in self.duplicates().index:
                 copies[first].append(names[second])
                 copies[second].append(names[first])
-            rows, neighbours, _ = self._neighbours
-            similar: list[list[str]] = [[] for _ in names]
-            for row, others in zip(rows, neighbours):
+            for row, others in zip(self._usable, self._neighbours[0]):
                 similar[row] = [names[other] for other in others[:3]]
-            frame["duplicates"] = list(copies.values())
-            frame["similar"] = similar
-        frame["error"] = [(self.errors or {}).get(row, "") for row in range(len(frame))]
+            frame["duplicates"], frame["similar"] = copies, similar
+        frame["error"] = [(self.errors or {}).get(row, "") for row in range(len(names))]
         return frame
 
     def label_issues(self, n: int | None = None) -> Any:
@@ -350,11 +339,6 @@ class CollectionReport:
         -------
         issues : pandas.DataFrame
             Rows of :meth:`frame`, without what sounds alike.
-
-        Raises
-        ------
-        ValueError
-            If no labels are known.
         """
         frame = self._judgements().iloc[self._usable[: len(self._codes)]].sort_values("suspicion")
         return frame[frame["issue"]] if n is None else frame.head(n)
@@ -380,22 +364,21 @@ class CollectionReport:
         ValueError
             If the clip isn't in the collection or can't be used, or there are no features.
         """
-        vectors = self._vectors
-        row = self._row_of(clip)
-        usable = self._usable
+        names, usable, is_row = self.names, self._usable, isinstance(clip, (int, np.integer))
+        known: Any = range(-len(names), len(names)) if is_row else names
+        clip = clip if is_row else os.fspath(clip)
+        if clip not in known:
+            raise ValueError(
+                f"{clip} is not in the collection of {len(names)} clips; pass a path of it, or a "
+                "row number."
+            )
+        row = range(len(names))[clip] if is_row else names.index(clip)
         if row not in usable:
-            raise ValueError(f"{self.names[row]} can't be used: nothing is known of its sound.")
-        others = usable[usable != row]
-        cosines = vectors[others] @ vectors[row]
-        best = np.argsort(-cosines, kind="stable")[:n]
-        return _pandas().DataFrame(
-            {
-                "clip": [self.names[other] for other in others[best]],
-                **({} if self.y is None else {"genre": self.y[others[best]]}),
-                "similarity": cosines[best].astype(float),
-            },
-            index=others[best],
-        )
+            raise ValueError(f"{names[row]} can't be used: nothing is known of its sound.")
+        columns = {"clip": names} if self.y is None else {"clip": names, "genre": self.y}
+        frame = _pandas().DataFrame(columns).iloc[usable]
+        frame["similarity"] = (self._vectors @ self._vectors[usable == row][0]).astype(float)
+        return frame.drop(row).sort_values("similarity", ascending=False, kind="stable").head(n)
 
     def duplicates(self, threshold: float | None = None) -> Any:
         """Return pairs of clips that are probably the same recording, however it is encoded.
@@ -417,18 +400,21 @@ class CollectionReport:
         ValueError
             If there are no features.
         """
-        pairs = self._pairs(threshold)
-        first = np.array([pair[0] for pair in pairs], dtype=np.intp)
-        second = np.array([pair[1] for pair in pairs], dtype=np.intp)
+        near, cosines = self._neighbours
+        pairs = np.column_stack([np.repeat(self._usable, near.shape[1]), near.ravel()])
+        first, second = np.sort(pairs, axis=1).T
+        columns = {"row": first, "other_row": second, "similarity": cosines.ravel()}
+        frame = _pandas().DataFrame(columns).drop_duplicates(["row", "other_row"])
+        least = self.same_recording if threshold is None else threshold
+        frame = frame[frame["similarity"] >= least].sort_values("similarity", ascending=False)
+        first, second = frame["row"].to_numpy(), frame["other_row"].to_numpy()
         names = np.asarray(self.names, dtype=object)
-        columns = {"clip": names[first], "other": names[second]}
-        columns["similarity"] = np.array([pair[2] for pair in pairs], dtype=float)
-        if self.y is not None:
-            columns["same_genre"] = self.y[first] == self.y[second]
-        if self.groups is not None:
-            columns["same_group"] = self.groups[first] == self.groups[second]
-        index = _pandas().MultiIndex.from_arrays([first, second], names=["row", "other_row"])
-        return _pandas().DataFrame(columns, index=index)
+        frame.insert(0, "clip", names[first])
+        frame.insert(1, "other", names[second])
+        for name, known in (("same_genre", self.y), ("same_group", self.groups)):
+            if known is not None:
+                frame[name] = known[first] == known[second]
+        return frame.set_index(["row", "other_row"])
 
     # The collection as a whole.
 
@@ -444,30 +430,15 @@ class CollectionReport:
             of the features), and the measure: accuracy, balanced_accuracy,
             log_loss, calibration_error (expected, ten bins), and for the mixture
             ``recall[<genre>]`` and ``precision[<genre>]``. NaN where a measure means nothing.
-
-        Raises
-        ------
-        ValueError
-            If no labels are known.
         """
-        codes = self._codes
-        rows = self._usable
-        groups = None if self.groups is None else self.groups[rows]
-        found: dict[str, dict[str, Any]] = {
-            "mixture": measures(codes, self.proba[rows], groups, self.classes)
-        }
+        codes, rows, groups = self._codes, self._usable, self._known_groups
+        found = {"mixture": measures(codes, self._known, groups, list(self.classes))}
         for index, name in enumerate(self.expert_names or []):
             found[name] = measures(codes, self.expert_proba[rows, index], groups)  # type: ignore
-        for name, proba in (self.baselines or {}).items():
-            found[name] = measures(codes, proba[rows], groups)
-            if np.isin(proba[rows], (0, 1)).all():  # answers without probabilities
-                nothing = (np.nan, np.nan, np.nan)
-                found[name] |= {"log_loss": nothing, "calibration_error": nothing}
-        table = {(who, what): values for who in found for what, values in found[who].items()}
-        index = _pandas().MultiIndex.from_tuples(table, names=["classifier", "measure"])
-        return _pandas().DataFrame(
-            list(table.values()), index=index, columns=["value", "low", "high"]
-        )
+        for name, answers in (self.baselines or {}).items():
+            found[name] = measures(codes, answers[rows], groups)
+            found[name].loc[["log_loss", "calibration_error"]] = np.nan
+        return _pandas().concat(found, names=["classifier", "measure"])
 
     def confusion(self) -> Any:
         """Return how many clips of each genre are taken for which.
@@ -476,20 +447,11 @@ class CollectionReport:
         -------
         confusion : pandas.DataFrame of shape (n_classes, n_classes)
             Numbers of clips; rows are labels, columns predictions.
-
-        Raises
-        ------
-        ValueError
-            If no labels are known.
         """
-        codes = self._codes
-        counts = np.zeros((len(self.classes), len(self.classes)), dtype=np.intp)
-        np.add.at(counts, (codes, self.proba[self._usable].argmax(axis=1)), 1)
-        return _pandas().DataFrame(
-            counts,
-            index=_pandas().Index(self.classes, name="genre"),
-            columns=_pandas().Index(self.classes, name="predicted"),
-        )
+        answers = self._known.argmax(axis=1)
+        counts = confusion_matrix(self._codes, answers, labels=np.arange(len(self.classes)))
+        genres = _pandas().Index(self.classes, name="genre")
+        return _pandas().DataFrame(counts, index=genres, columns=genres.rename("predicted"))
 
     def calibration(self) -> Any:
         """Return whether clips are as often right as their probability says.
@@ -501,37 +463,21 @@ class CollectionReport:
             with the columns clips, their number; confidence, their mean probability; accuracy, with
             low and high, its interval of 95 %. Its ``attrs["expected_calibration_error"]`` is the
             mean distance of confidence and accuracy over the clips.
-
-        Raises
-        ------
-        ValueError
-            If no labels are known.
         """
-        codes, rows = self._codes, self._usable
-        confidence = self.proba[rows].max(axis=1)
-        right = self.proba[rows].argmax(axis=1) == codes
-        bins = np.eye(10)[confidence_bin(confidence)]
-        sums = np.hstack([bins, bins * right[:, np.newaxis]])
+        right, confidence = self._is_right, self._known.max(axis=1)
+        bins = confidence_bins(confidence)
+        sums = np.hstack([bins, bins * confidence[:, np.newaxis], bins * right[:, np.newaxis]])
 
-        def accuracy(total: NDArray) -> NDArray:
-            with np.errstate(invalid="ignore"):
-                return total[:, 10:] / total[:, :10]
+        def means(total: NDArray) -> NDArray:
+            n, confidence, right = np.split(total, 3, axis=1)
+            return np.hstack([confidence / n, right / n])
 
-        value, low, high = interval(
-            sums, None if self.groups is None else self.groups[rows], accuracy
-        )
-        clips = bins.sum(axis=0)
-        mean = np.divide(bins.T @ confidence, clips, where=clips > 0, out=np.zeros(10))
-        frame = _pandas().DataFrame(
-            {
-                "clips": clips.astype(int),
-                "confidence": mean,
-                "accuracy": value,
-                "low": low,
-                "high": high,
-            }
-        )
-        frame = frame[clips > 0].reset_index(drop=True)
+        value, low, high = interval(sums, self._known_groups, means)
+        columns = {"confidence": value[:N_BINS], "accuracy": value[N_BINS:]}
+        columns |= {"low": low[N_BINS:], "high": high[N_BINS:]}
+        frame = _pandas().DataFrame(columns)
+        frame.insert(0, "clips", bins.sum(axis=0).astype(int))
+        frame = frame[frame["clips"] > 0].reset_index(drop=True)
         gap = (frame["confidence"] - frame["accuracy"]).abs()
         frame.attrs["expected_calibration_error"] = float(np.average(gap, weights=frame["clips"]))
         return frame
@@ -545,24 +491,13 @@ class CollectionReport:
             A row per usable clip, the surest first, with the columns coverage, the share of clips
             that are at least as sure; threshold, the probability of its predicted genre; and
             accuracy, the share of those that are right.
-
-        Raises
-        ------
-        ValueError
-            If no labels are known.
         """
-        codes, proba = self._codes, self.proba[self._usable]
-        order = np.argsort(-proba.max(axis=1), kind="stable")
-        right = (proba.argmax(axis=1) == codes)[order]
+        right, confidence = self._is_right, self._known.max(axis=1)
+        order = np.argsort(-confidence, kind="stable")
         counts = np.arange(1, len(order) + 1)
-        return _pandas().DataFrame(
-            {
-                "coverage": counts / len(order),
-                "threshold": proba.max(axis=1)[order],
-                "accuracy": np.cumsum(right) / counts,
-            },
-            index=self._usable[order],
-        )
+        columns = {"coverage": counts / len(order), "threshold": confidence[order]}
+        columns["accuracy"] = np.cumsum(right[order]) / counts
+        return _pandas().DataFrame(columns, index=self._usable[order])
 
     def rejection_threshold(self, false_refusals: float = 0.05) -> float:
         """Return below which probability an answer should be refused.
@@ -586,7 +521,7 @@ class CollectionReport:
         ValueError
             If no labels are known, no answer is right, or the share isn't between 0 and 1.
         """
-        return float(np.quantile(self._right(false_refusals).max(axis=1), false_refusals))
+        return float(np.quantile(self._sure_and_right(false_refusals), false_refusals))
 
     def judge(self, X: Any, false_refusals: float = 0.05) -> Any:
         """Say what new clips are, or that they are none of the genres.
@@ -613,8 +548,8 @@ class CollectionReport:
         ValueError
             If the report wasn't made by :meth:`from_cross_validation`, or no clip can be used.
         """
-        known = self._right(false_refusals).max(axis=1)
-        frame, features = self._ask(X)
+        known = self._sure_and_right(false_refusals)
+        frame, features = out_of_fold.ask(self.models, self.classes, X, self.feature_entries)
         if self.features is None:
             frame["distance"] = np.nan
             frame["refused"] = frame["probability"] < np.quantile(known, false_refusals)
@@ -649,12 +584,12 @@ class CollectionReport:
         ValueError
             If the report wasn't made by :meth:`from_cross_validation`, or no clip can be used.
         """
-        frame, features = self._ask(X)
-        old = new = None
-        if self.features is not None:
-            joint = np.vstack([self.features[self._usable], features])
-            vectors = unit_vectors(joint, np.ones(len(joint), dtype=bool))
-            old, new = np.split(vectors, [len(self._usable)])
+        frame, features = out_of_fold.ask(self.models, self.classes, X, self.feature_entries)
+        if self.features is None:
+            return frame.sort_values("margin").head(n)
+        old = self.features[self._usable]
+        vectors = unit_vectors(np.vstack([old, features]))
+        old, new = vectors[: len(old)], vectors[len(old) :]
         return frame.iloc[most_informative(1 - frame["margin"].to_numpy(), new, old, n)]
 
     def plot(self, what: str = "scores", *, ax: Any = None) -> Any:
@@ -694,10 +629,8 @@ class CollectionReport:
             display.plot(ax=ax, cmap="Blues", colorbar=False, xticks_rotation=45)
             ax.set(xlabel="predicted", ylabel="label")
         elif what == "calibration":
-            proba = self.proba[self._usable]
-            CalibrationDisplay.from_predictions(
-                self._is_right, proba.max(axis=1), n_bins=10, name="predicted genre", ax=ax
-            )
+            how: dict[str, Any] = {"n_bins": N_BINS, "name": "predicted genre", "ax": ax}
+            CalibrationDisplay.from_predictions(self._is_right, self._known.max(axis=1), **how)
             ax.set(xlabel="probability of the predicted genre", ylabel="share that is right")
         else:
             ax.plot(table["coverage"], table["accuracy"], color=COLOURS[0])
@@ -751,7 +684,7 @@ class CollectionReport:
         OSError
             If the file can't be written.
         """
-        path = Path(os.path.expanduser(file))
+        path = user_path(file)
         write_atomically(path, page_of(self, path.absolute().parent, embed, command).encode())
         return path
 
@@ -783,6 +716,15 @@ class CollectionReport:
         return np.flatnonzero(~np.isnan(self.proba).any(axis=1))
 
     @cached_property
+    def _known(self) -> NDArray[np.float64]:
+        """The probabilities of the usable clips."""
+        return self.proba[self._usable]
+
+    @property
+    def _known_groups(self) -> NDArray | None:
+        return None if self.groups is None else self.groups[self._usable]
+
+    @cached_property
     def _vectors(self) -> NDArray[np.float32]:
         if self.features is None:
             raise ValueError(
@@ -790,27 +732,13 @@ class CollectionReport:
                 "from_predictions, or paths and experts that begin with a domain to "
                 "from_cross_validation."
             )
-        usable = np.zeros(len(self.proba), dtype=bool)
-        usable[self._usable] = True
-        return unit_vectors(self.features, usable)
+        return unit_vectors(self.features[self._usable])
 
     @cached_property
-    def _neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-        """Rows that can be used, and for each its most similar others and their cosines."""
-        return (self._usable, *most_similar(self._vectors, self._usable, 5))
-
-    def _pairs(self, threshold: float | None = None) -> list[tuple[int, int, float]]:
-        """Return pairs of rows above a similarity, the most similar first."""
-        if threshold is None:
-            threshold = self.same_recording
-        rows, neighbours, cosines = self._neighbours
-        found = {
-            (min(row, other), max(row, other)): float(cosine)
-            for row, others, near in zip(rows.tolist(), neighbours.tolist(), cosines)
-            for other, cosine in zip(others, near)
-            if cosine >= threshold
-        }
-        return sorted(((*pair, cosine) for pair, cosine in found.items()), key=lambda p: (-p[2], p))
+    def _neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """For each row that can be used, the rows of its most similar others, and their cosines."""
+        places, cosines = most_similar(self._vectors, min(5, len(self._usable) - 1))
+        return self._usable[places], cosines
 
     @cached_property
     def _codes(self) -> NDArray[np.intp]:
@@ -824,40 +752,20 @@ class CollectionReport:
     @property
     def _is_right(self) -> NDArray[np.bool_]:
         """Whether the answer to each usable clip is right."""
-        return self.proba[self._usable].argmax(axis=1) == self._codes
+        return self._known.argmax(axis=1) == self._codes
 
-    def _right(self, false_refusals: float) -> NDArray[np.float64]:
+    def _sure_and_right(self, false_refusals: float) -> NDArray[np.float64]:
         """Return the probabilities of the clips that are answered rightly."""
         if not 0 < false_refusals < 1:
-            raise ValueError(
-                f"false_refusals={false_refusals!r}; expected a share between 0 and 1."
-            )
-        right = self.proba[self._usable][self._is_right]
+            raise ValueError(f"false_refusals={false_refusals!r}; expected one between 0 and 1.")
+        right = self._known.max(axis=1)[self._is_right]
         if not len(right):
             raise ValueError("no clip is answered rightly: there is no threshold to choose.")
         return right
 
-    def _ask(self, X: Any) -> tuple[Any, NDArray]:
-        """Return what the models of the folds say about other clips, and the features of these."""
-        if not self.models:
-            raise ValueError(
-                "this asks the models of the folds, and the report has none: make it by "
-                "from_cross_validation."
-            )
-        rows, names, proba, features = ask(self.models, self.classes, X, self.feature_entries)
-        top = np.sort(proba, axis=1)
-        columns = {
-            "clip": names,
-            "predicted": self.classes[proba.argmax(axis=1)],
-            "probability": top[:, -1],
-            "margin": top[:, -1] - top[:, -2],
-        }
-        return _pandas().DataFrame(columns, index=rows), features
-
     def _judgements(self) -> Any:
         """Return the columns of frame() that don't need features."""
-        rows, pandas = self._usable, _pandas()
-        proba = self.proba[rows]
+        rows, proba, pandas = self._usable, self._known, _pandas()
         top = np.sort(proba, axis=1)
         genres = self.classes.astype(object)  # numbers stay what they are beside missing ones
         known = {"clip": self.names, "group": self.groups, "genre": self.y}
@@ -881,19 +789,6 @@ class CollectionReport:
             for name, answers in zip(self.expert_names or [], votes.T):
                 columns[f"expert[{name}]"] = genres[answers]
         return frame.join(pandas.DataFrame(columns, index=rows))
-
-    def _row_of(self, clip: Any) -> int:
-        n_clips = len(self.proba)
-        if isinstance(clip, (int, np.integer)):
-            if not -n_clips <= clip < n_clips:
-                raise ValueError(f"clip {clip} of a collection of {n_clips}; count from 0.")
-            return int(clip) % n_clips
-        path = os.fspath(clip)
-        if path not in self.names:
-            raise ValueError(
-                f"{path} is not in the collection; pass a path of it, or a row number."
-            )
-        return self.names.index(path)
 
 
 def _pandas() -> Any:

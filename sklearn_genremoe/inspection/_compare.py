@@ -86,11 +86,10 @@ class ComparisonDisplay(BaseDisplay):
         rows = {}
         for name, proba in self.proba.items():
             found = measures(codes, proba, self.groups)
-            accuracy, low, high = found.pop("accuracy")
-            row = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high}
-            row |= {measure: value for measure, (value, _, _) in found.items()}
+            ends = ["accuracy", "accuracy_low", "accuracy_high"]
+            row = dict(zip(ends, found.loc["accuracy"])) | found["value"].to_dict()
             if name != first:
-                ends = ("difference", "difference_low", "difference_high")
+                ends = ["difference", "difference_low", "difference_high"]
                 row |= dict(zip(ends, difference(right[name], right[first], self.groups)))
                 row["mcnemar"] = mcnemar(right[name], right[first])
             rows[name] = row
@@ -170,7 +169,7 @@ def compare(
         raise ValueError(f"{len(estimators)} estimator(s); pass at least two to compare, by name.")
     labels = check_labels(X, y, groups, cv)
     prepared, seen, labels.errors = extract_once(dict(estimators), X)
-    proba = {name: cross_fit(one, seen, labels, n_jobs).proba for name, one in prepared.items()}
+    proba = {name: cross_fit(one, seen, labels, n_jobs)["proba"] for name, one in prepared.items()}
     known = np.all([~np.isnan(table).any(axis=1) for table in proba.values()], axis=0)
     return ComparisonDisplay(
         {name: table[known] for name, table in proba.items()},

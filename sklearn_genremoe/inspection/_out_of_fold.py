@@ -17,12 +17,13 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from .._checks import check_classes, check_groups, check_targets
 from .._clips import entries_of, kind_of_clips
-from .._compat import _safe_indexing
+from .._compat import _safe_indexing, import_pandas
 from ..domains import (
     MFCC,
     AudioSetEmbedding,
     BaseDomain,
     DomainBatch,
+    DomainUnion,
     LogMelSpectrogram,
     MusicTagEmbedding,
 )
@@ -54,17 +55,6 @@ class Labels:
         return [(np.setdiff1d(train, bad), np.setdiff1d(test, bad)) for train, test in self.splits]
 
 
-@dataclass
-class Predictions:
-    """Out-of-fold probabilities, NaN for clips that can't be used, and the models of the folds."""
-
-    proba: NDArray[np.float64]
-    expert_proba: NDArray[np.float64] | None
-    expert_names: list[str]
-    weights: NDArray[np.float64] | None
-    models: list[Any]
-
-
 def check_labels(X: Any, y: Any, groups: Any, cv: Any) -> Labels:
     """Return genres and groups checked, and the folds, in which each clip is tested once."""
     y = check_targets(X, y)
@@ -94,29 +84,32 @@ def extract_once(estimators: dict[str, Any], X: Any) -> tuple[dict[str, Any], An
     estimators = {name: _as_mixture(estimator) for name, estimator in estimators.items()}
     if isinstance(X, DomainBatch):
         return estimators, X, dict(X.bad_clips)
-    experts = []
-    for index, estimator in enumerate(estimators.values()):
-        if not isinstance(estimator, MixtureOfExpertsClassifier):
+    domains: list[Any] = []
+    for mixture in estimators.values():
+        if not isinstance(mixture, MixtureOfExpertsClassifier):
             return estimators, X, {}
-        own = default_experts() if estimator.experts is None else estimator.experts
-        own = [(name, expert) for name, expert in own if expert != "drop"]
-        if not all(isinstance(_first_step(expert), BaseDomain) for _, expert in own):
-            return estimators, X, {}
-        if len(estimators) > 1 and not isinstance(estimator.mixer_domain, str):
-            seen = make_pipeline(estimator.mixer_domain or LogMelSpectrogram(), DummyClassifier())
-            own += [("mixer", seen)] if _mixer_sees_clips(estimator) else []
-        experts += [(f"{name}-{index}", expert) for name, expert in own]
-    extractor = next(iter(estimators.values()))
-    if len(estimators) > 1:
-        how = extractor.get_params(deep=False)
-        how = {key: how[key] for key in ("on_error", "memory", "n_jobs", "verbose")}
-        extractor = MixtureOfExpertsClassifier(experts, "balanced", **how)
-    batch = extractor.extract(X)
+        experts = mixture.experts or default_experts()
+        domains += [_first_step(expert) for _, expert in experts if not isinstance(expert, str)]
+        sees_clips = mixture.mixer in ("cnn", "rnn") or getattr(mixture.mixer, "needs_clips", False)
+        if sees_clips and not isinstance(mixture.mixer_domain, str):
+            domains.append(mixture.mixer_domain or LogMelSpectrogram())
+    if not all(isinstance(domain, BaseDomain) for domain in domains):
+        return estimators, X, {}
+    if len(estimators) == 1:
+        batch = mixture.extract(X)
+    else:
+        how = {key: getattr(mixture, key) for key in ("on_error", "memory", "n_jobs", "verbose")}
+        named = [(f"domain {index}", domain) for index, domain in enumerate(domains)]
+        batch = DomainUnion(named, **how).transform(X)
     return estimators, batch, dict(batch.bad_clips)
 
 
-def cross_fit(estimator: Any, X: Any, labels: Labels, n_jobs: int | None = None) -> Predictions:
-    """Fit an estimator on all folds but one, and let it predict that one."""
+def cross_fit(estimator: Any, X: Any, labels: Labels, n_jobs: int | None = None) -> dict[str, Any]:
+    """Fit an estimator on all folds but one, and let it judge that one.
+
+    Returns, by the names that a report has for them, out-of-fold probabilities, NaN for clips that
+    can't be used, and the models of the folds.
+    """
     splits = labels.used_splits()
     fits = Parallel(n_jobs=n_jobs)(
         delayed(_fit_and_predict)(estimator, X, labels, train, test) for train, test in splits
@@ -128,17 +121,34 @@ def cross_fit(estimator: Any, X: Any, labels: Labels, n_jobs: int | None = None)
     expert_proba = np.full((n_clips, len(names), n_classes), np.nan)
     weights = np.full((n_clips, len(names)), np.nan)
     for (_, test), (model, own, of_experts, trust) in zip(splits, fits):
-        known = np.isin(labels.classes, model.classes_)
-        proba[np.ix_(test, ~known)] = 0.0  # genres that the model has never seen
+        known = np.searchsorted(labels.classes, model.classes_)
+        proba[test], expert_proba[test] = 0.0, 0.0  # also of genres that the model has never seen
         proba[np.ix_(test, known)] = own
-        if names:
-            experts = np.arange(len(names))
-            expert_proba[np.ix_(test, experts, ~known)] = 0.0
-            expert_proba[np.ix_(test, experts, known)] = of_experts
-            weights[test] = trust
-    if not names:
-        return Predictions(proba, None, names, None, models)
-    return Predictions(proba, expert_proba, names, weights, models)
+        expert_proba[np.ix_(test, np.arange(len(names)), known)] = of_experts
+        weights[test] = trust
+    found = {"proba": proba, "models": models}
+    of_mixture = {"expert_proba": expert_proba, "expert_names": names, "weights": weights}
+    return found | of_mixture if names else found
+
+
+def _fit_and_predict(estimator: Any, X: Any, labels: Labels, train: NDArray, test: NDArray) -> Any:
+    """Return a model of some clips, and what it and its experts say about others."""
+    model = clone(estimator)
+    is_mixture = isinstance(model, MixtureOfExpertsClassifier)
+    by_group = {"groups": labels.groups[train]} if is_mixture and labels.groups is not None else {}
+    model.fit(_safe_indexing(X, train), labels.y[train], **by_group)
+    tested = _safe_indexing(X, test)
+    proba = model.predict_proba(tested)
+    if not expert_names(model):
+        return model, proba, np.empty((len(test), 0, proba.shape[1])), np.empty((len(test), 0))
+    return model, proba, model.expert_predict_proba(tested), model.mixture_weights(tested)
+
+
+def expert_names(model: Any) -> list[str]:
+    """Return the names of the experts of a fitted mixture; none of another estimator, or of one."""
+    named = getattr(model, "named_experts_", {})
+    names = [name for name, expert in named.items() if not isinstance(expert, str)]
+    return names if len(names) > 1 else []
 
 
 def baselines(X: Any, labels: Labels) -> dict[str, NDArray[np.float64]]:
@@ -192,7 +202,7 @@ def _answers(model: Any, table: NDArray, labels: Labels, splits: Any) -> NDArray
     return answers
 
 
-def sound_entries(X: Any, found: Predictions, labels: Labels) -> list[str]:
+def sound_entries(X: Any, found: dict[str, Any], labels: Labels) -> list[str]:
     """Return which entries of a batch tell what sounds alike.
 
     Embeddings, else what else are tables, else the spectrograms of the best expert.
@@ -202,38 +212,44 @@ def sound_entries(X: Any, found: Predictions, labels: Labels) -> list[str]:
     kinds = AudioSetEmbedding, MusicTagEmbedding
     embeddings = [name for name, domain in X.domains.items() if isinstance(domain, kinds)]
     tables = embeddings or [name for name in X.names if X[name].ndim == 2]
-    if tables or found.expert_proba is None:
+    if tables or "weights" not in found:
         return tables or X.names[:1]
-    right = labels.classes[found.expert_proba.argmax(axis=2)] == labels.y[:, np.newaxis]
-    ranked = [found.expert_names[index] for index in np.argsort(-right.mean(axis=0), kind="stable")]
+    right = labels.classes[found["expert_proba"].argmax(axis=2)] == labels.y[:, np.newaxis]
+    best_first = np.argsort(-right.mean(axis=0), kind="stable")
+    ranked = [found["expert_names"][index] for index in best_first]
     return [name for name in ranked if name in X][:1] or X.names[:1]
 
 
 def clip_vectors(batch: DomainBatch, names: Sequence[str]) -> NDArray[np.float32]:
     """Return entries of a batch as one table: spectrograms by mean and deviation over time."""
-    return np.hstack([_vectors(batch[name]) for name in names])
+    columns = []
+    for array in (batch[name] for name in names):
+        if array.ndim > 2:
+            parts = (array[start : start + _CHUNK] for start in range(0, len(array), _CHUNK))
+            array = np.concatenate([_mean_and_deviation(part) for part in parts])
+        columns.append(np.reshape(array, (len(array), -1)))
+    return np.hstack(columns, dtype=np.float32)
 
 
-def _vectors(array: NDArray) -> NDArray[np.float32]:
-    if array.ndim == 2:
-        return np.asarray(array, dtype=np.float32)
-    parts = []
-    for start in range(0, len(array), _CHUNK):
-        part = np.asarray(array[start : start + _CHUNK], dtype=np.float32)
-        part = part.reshape(len(part), -1, part.shape[-1])
-        parts.append(np.hstack([part.mean(axis=2), part.std(axis=2)]))
-    return np.concatenate(parts)
+def _mean_and_deviation(spectrograms: NDArray) -> NDArray:
+    part = np.asarray(spectrograms, dtype=np.float32)
+    return np.stack([part.mean(axis=-1), part.std(axis=-1)], axis=1)
 
 
 def ask(
     models: Sequence[Any], classes: NDArray, X: Any, entries: Sequence[str]
-) -> tuple[NDArray, list[str], NDArray[np.float64], NDArray]:
-    """Return rows and names of the usable clips, their mean probabilities by models, and features.
+) -> tuple[Any, NDArray]:
+    """Return a data frame of what models say of other clips on average, and their features.
 
     Features are those entries of what is extracted; without entries there are none.
     """
+    if not models:
+        raise ValueError(
+            "this asks the models of the folds, and the report has none: make it by "
+            "from_cross_validation."
+        )
     _, seen, errors = extract_once({"model": models[0]}, X)
-    names = paths_of(X) or [f"clip {row}" for row in range(len(seen))]
+    names = np.array(paths_of(X) or [f"clip {row}" for row in range(len(seen))], dtype=object)
     good = np.setdiff1d(np.arange(len(names)), list(errors))
     if not len(good):
         raise ValueError(f"none of the {len(names)} clips can be used: {errors}")
@@ -242,31 +258,11 @@ def ask(
     for model in models:
         columns = np.searchsorted(classes, model.classes_)
         proba[:, columns] += model.predict_proba(seen) / len(models)
-    features = clip_vectors(seen, entries) if entries else np.empty((len(good), 0))
-    return good, [names[row] for row in good], proba, features
-
-
-def expert_names(model: Any) -> list[str]:
-    """Return the names of the experts of a fitted mixture; none of another estimator, or of one."""
-    named = getattr(model, "named_experts_", {})
-    names = [name for name, expert in named.items() if not isinstance(expert, str)]
-    return names if len(names) > 1 else []
-
-
-def _fit_and_predict(estimator: Any, X: Any, labels: Labels, train: NDArray, test: NDArray) -> Any:
-    """Return a model of some clips, and what it and its experts say about others."""
-    model = clone(estimator)
-    is_mixture = isinstance(model, MixtureOfExpertsClassifier)
-    by_group = {"groups": labels.groups[train]} if is_mixture and labels.groups is not None else {}
-    model.fit(_safe_indexing(X, train), labels.y[train], **by_group)
-    tested = _safe_indexing(X, test)
-    if not len(expert_names(model)):
-        return model, model.predict_proba(tested), None, None
-    of_experts = model.expert_predict_proba(tested)
-    if model.mixer_.needs_clips:
-        return model, model.predict_proba(tested), of_experts, model.mixture_weights(tested)
-    own = model.mixer_.predict_proba(of_experts, None)
-    return model, own, of_experts, model.mixer_.weights(of_experts, None)
+    top = np.sort(proba, axis=1)
+    answers = {"clip": names[good], "predicted": classes[proba.argmax(axis=1)]}
+    answers |= {"probability": top[:, -1], "margin": top[:, -1] - top[:, -2]}
+    frame = import_pandas("CollectionReport").DataFrame(answers, index=good)
+    return frame, clip_vectors(seen, entries) if entries else np.empty((len(good), 0))
 
 
 def _as_mixture(estimator: Any) -> Any:
@@ -278,10 +274,6 @@ def _as_mixture(estimator: Any) -> Any:
             [("classifier", clone(estimator))], "balanced", on_error="warn"
         )
     return clone(estimator)
-
-
-def _mixer_sees_clips(mixture: MixtureOfExpertsClassifier) -> bool:
-    return mixture.mixer in ("cnn", "rnn") or getattr(mixture.mixer, "needs_clips", False)
 
 
 def _first_step(estimator: Any) -> Any:

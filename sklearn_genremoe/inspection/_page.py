@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import os
 import platform
 from pathlib import Path
@@ -21,53 +22,51 @@ _EXCERPT, _RATE, _EMBEDDED = 10.0, 22050, 16 * 2**20
 # Points of the curve of accuracy against coverage, and similar clips of each that are shown.
 _N_POINTS, _N_SIMILAR = 100, 3
 
+# Columns of numbers, by the names that the page has for them.
+_NUMBERS = {"own": "proba_genre", "sure": "proba_predicted", "rank": "suspicion", "issue": "issue"}
+
 
 def summary_of(report: Any) -> list[str]:
     """Return the main findings of a report, each as a sentence."""
-    n_clips, usable = len(report.proba), report._usable
-    first = f"{_counted(n_clips, 'clip')} of {_counted(len(report.classes), 'genre')}"
-    if report.groups is not None:
-        first += f" in {_counted(len(np.unique(report.groups)), 'group')}"
-    lines = [f"{first}."]
-    if len(usable) < n_clips:
-        lines.append(f"{_counted(n_clips - len(usable), 'clip')} can't be used.")
-    if report.y is None or not len(usable):
-        answers = report.classes[report.proba[usable].argmax(axis=1)]
-        counts = sorted(zip(*np.unique(answers, return_counts=True)), key=lambda pair: -pair[1])
-        if counts:
-            lines.append(f"Predicted: {', '.join(f'{genre} {n}' for genre, n in counts)}.")
+    n_clips, n_bad = len(report.proba), len(report.proba) - len(report._usable)
+    groups = "" if report.groups is None else f" in {_n(len(set(report.groups)), 'group')}"
+    lines = [f"{_n(n_clips, 'clip')} of {_n(len(report.classes), 'genre')}{groups}."]
+    if n_bad:
+        lines.append(f"{_n(n_bad, 'clip')} can't be used.")
+    if n_bad == n_clips:
         return lines
+    if report.y is None:
+        predicted = report.frame()["predicted"].value_counts(sort=False).sort_index()
+        counts = predicted.sort_values(ascending=False, kind="stable").items()
+        return [*lines, f"Predicted: {', '.join(f'{genre} {n}' for genre, n in counts)}."]
     scores = report.scores()
-    accuracy = scores.loc["mixture", "accuracy"]
+    value, low, high = map(_percent, scores.loc[("mixture", "accuracy")])
     others = [
         f"; {name}: {_percent(scores.loc[(name, 'accuracy'), 'value'])}"
         for name in report.baselines or {}
     ]
     lines.append(
-        f"Right on {10 * accuracy['value']:.0f} of 10 clips "
+        f"Right on {10 * scores.loc[('mixture', 'accuracy'), 'value']:.0f} of 10 clips "
         f"{'that' if report.groups is None else 'of groups that'} it never heard "
-        f"({_percent(accuracy['value'])}, interval {_percent(accuracy['low'])} to "
-        f"{_percent(accuracy['high'])}{''.join(others)})."
+        f"({value}, interval {low} to {high}{''.join(others)})."
     )
-    counts = report.confusion().to_numpy()
-    wrong = counts * (1 - np.eye(len(counts), dtype=int))
+    confusion = report.confusion().T.unstack()
+    wrong = confusion[[true != said for true, said in confusion.index]]
     if wrong.any():
-        true, said = np.unravel_index(wrong.argmax(), wrong.shape)
-        lines.append(
-            f"Most often {report.classes[true]} is taken for {report.classes[said]} "
-            f"({wrong[true, said]} of {counts[true].sum()} clips)."
-        )
-    coverage = report.coverage()
-    half = coverage["accuracy"].iloc[(len(coverage) - 1) // 2]
-    error = scores.loc["mixture", "calibration_error"]["value"]
+        true, said = wrong.idxmax()
+        n_true = confusion[true].sum()
+        lines.append(f"Most often {true} is taken for {said} ({wrong.max()} of {n_true} clips).")
+    coverage = report.coverage()["accuracy"]
+    half = _percent(coverage.iloc[(len(coverage) - 1) // 2])
+    error = _percent(scores.loc[("mixture", "calibration_error"), "value"])
     lines += [
-        f"The surest half of the answers is right on {_percent(half)}; probabilities are off by "
-        f"{_percent(error)} on average.",
-        f"{_counted(len(report.label_issues()), 'label')} may be wrong.",
+        f"The surest half of the answers is right on {half}; probabilities are off by {error} on "
+        "average.",
+        f"{_n(len(report.label_issues()), 'label')} may be wrong.",
     ]
     if report.features is not None:
         pairs = report.duplicates()
-        lines.append(f"{_counted(len(pairs), 'pair')} of clips may be the same recording")
+        lines.append(f"{_n(len(pairs), 'pair')} of clips may be the same recording")
         for column, what in (("same_genre", "genres"), ("same_group", "groups")):
             if column in pairs and not pairs[column].all():
                 lines[-1] += f", {(~pairs[column]).sum()} of them in two {what}"
@@ -108,27 +107,26 @@ def _clips(report: Any, folder: Path, embed: bool) -> dict[str, Any]:
     errors = report.errors or {}
     columns: dict[str, Any] = {
         "name": names,
-        "link": [_link(name, folder) for name in names] if report.paths else [""] * len(names),
+        "link": [_link(name, folder) if report.paths else "" for name in names],
         "said": [place.get(genre, -1) for genre in frame["predicted"].tolist()],
         "error": [errors.get(row, "") for row in range(len(names))],
     }
-    numbers = {"own": "proba_genre", "sure": "proba_predicted", "rank": "suspicion"}
-    for name, column in {**numbers, "issue": "issue"}.items():
+    for name, column in _NUMBERS.items():
         if column in frame:
-            columns[name] = _numbers(frame[column].astype("Float64").fillna(np.nan))
+            columns[name] = _values(frame[column])
     if report.y is not None:
         columns["genre"] = [place[genre] for genre in report.y.tolist()]
     if report.groups is not None:
         columns["group"] = [str(group) for group in report.groups]
     if report.expert_proba is not None:
         columns["votes"] = report.expert_proba.argmax(axis=2).tolist()
-    pairs = []
+    pairs: list[Any] = []
     if report.features is not None:
-        pairs = [[first, second, round(cosine, 3)] for first, second, cosine in report._pairs()]
-        near: list[list[int]] = [[] for _ in names]
-        for row, others in zip(*report._neighbours[:2]):
-            near[row] = others[:_N_SIMILAR].tolist()
-        columns["similar"] = near
+        similarity = report.duplicates()["similarity"].round(3)
+        pairs = [[*rows, cosine] for rows, cosine in similarity.items()]
+        columns["similar"] = [[] for _ in names]
+        for row, others in zip(report._usable, report._neighbours[0]):
+            columns["similar"][row] = others[:_N_SIMILAR].tolist()
     order = frame["margin"].argsort().tolist()
     return {
         "genres": [str(genre) for genre in report.classes],
@@ -143,24 +141,23 @@ def _tables(report: Any) -> dict[str, Any]:
     """Return the numbers behind the page's other tables and charts."""
     if report.y is None or not len(report._usable):
         return {}
-    scores, calibration, coverage = report.scores(), report.calibration(), report.coverage()
+    coverage = report.coverage()
     some = np.unique(np.linspace(0, len(coverage) - 1, _N_POINTS).astype(int))
-    weights = [] if report.weights is None else np.nanmean(report.weights, axis=0).tolist()
+    scores = report.scores().groupby(level="classifier", sort=False)
     return {
         "scores": [
-            [who, dict(zip(scores.loc[who].index, map(_numbers, scores.loc[who].to_numpy())))]
-            for who in scores.index.unique("classifier")
+            [who, dict(zip(part.index.unique("measure"), _values(part)))] for who, part in scores
         ],
-        "calibration": [_numbers(row) for row in calibration.to_numpy()],
-        "coverage": [_numbers(row) for row in coverage.iloc[some].to_numpy()],
-        "weights": weights,
+        "calibration": _values(report.calibration()),
+        "coverage": _values(coverage.iloc[some]),
+        "weights": [] if report.weights is None else np.nanmean(report.weights, axis=0).tolist(),
         "curve": report.curve,
     }
 
 
-def _numbers(values: Any) -> list[float | None]:
-    """Return numbers as JSON has them: rounded, None for NaN."""
-    return [None if value != value else round(float(value), 5) for value in np.asarray(values)]
+def _values(table: Any) -> list[Any]:
+    """Return the numbers of a data frame or series as JSON has them: rounded, None for NaN."""
+    return json.loads(table.to_json(orient="values", double_precision=5))
 
 
 def _link(name: str, folder: Path) -> str:
@@ -186,11 +183,11 @@ def _excerpts(report: Any, order: list[int]) -> dict[int, str]:
         except BadClipError:
             continue
         soundfile.write(file, sound, _RATE, format="OGG", subtype="VORBIS")
-        sounds[row] = f"data:audio/ogg;base64,{base64.b64encode(file.getvalue()).decode()}"
-        room -= len(sounds[row])
+        address = f"data:audio/ogg;base64,{base64.b64encode(file.getvalue()).decode()}"
+        room -= len(address)
         if room < 0:
-            del sounds[row]
             break
+        sounds[row] = address
     return sounds
 
 
@@ -198,5 +195,5 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _counted(number: int, noun: str) -> str:
+def _n(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
