@@ -11,7 +11,7 @@ import os
 import pkgutil
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,10 +30,10 @@ __all__ = ["load_model", "save_model"]
 
 _FORMAT = 1
 _METADATA, _SCHEMA = "sklearn_genremoe.json", "schema.json"
-# Older protocols of skops let older, laxer readers in; no file of ours has them.
 _MIN_PROTOCOL = 2
 
-# Classes of these modules may be loaded, beside estimators: the parts that they consist of.
+# Classes of these modules may be loaded, beside estimators: the parts that they consist of; and
+# functions of these.
 _PARTS = {
     "sklearn.calibration",
     "sklearn.metrics._scorer",
@@ -41,7 +41,6 @@ _PARTS = {
     "sklearn.utils._bunch",
     "sklearn.utils._metadata_requests",
 }
-# And functions of these.
 _FUNCTIONS = {
     "sklearn.metrics._classification",
     "sklearn.metrics._ranking",
@@ -53,17 +52,16 @@ _FUNCTIONS = {
 def save_model(model, file, *, compression=6):
     """Save a model in a file that runs no code when it is loaded.
 
-    The file is one of skops, a zip with arrays and a description in JSON, to which an entry with
-    versions, classes, domains and a SHA-256 is added. What :func:`load_model` makes of it predicts
-    the same, bit by bit, also in another process, or without the GPU that it was trained on.
+    The file is one of skops, a zip with arrays and JSON, with an entry for versions, classes,
+    domains and a SHA-256. What :func:`load_model` makes of it predicts the same, bit by bit, also
+    in another process, or without the GPU that it was trained on.
 
     Parameters
     ----------
     model : estimator
-        Any estimator of this package or of scikit-learn, fitted or not: a mixture, an expert, a
-        mixer, a pipeline, a grid search. What it holds of other packages or your own, a domain or
-        a function, is saved by its name only, and :func:`load_model` asks for it in `trusted`, as
-        it does for the trees of scikit-learn.
+        Any estimator of this package or of scikit-learn, fitted or not. What it holds of other
+        packages or your own is saved by its name only, and :func:`load_model` asks for it in
+        `trusted`, as it does for the trees of scikit-learn.
     file : str, Path or binary file object
         Where to save it, by convention ``*.skops``. A file is replaced when the new one is
         complete; whatever stops that leaves the old one as it is.
@@ -113,9 +111,9 @@ def save_model(model, file, *, compression=6):
     if compression not in range(10):
         raise ValueError(f"compression={compression!r} is not accepted; expected 0 to 9.")
     path = None if hasattr(file, "write") else user_path(file)
-    if path is not None and path.is_dir():
+    if path and path.is_dir():
         raise ValueError(f"{path} is a folder; give the name of a file, for example model.skops.")
-    if path is not None and not path.parent.is_dir():
+    if path and not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first.")
     if inspect.isclass(model) or isinstance(model, DomainBatch):
         raise ValueError(
@@ -143,12 +141,12 @@ def save_model(model, file, *, compression=6):
         "model": type(model).__name__,
         "versions": versions(),
         "classes": [str(one) for one in classes.ravel()],
-        "domains": sorted({repr(domain) for domain in _domains(model)}),
+        "domains": sorted({repr(part) for part in _walk(model) if isinstance(part, BaseDomain)}),
         "weights": [_sha256(embedding.weights) for embedding in _embeddings(model)],
     }
     metadata["sha256"] = _digest(metadata, entries)
     data = pack({_METADATA: json.dumps(metadata, indent=1).encode(), **entries}, compression)
-    if path is not None:
+    if path:
         write_atomically(path, data)
     else:
         try:
@@ -283,7 +281,7 @@ def _read(path: str, file: Any) -> tuple[dict[str, Any], bytes]:
         raise ValueError(f"{path} can't be read ({error.strerror or error}).") from error
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} {error}; it is not a model that save_model wrote.") from error
-    if _METADATA not in entries or _SCHEMA not in entries:
+    if not {_METADATA, _SCHEMA} <= set(entries):
         raise ValueError(
             f"{path} is a zip, but not a model that save_model wrote; what skops wrote itself, "
             "skops.io.load loads."
@@ -291,21 +289,18 @@ def _read(path: str, file: Any) -> tuple[dict[str, Any], bytes]:
     try:
         metadata = json.loads(entries.pop(_METADATA))
         format_, digest = int(metadata["format"]), metadata.pop("sha256")
-        protocol = int(json.loads(entries[_SCHEMA])["protocol"])
-    except Exception as error:
-        raise ValueError(
-            f"{path} was changed since it was saved: its description is damaged."
-        ) from error
+        is_whole = digest == _digest(metadata, entries)
+        # Older protocols of skops let older, laxer readers in; no file of ours has them.
+        is_whole &= int(json.loads(entries[_SCHEMA])["protocol"]) >= _MIN_PROTOCOL
+    except Exception:
+        format_, is_whole = 0, False
     if format_ > _FORMAT:
         raise ValueError(
             f"{path} is of format {format_}, and this version of sklearn-genremoe reads formats up "
             f"to {_FORMAT}: pip install --upgrade sklearn-genremoe."
         )
-    if digest != _digest(metadata, entries) or protocol < _MIN_PROTOCOL:
-        raise ValueError(
-            f"{path} was changed since it was saved, or is damaged. Get it again from where it "
-            "came from."
-        )
+    if not is_whole:
+        raise ValueError(f"{path} was changed since it was saved, or is damaged; get it again.")
     return metadata, data
 
 
@@ -318,7 +313,7 @@ def _digest(metadata: dict[str, Any], entries: dict[str, bytes]) -> str:
 @contextmanager
 def _owners_by_name(model: Any) -> Iterator[None]:
     """Let requests of metadata know their estimators by name only: skops can't follow a circle."""
-    requests = [one for one in _walk(model, set()) if isinstance(one, MetadataRequest)]
+    requests = [one for one in _walk(model) if isinstance(one, MetadataRequest)]
     owned = [one for request in requests for one in (request, *vars(request).values())]
     owners = [(one, one.owner) for one in owned if hasattr(one, "owner")]
     try:
@@ -387,9 +382,7 @@ def _names(trusted: Any) -> set[str]:
     """Return the names of what the user trusts."""
     listed = [trusted] if isinstance(trusted, (str, type)) else trusted
     try:
-        return {
-            one if isinstance(one, str) else f"{one.__module__}.{one.__name__}" for one in listed
-        }
+        return {x if isinstance(x, str) else f"{x.__module__}.{x.__name__}" for x in listed}
     except (TypeError, AttributeError):
         raise ValueError(
             f"trusted={trusted!r} is not accepted; expected a list of types or of their names."
@@ -411,18 +404,14 @@ def _require_importable(name: str) -> None:
 # What the file says about the model.
 
 
-def _domains(model: Any) -> list[BaseDomain]:
-    """Return the feature domains within a model."""
-    return [part for part in _walk(model, set()) if isinstance(part, BaseDomain)]
-
-
-def _walk(part: Any, seen: set[int]) -> Iterator[Any]:
+def _walk(part: Any, seen: set[int] | None = None) -> Iterator[Any]:
     """Yield a model and all that it consists of, each once."""
+    seen = set() if seen is None else seen
     if id(part) in seen:
         return
     seen.add(id(part))
     yield part
-    children: Iterable[Any] = ()
+    children: Any = ()
     if isinstance(part, dict):
         children = part.values()
     elif isinstance(part, (list, tuple)):
@@ -437,8 +426,8 @@ def _walk(part: Any, seen: set[int]) -> Iterator[Any]:
 
 def _embeddings(model: Any) -> list[Any]:
     """Return the domains within a model whose weights may be in a file."""
-    found = _domains(model)
-    return [one for one in found if isinstance(getattr(one, "weights", None), (str, os.PathLike))]
+    domains = [part for part in _walk(model) if isinstance(part, BaseDomain)]
+    return [one for one in domains if isinstance(getattr(one, "weights", None), str | os.PathLike)]
 
 
 def _sha256(weights: Any) -> str | None:
@@ -458,19 +447,19 @@ def _find_weights(path: str, saved: list[Any], model: Any, weights: Any) -> list
     found = {_sha256(file): file for file in files}
     notes = set()
     for embedding, known in zip(embeddings, saved):
-        now = _sha256(embedding.weights)
+        now, name = _sha256(embedding.weights), repr(str(embedding.weights))
         if now == known != "":
             continue
         if not files:
             notes.add(
-                f"The weights of its {type(embedding).__name__}, {str(embedding.weights)!r}, are "
+                f"The weights of its {type(embedding).__name__}, {name}, are "
                 f"{'not those that it was saved with' if now else 'not there'}: put the file back, "
                 "or give its new place, load_model(file, weights='/path/to/file.pt')."
             )
         elif known and known not in found:
             raise ValueError(
-                f"weights={str(weights)!r} is not the file that {path} was saved with for "
-                f"{str(embedding.weights)!r}, by its SHA-256, or there is no such file."
+                f"weights={str(weights)!r} is not the file that {path} was saved with for {name}, "
+                "by its SHA-256, or there is no such file."
             )
         else:
             embedding.weights = found.get(known, files[0])
