@@ -10,7 +10,6 @@ import sys
 import traceback
 import warnings
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 # Everything else is imported where it is needed: --help has to be quick.
@@ -29,19 +28,7 @@ _MIXER_FOLDS = 5
 
 
 def main(arguments=None):
-    """Run a command.
-
-    Parameters
-    ----------
-    arguments : list of str, default=None
-        The arguments; None means those of the process.
-
-    Returns
-    -------
-    code : int
-        0 if all is well, 1 if some files could not be used, 2 if it can't be done, 130 after
-        Ctrl-C.
-    """
+    """Run a command; return 0, or 1 if files are bad, 2 if it can't be done, 130 after Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):  # None without a console
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -49,6 +36,8 @@ def main(arguments=None):
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
         warnings.simplefilter("default")
+        # Bad clips are listed by their paths.
+        warnings.filterwarnings("ignore", r"\d+ bad clip")
         try:
             return options.command(options)
         except KeyboardInterrupt as interrupt:
@@ -72,39 +61,27 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     predict = commands.add_parser("predict", help="classify files with a saved model")
-    predict.add_argument("model", help="a file that train or save_model wrote")
-    predict.add_argument("files", nargs="+", help="audio files, or folders of them")
-    predict.add_argument("--out", help="the table (CSV); else it's printed")
-    predict.add_argument(
-        "--resume", action="store_true", help="go on where the table in --out ends"
-    )
-    predict.add_argument(
-        "--trusted",
-        type=lambda text: text.split(","),
-        action="extend",
-        default=[],
-        metavar="TYPE,...",
-        help="what else the model may name",
-    )
+    add = predict.add_argument
+    add("model", help="a file that train or save_model wrote")
+    add("files", nargs="+", help="audio files, or folders of them")
+    add("--out", help="the table (CSV); else it's printed")
+    add("--report", metavar="FILE", help="a page to listen through, *.html")
+    add("--resume", action="store_true", help="go on where the table in --out ends")
+    add("--trusted", action="append", default=[], metavar="TYPE,...", help="types it may name")
     predict.set_defaults(command=_predict)
 
     train = commands.add_parser("train", help="train a mixture on a folder, and save it")
-    train.add_argument("folder", help="a subfolder per genre, or with a manifest.csv")
-    train.add_argument("--out", required=True, help="where to save the model, *.skops")
-    train.add_argument("--report", metavar="FILE", help="a page on the clips and labels, *.html")
-    train.add_argument("--quick", action="store_true", help="without networks, in seconds")
-    train.add_argument(
-        "--groups",
-        "--group-by",
-        default="auto",
-        metavar="COLUMN",
-        help="what must stay together, as artist; none for no groups",
-    )
-    train.add_argument("--cv", type=int, default=5, help="folds for the score; 0 for no score")
-    train.add_argument("--duration", type=float, default=30.0, help="seconds of each file")
-    train.add_argument("--max-epochs", type=int, help="of each network")
-    train.add_argument("--pretrained", action="store_true", help="experts that know other music")
-    train.add_argument("--seed", type=int, default=0)
+    add = train.add_argument
+    add("folder", help="a subfolder per genre, or with a manifest.csv")
+    add("--out", required=True, help="where to save the model, *.skops")
+    add("--report", metavar="FILE", help="a page on the clips and labels, *.html")
+    add("--quick", action="store_true", help="without networks, in seconds")
+    add("--groups", "--group-by", default="auto", metavar="COLUMN", help="as artist; or none")
+    add("--cv", type=int, default=5, help="folds for the score; 0 for no score")
+    add("--duration", type=float, default=30.0, help="seconds of each file")
+    add("--max-epochs", type=int, help="of each network")
+    add("--pretrained", action="store_true", help="experts that know other music")
+    add("--seed", type=int, default=0)
     train.set_defaults(command=_train)
 
     for command in (predict, train):
@@ -128,62 +105,69 @@ def _predict(options) -> int:
 
     from . import load_model
     from ._compat import progress_bar
-    from .audio import BadClipWarning
 
-    out = None if options.out is None else _check_out(options.out)
+    out = _check_out(options.out, "--out")
+    page = _check_report(options.report)
     if options.resume and out is None:
         raise ValueError("--resume goes on with the table of --out; give its name.")
     if out is None and sys.stdout is None:
         raise ValueError("There is no console to print to; give --out.")
     weights = [file for file in (options.weights, options.music_weights) if file]
-    model = load_model(options.model, trusted=options.trusted, weights=weights or None)
-    if not hasattr(model, "classes_"):
-        raise ValueError(f"{options.model} holds no fitted classifier, but {model!r:.80}.")
+    trusted = [name for names in options.trusted for name in names.split(",")]
+    model = load_model(options.model, trusted=trusted, weights=weights or None)
+    classes = list(model.classes_) if hasattr(model, "predict_proba") else []
+    if not hasattr(model, "classes_") or (page and not classes):
+        lacks = "probabilities for --report" if hasattr(model, "classes_") else "fitted classifier"
+        raise ValueError(f"{options.model} holds no {lacks}, but {model!r:.80}.")
     params = {"on_error": "warn", "n_jobs": options.n_jobs, "verbose": 0}
     known = model.get_params(deep=False)
     model.set_params(**{name: params[name] for name in params if name in known})
-    classes = list(model.classes_) if hasattr(model, "predict_proba") else []
     header = [*_FIRST_COLUMNS, *map(str, classes), "error"]
     paths, left_out = _audio_files(options.files)
-    done = set() if out is None else _rows_of_table(out, header, options.resume)
+    rows = [] if out is None else _rows_of_table(out, header, options.resume)
+    n_done, done = len(rows), {row[0] for row in rows}
     todo = [path for path in paths if path not in done]
     # What can't go on behind a bad file gets one at a time.
     chunk = max(_MIN_CHUNK, _CHUNK_PER_JOB * effective_n_jobs(options.n_jobs))
     chunk = chunk if "on_error" in known else 1
-    bar = progress_bar(total=len(todo), unit="file", disable=None if out else True)
-    bad: dict[str, str] = {}
-    n_written = 0
-    writer: Any = None
+    table: Any = None
     with contextlib.ExitStack() as stack:
+        bar = progress_bar(total=len(todo), unit="file", disable=None if out else True)
         stack.callback(bar.close)
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore", BadClipWarning)  # listed by their paths
         try:
             for start in range(0, len(todo), chunk):
-                some = todo[start : start + chunk]
-                rows = _classify(model, some, classes)
-                if writer is None:
+                new = _classify(model, todo[start : start + chunk], classes)
+                if table is None:  # now it is known that there will be rows
                     mode = "a" if done else "w"
                     table = stack.enter_context(open(out, mode, **_ENCODING)) if out else sys.stdout
-                    writer = csv.writer(table, lineterminator="\n")
-                    if not done:
-                        writer.writerow(header)
-                writer.writerows(rows)
+                    new = new if done else [header, *new]
+                csv.writer(table, lineterminator="\n").writerows(new)
                 table.flush()
-                bad |= {path: why for path, *_, why in rows if why}
-                bar.update(len(some))
-                n_written += len(some)
+                rows += [row for row in new if row is not header]
+                bar.update(chunk)
         except ValueError as error:
             raise ValueError(f"{options.model} can't classify files: {error}") from error
         except KeyboardInterrupt:
             more = "; the same command with --resume goes on from there" if out else ""
             raise KeyboardInterrupt(
-                f"{n_written} of {len(todo)} files are in the table{more}"
+                f"{len(rows) - n_done} of {len(todo)} files are in the table{more}"
             ) from None
+    if page:
+        _report_of_rows(rows, classes).save(page)
+    bad = {path: why for path, *_, why in rows[n_done:] if why}
     if out is not None:
-        before = f", {len(done)} were there before" if done else ""
+        before = f", {n_done} were there before" if n_done else ""
         print(f"{len(todo) - len(bad)} files classified, {len(bad)} bad{before}: {out}")
     return _report(bad, left_out)
+
+
+def _report_of_rows(rows, classes) -> Any:
+    from .inspection import CollectionReport
+
+    proba = [[float(share or "nan") for share in row[2:-1]] for row in rows]
+    errors = {number: row[-1] for number, row in enumerate(rows) if row[-1]}
+    how = {"classes": classes, "paths": [row[0] for row in rows], "errors": errors}
+    return CollectionReport.from_predictions(None, proba, **how)
 
 
 def _classify(model, paths, classes) -> list[list[str]]:
@@ -196,9 +180,9 @@ def _classify(model, paths, classes) -> list[list[str]]:
     try:
         answers = model.predict_proba(paths) if classes else model.predict(paths)
     except BadClipError as error:  # of the only one
-        return [[*paths, *blank, _reason(str(error), paths[0])]]
+        return [[paths[0], *blank, _reason(str(error), paths[0])]]
     if not classes:
-        return [[path, genre, ""] for path, genre in zip(paths, answers)]
+        return [[path, str(genre), ""] for path, genre in zip(paths, answers)]
     reasons = dict(getattr(model, "bad_clips_", {}))
     rows: list[list[str]] = []
     for row, (path, proba) in enumerate(zip(paths, answers)):
@@ -209,10 +193,10 @@ def _classify(model, paths, classes) -> list[list[str]]:
     return rows
 
 
-def _rows_of_table(out, header, resume) -> set[str]:
-    """Return the paths that a table holds, if it is to be gone on with, and mend its end."""
+def _rows_of_table(out, header, resume) -> list[Any]:
+    """Return the rows of a table, if it is to be gone on with, and mend its end."""
     if not out.is_file() or not out.stat().st_size:
-        return set()
+        return []
     with open(out, **_ENCODING) as file:
         text = file.read()
     whole = text[: text.rfind("\n") + 1]  # the last row may have been cut off
@@ -223,30 +207,26 @@ def _rows_of_table(out, header, resume) -> set[str]:
             "of a new file, then the files to classify."
         )
     if not resume:
-        return set()
+        return []
     if found != header:
         raise ValueError(f"--resume: {out} is a table of another model; give a new name.")
     os.truncate(out, len(whole.encode("utf-8", "surrogateescape")))
-    return {row[0] for row in rows}
+    return rows
 
 
 def _train(options) -> int:
     import numpy as np
 
     from . import MixtureOfExpertsClassifier, save_model
-    from .audio import BadClipWarning
     from .datasets import load_audio_folder
     from .inspection import CollectionReport
 
-    out = _check_out(options.out)
+    out = _check_out(options.out, "--out")
     if out.suffix not in (".skops", ""):
         raise ValueError(f"--out {out}: models are saved as *.skops, and in no other format.")
-    if options.report:
-        options.report = _check_out(options.report, "--report")
-        if not options.cv:
-            raise ValueError("--report shows predictions out of fold: leave --cv 0 out.")
-        for package in ("jinja2", "pandas"):
-            importlib.import_module(package)  # before the work
+    page = _check_report(options.report)
+    if page and not options.cv:
+        raise ValueError("--report shows predictions out of fold: leave --cv 0 out.")
     if options.max_epochs is not None and options.max_epochs < 1:
         raise ValueError(f"--max-epochs {options.max_epochs}: give 1 or more.")
     group_by = None if options.groups == "none" else options.groups
@@ -262,29 +242,23 @@ def _train(options) -> int:
         random_state=options.seed,
         verbose=int(sys.stderr is not None and sys.stderr.isatty()),
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", BadClipWarning)  # listed by their paths
-        batch = clf.extract(clips.data)
-        bad = dict(batch.bad_clips)
-        good = np.setdiff1d(np.arange(len(y)), list(bad))
-        trained_on = [np.intersect1d(train, good) for train, _ in splits]
-        fewest = min(_rarest(y[rows], groups[rows])[1] for rows in [*trained_on, good])
-        # The model that is saved learns as those that are judged.
-        clf.set_params(cv=max(2, min(_MIXER_FOLDS, fewest)))
-        if splits:
-            report = CollectionReport.from_cross_validation(
-                clf, batch, y, clips.groups, cv=splits, paths=clips.data
-            )
-            _print_score(report, groups, options)
-            if options.report:
-                report.save(options.report)
-        clf.fit(batch, y, groups=clips.groups)
-    clf.set_params(verbose=0)
-    save_model(clf, out)
-    print(f"trained on {len(y) - len(bad)} clips, {len(bad)} bad: {out}")
-    return _report(
-        {path: _reason(bad[row], path) for row, path in enumerate(clips.data) if row in bad}
-    )
+    batch = clf.extract(clips.data)
+    good = np.setdiff1d(np.arange(len(y)), list(batch.bad_clips))
+    trained_on = [np.intersect1d(train, good) for train, _ in splits]
+    fewest = min(_rarest(y[rows], groups[rows])[0] for rows in [*trained_on, good])
+    # The model that is saved learns as those that are judged.
+    clf.set_params(cv=max(2, min(_MIXER_FOLDS, fewest)))
+    if splits:
+        how = {"cv": splits, "paths": clips.data}
+        report = CollectionReport.from_cross_validation(clf, batch, y, clips.groups, **how)
+        _print_score(report, groups, options)
+        if page:
+            report.save(page)
+    clf.fit(batch, y, groups=clips.groups)
+    save_model(clf.set_params(verbose=0), out)
+    print(f"trained on {len(good)} clips, {len(batch.bad_clips)} bad: {out}")
+    bad = {clips.data[row]: why for row, why in batch.bad_clips.items()}
+    return _report({path: _reason(why, path) for path, why in bad.items()})
 
 
 def _print_score(report, groups, options) -> None:
@@ -296,9 +270,9 @@ def _print_score(report, groups, options) -> None:
     right = report.classes[report.proba[usable].argmax(axis=1)] == y
     codes = np.unique(groups[usable], return_inverse=True)[1]
     n_right, n_clips = np.bincount(codes, right), np.bincount(codes)
-    rng = np.random.default_rng(options.seed)
-    drawn = rng.integers(len(n_clips), size=(2000, len(n_clips)))
-    low, high = np.quantile(n_right[drawn].sum(axis=1) / n_clips[drawn].sum(axis=1), [0.025, 0.975])
+    drawn = np.random.default_rng(options.seed).integers(len(n_clips), size=(2000, len(n_clips)))
+    accuracy = n_right[drawn].sum(axis=1) / n_clips[drawn].sum(axis=1)
+    low, high = np.quantile(accuracy, [0.025, 0.975])
     print(
         f"accuracy on clips that were not trained on, {options.cv} folds"
         f"{'' if report.groups is None else ' of whole groups'}: {right.mean():.3f} "
@@ -321,17 +295,17 @@ def _experts(options) -> list:
     return default_experts(options.duration, **params)
 
 
-def _rarest(y, groups) -> tuple[str, int]:
-    """Return the genre with the fewest groups, and how many these are."""
+def _rarest(y, groups) -> tuple[int, str]:
+    """Return how many groups the genre has that has the fewest, and its name."""
     counts = Counter(genre for genre, _ in set(zip(y, groups)))
-    return min(counts.items(), key=lambda item: item[::-1])
+    return min((n, genre) for genre, n in counts.items())
 
 
 def _folds_of_score(y, groups, options, unit) -> list:
     """Return the folds of the score; raise before the work if it would be in vain."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    genre, fewest = _rarest(y, groups)
+    fewest, genre = _rarest(y, groups)
     if fewest < max(2, options.cv):
         raise ValueError(
             f"genre {genre}: {fewest} {unit}(s), too few for --cv {options.cv}. Add clips or leave "
@@ -360,10 +334,12 @@ def _audio_files(given) -> tuple[list[str], dict[str, str]]:
     return list(found), left_out
 
 
-def _check_out(given, option="--out") -> Path:
+def _check_out(given, option) -> Any:
     """Raise before the work if its result can't be written after it."""
     from ._files import user_path
 
+    if given is None:
+        return None
     path = user_path(given)
     if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
         raise ValueError(
@@ -371,6 +347,12 @@ def _check_out(given, option="--out") -> Path:
             "yours; give the name of a file in a folder that is there."
         )
     return path
+
+
+def _check_report(given) -> Any:
+    for package in ("jinja2", "pandas") if given else ():
+        importlib.import_module(package)
+    return _check_out(given, "--report")
 
 
 def _report(bad, left_out=()) -> int:

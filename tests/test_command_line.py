@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import re
 import shutil
@@ -302,6 +303,33 @@ def test_goes_on_where_it_stopped(
     assert "is a table of another model" in capsys.readouterr().err
     assert main(["predict", model, str(songs), "--resume"]) == 2
     assert "give its name" in capsys.readouterr().err
+
+
+def test_page_of_predictions(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, page = quick_model(tmp_path / "model.skops"), tmp_path / "report.html"
+    table = tmp_path / "genres.csv"
+    assert main(["predict", model, str(songs / "00.wav"), f"--out={table}"]) == 0
+    rest = ["predict", model, str(songs), f"--out={table}", "--resume"]
+    assert main([*rest, f"--report={page}"]) == 1
+    text = page.read_text(encoding="utf-8")
+    data = json.loads(re.search(r'<script id="data"[^>]*>(.*?)</script>', text, re.DOTALL)[1])
+    rows = rows_of(table)  # those from before are in the page too
+    assert data["clips"]["name"] == [row["path"] for row in rows]
+    said = [data["genres"][place] if place >= 0 else "" for place in data["clips"]["said"]]
+    assert said == [row["genre"] for row in rows]
+    np.testing.assert_allclose(
+        [sure or 0 for sure in data["clips"]["sure"]],
+        [max(float(row["a"] or 0), float(row["b"] or 0)) for row in rows],
+        atol=1e-5,
+    )
+    assert [bool(error) for error in data["clips"]["error"]] == [not genre for genre in said]
+    assert "genre" not in data["clips"]
+    assert '<h2 id="scores-title">' not in text
+    svc = quick_model(tmp_path / "svc.skops", mixture=False, last=LinearSVC())
+    assert main(["predict", svc, str(songs), f"--report={page}"]) == 2
+    assert "holds no probabilities for --report" in capsys.readouterr().err
 
 
 def test_models_of_all_kinds(
