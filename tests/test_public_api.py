@@ -117,6 +117,7 @@ IN_ROOMS = {
         "apply_corrections",
         "compare",
         "save_audacity_labels",
+        "save_beets_changes",
         "save_playlists",
     },
     "mixture": {

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._files import write_atomically
+from .._files import user_path, write_atomically
+
+# A command line must not grow too long.
+_PATHS_A_COMMAND = 100
 
 
 def save_playlists(
@@ -56,30 +59,81 @@ def save_playlists(
     >>> [file.name for file in files]
     ['folk (sure).m3u8', 'folk (unsure).m3u8']
     """
-    answers, shares = np.asarray(genres), np.asarray(probability, dtype=np.float64)
-    if not len(paths) == len(answers) == len(shares):
-        raise ValueError(
-            f"{len(paths)} paths, {len(answers)} genres and {len(shares)} probabilities; pass one "
-            "of each for every clip."
-        )
-    folder = Path(os.path.expanduser(folder))
+    folder = user_path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    names = [os.path.relpath(os.path.expanduser(path), folder) for path in paths]
     lists: dict[str, list[str]] = {}
-    for row in np.argsort(-shares, kind="stable"):
-        if np.isnan(shares[row]):
-            continue
-        title = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", str(answers[row]))
-        title += " (sure)" if shares[row] >= sure else " (unsure)"
-        comment = f"#EXTINF:-1,{100 * shares[row]:.0f} % {Path(names[row]).name}"
-        lists.setdefault(title, ["#EXTM3U"]).extend([comment, names[row]])
-    files = []
-    for title, lines in sorted(lists.items()):
-        files.append(folder / f"{title}.m3u8")
-        write_atomically(
-            files[-1], "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-        )
-    return files
+    for path, genre, share in _surest_first(paths, genres, probability):
+        name = os.path.relpath(path, folder)
+        title = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", genre)
+        title += " (sure)" if share >= sure else " (unsure)"
+        comment = f"#EXTINF:-1,{100 * share:.0f} % {Path(name).name}"
+        lists.setdefault(title, ["#EXTM3U"]).extend([comment, name])
+    return [_write(folder / f"{title}.m3u8", lists[title]) for title in sorted(lists)]
+
+
+def save_beets_changes(
+    paths: Sequence[Any],
+    genres: ArrayLike,
+    probability: ArrayLike,
+    file: Any,
+    *,
+    sure: float = 0.8,
+    field: str = "genres",
+) -> Path:
+    """Write the sure genres as changes that ``beet modify`` makes to the library of beets.
+
+    beets imports no tables. Each line of the file holds the arguments of one command, quoted as
+    xargs reads them, so that ``xargs -L 1 beet modify -y < changes.txt`` applies all of them; beets
+    writes them into its library and the tags of the files, and knows files by their path.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path of length n_clips
+        The files.
+    genres : array-like of shape (n_clips,)
+        The predicted genres.
+    probability : array-like of shape (n_clips,)
+        Their probabilities; clips with NaN are left out.
+    file : str or Path
+        The file to write.
+    sure : float, default=0.8
+        The least probability of a genre that is written.
+    field : str, default="genres"
+        The field of beets: "genre" before beets 2.7, or one of your own such as "guess".
+
+    Returns
+    -------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If the lengths don't agree.
+    OSError
+        If the file can't be written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn_genremoe.inspection import save_beets_changes
+    >>> with TemporaryDirectory() as folder:
+    ...     file = save_beets_changes(
+    ...         ["/a b.ogg", "/c.ogg"], ["folk", "folk"], [0.9, 0.8], f"{folder}/changes.txt"
+    ...     )
+    ...     print(file.read_text())
+    genres=folk path:/a\\ b.ogg , path:/c.ogg
+    """
+    queries: dict[str, list[str]] = {}
+    for path, genre, share in _surest_first(paths, genres, probability):
+        if share >= sure:
+            queries.setdefault(genre, []).append(_for_xargs(f"path:{os.path.abspath(path)}"))
+    lines = [
+        f"{_for_xargs(f'{field}={genre}')} {' , '.join(of_genre[i : i + _PATHS_A_COMMAND])}"
+        for genre, of_genre in sorted(queries.items())
+        for i in range(0, len(of_genre), _PATHS_A_COMMAND)
+    ]
+    return _write(user_path(file), lines)
 
 
 def save_audacity_labels(windows: Any, file: Any) -> Path:
@@ -125,7 +179,26 @@ def save_audacity_labels(windows: Any, file: Any) -> Path:
     for start, end, *proba in windows[["start", "end", *genres]].itertuples(index=False):
         if not np.isnan(proba).any():
             best = int(np.argmax(proba))
-            lines.append(f"{start:.6f}\t{end:.6f}\t{genres[best]}, {proba[best]:.2f}\n")
-    path = Path(os.path.expanduser(file))
-    write_atomically(path, "".join(lines).encode())
+            lines.append(f"{start:.6f}\t{end:.6f}\t{genres[best]}, {proba[best]:.2f}")
+    return _write(user_path(file), lines)
+
+
+def _surest_first(paths: Sequence[Any], genres: Any, probability: Any) -> list[Any]:
+    """Return path, genre and probability of each clip that has one."""
+    shares = np.asarray(probability, dtype=np.float64)
+    if not len(paths) == len(genres) == len(shares):
+        raise ValueError(
+            f"{len(paths)} paths, {len(genres)} genres and {len(shares)} probabilities; pass one "
+            "of each for every clip."
+        )
+    rows = zip(map(user_path, paths), map(str, np.asarray(genres)), shares)
+    return sorted((row for row in rows if not np.isnan(row[2])), key=lambda row: -row[2])
+
+
+def _for_xargs(text: str) -> str:
+    return re.sub(r"([\s\"'\\])", r"\\\1", text)
+
+
+def _write(path: Path, lines: list[str]) -> Path:
+    write_atomically(path, "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))
     return path

@@ -1,8 +1,11 @@
 """Reports on collections: numbers worked out by hand, planted faults found, bad input refused."""
 
+import ast
 import json
 import re
 import shutil
+import subprocess
+import sys
 from html import unescape
 
 import numpy as np
@@ -29,6 +32,7 @@ from sklearn_genremoe.inspection import (
     apply_corrections,
     compare,
     save_audacity_labels,
+    save_beets_changes,
     save_playlists,
 )
 
@@ -494,6 +498,22 @@ def test_playlists(tmp_path):
     ]
     with pytest.raises(ValueError, match="1 genres"):
         save_playlists(paths, ["folk"], [1.0], tmp_path)
+
+
+def test_changes_for_beets(tmp_path):
+    paths = ["/m/a b.ogg", '/m/it\'s "x".ogg', "/m/c.ogg", "/m/unsure.ogg", "/m/bad.ogg"]
+    genres = ["folk", "hip hop", "folk", "folk", None]
+    file = save_beets_changes(
+        paths, genres, [0.8, 0.9, 0.95, 0.79, np.nan], tmp_path / "changes.txt", field="genre"
+    )
+    run = ["xargs", "-L", "1", sys.executable, "-c", "import sys; print(sys.argv[1:])"]
+    commands = subprocess.run(run, input=file.read_bytes(), capture_output=True, check=True)
+    assert [ast.literal_eval(line) for line in commands.stdout.decode().splitlines()] == [
+        ["genre=folk", "path:/m/c.ogg", ",", "path:/m/a b.ogg"],
+        ["genre=hip hop", 'path:/m/it\'s "x".ogg'],
+    ]
+    save_beets_changes([f"/m/{row}.ogg" for row in range(150)], ["a"] * 150, [1.0] * 150, file)
+    assert [line.count("path:") for line in file.read_text().splitlines()] == [100, 50]
 
 
 def test_audacity_labels(tmp_path):
