@@ -3,19 +3,8 @@
 import platform
 from importlib import metadata
 
-_PACKAGES = (
-    "scikit-learn",
-    "torch",
-    "skorch",
-    "skops",
-    "numpy",
-    "scipy",
-    "numba",
-    "librosa",
-    "soundfile",
-    "soxr",
-    "joblib",
-)
+_REQUIRED = ("scikit-learn", "torch", "skorch", "skops", "numpy", "scipy", "numba")
+_FOR_AUDIO = ("librosa", "soundfile", "soxr", "joblib")
 _OPTIONAL = ("h5py", "dask", "distributed", "pooch")
 
 
@@ -23,11 +12,9 @@ def versions(optional=False) -> dict[str, str | None]:
     """Return the versions of Python, this package and what it needs; None of what is missing."""
     import sklearn_genremoe
 
-    found: dict[str, str | None] = {
-        "python": platform.python_version(),
-        "sklearn-genremoe": sklearn_genremoe.__version__,
-    }
-    for name in (*_PACKAGES, *(_OPTIONAL if optional else ())):
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    found["sklearn-genremoe"] = sklearn_genremoe.__version__
+    for name in (*_REQUIRED, *_FOR_AUDIO, *(_OPTIONAL if optional else ())):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from .._files import user_path
+
 _COLUMNS = ["clip", "genre", "verdict", "corrected"]
 
 
@@ -49,7 +51,7 @@ def apply_corrections(clips: Any, corrections: Any) -> Bunch:
     >>> corrected.changes
     [('b.ogg', 'rock', 'folk')]
     """
-    with open(os.path.expanduser(corrections), encoding="utf-8-sig", newline="") as file:
+    with open(user_path(corrections), encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         if (reader.fieldnames or [])[: len(_COLUMNS)] != _COLUMNS:
             raise ValueError(
@@ -62,46 +64,40 @@ def apply_corrections(clips: Any, corrections: Any) -> Bunch:
         os.fspath(clip) if isinstance(clip, (str, os.PathLike)) else f"clip {row}"
         for row, clip in enumerate(clips.data)
     ]
-    row_of = {name: row for row, name in enumerate(names)}
-    before = target.tolist()
-    labels = {str(label): label for label in before}
+    rows = {name: row for row, name in enumerate(names)}
+    labels = {str(label): label for label in target.tolist()}
     changed = target.astype(object)
     keep = np.ones(len(target), dtype=bool)
     changes: list[tuple[str, Any, Any]] = []
-    seen: set[int] = set()
     for number, line in enumerate(lines, start=2):
-        where = f"{corrections}, line {number}: {line['clip']}"
-        row = row_of.get(line["clip"])
-        if row is None:
+        name, before, verdict, corrected = (line[column] for column in _COLUMNS)
+        where = f"{corrections}, line {number}: {name}"
+        if name not in rows:
             raise ValueError(
-                f"{where} is none of the {len(names)} clips; load them as they were for the report."
+                f"{where} is none of the {len(names)} clips, or there twice; load the clips as "
+                "they were for the report, and keep one line of each."
             )
-        if row in seen:
-            raise ValueError(f"{where} is there twice; keep one of the lines.")
-        seen.add(row)
-        if line["genre"] not in ("", str(target[row])):
+        row = rows.pop(name)
+        if before not in ("", str(target[row])):
             raise ValueError(
-                f"{where} was labelled {line['genre']} in the report and is labelled {target[row]} "
-                "now; make a new report of the clips as they are."
+                f"{where} was labelled {before} in the report and is labelled {target[row]} now; "
+                "make a new report of the clips as they are."
             )
-        verdict, corrected = line["verdict"], line["corrected"]
-        if verdict not in ("right", "wrong", "leave out") or (verdict == "wrong" and not corrected):
+        if verdict == "leave out":
+            keep[row] = False
+            changes.append((name, target[row].item(), None))
+        elif verdict == "wrong" and corrected:
+            changed[row] = labels.get(corrected, corrected)
+            changes.append((name, target[row].item(), changed[row]))
+        elif verdict != "right":
             raise ValueError(
                 f"{where} has the verdict {verdict!r} and the label {corrected!r}; expected "
                 "right, wrong with the right label, or leave out."
             )
-        if verdict == "leave out":
-            keep[row] = False
-            changes.append((names[row], before[row], None))
-        elif verdict == "wrong":
-            changed[row] = labels.get(corrected, corrected)
-            changes.append((names[row], before[row], changed[row]))
-    picked = {
-        key: value if value is None else np.asarray(value)[keep]
-        for key, value in clips.items()
-        if key in ("data", "groups")
-    }
-    result = type(clips)(**{**clips, **picked})
+    result = type(clips)(**clips)
+    for key in ("data", "groups"):
+        if clips.get(key) is not None:
+            result[key] = np.asarray(clips[key])[keep]
     result.target = np.array(changed[keep].tolist())
     if "target_names" in clips:
         result.target_names = sorted(set(result.target.tolist()))

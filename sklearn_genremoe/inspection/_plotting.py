@@ -6,10 +6,10 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-# Okabe and Ito's colours, told apart by colour-blind readers and in print, and two of Tol's.
+# Okabe and Ito's colours, told apart by colour-blind readers and in print, and then Tol's.
 COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999"),
-    *("#332288", "#882255"),
+    *("#332288", "#882255", "#88CCEE", "#44AA99", "#117733", "#DDCC77", "#CC6677", "#AA4499"),
 )
 
 

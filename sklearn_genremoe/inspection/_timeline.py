@@ -210,21 +210,9 @@ class TimelineDisplay(BaseDisplay):
         for ax, (label, values, names) in zip(axes, panels):
             table = np.asarray(values, dtype=np.float64)
             table = np.vstack([table, np.full(table.shape[1], np.nan)])  # where no window is
-            upper = np.cumsum(np.repeat(table[windows], 2, axis=0), axis=1)
-            lower = np.hstack([0 * upper[:, :1], upper[:, :-1]])
-            for index, name in enumerate(names):
-                turn, place = divmod(index, len(COLOURS))
-                ax.fill_between(
-                    times,
-                    lower[:, index],
-                    upper[:, index],
-                    color=COLOURS[place],
-                    # Beyond the last colour they come again, and are told apart by lines.
-                    hatch="///" if turn else None,
-                    edgecolor="white",
-                    linewidth=0.3,
-                    label=str(name),
-                )
+            areas = np.repeat(table[windows], 2, axis=0).T
+            how: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.3, "labels": names}
+            ax.stackplot(times, areas, colors=COLOURS, **how)
             ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1), ylabel=label)
             ax.set_yticks(np.linspace(0, 1, 5), ["0", "25", "50", "75", "100"])
             ax.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 1.5, 2, 3, 6, 10], integer=True))
@@ -233,8 +221,8 @@ class TimelineDisplay(BaseDisplay):
             ax.tick_params(labelbottom=ax is axes[-1])
             ax.spines[["right", "top"]].set_visible(False)
             # From top to bottom, like the areas.
-            how: dict[str, Any] = {"reverse": True, "bbox_to_anchor": (1.0, 0.5)}
-            ax.legend(loc="center left", frameon=False, handlelength=1.0, handleheight=1.0, **how)
+            how = {"reverse": True, "bbox_to_anchor": (1.0, 0.5), "handlelength": 1.0}
+            ax.legend(loc="center left", frameon=False, handleheight=1.0, **how)
         axes[-1].set_xlabel("time (minutes:seconds)")
 
     def _stretches(self) -> tuple[np.ndarray, np.ndarray]:
