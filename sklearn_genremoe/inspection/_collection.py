@@ -18,24 +18,10 @@ from .._checks import check_groups, check_targets
 from .._compat import import_pandas
 from .._files import user_path, write_atomically
 from . import _out_of_fold as out_of_fold
+from . import _similarity as similarity
+from . import _statistics as statistics
 from ._page import page_of, summary_of
 from ._plotting import COLOURS, check_names, new_axes, plot_intervals
-from ._similarity import (
-    SPECTROGRAMS_ALIKE,
-    TABLES_ALIKE,
-    distance,
-    most_informative,
-    most_similar,
-    unit_vectors,
-)
-from ._statistics import (
-    N_BINS,
-    confidence_bins,
-    confident_learning,
-    interval,
-    joint_limits,
-    measures,
-)
 
 
 @dataclass(repr=False, eq=False)
@@ -125,7 +111,7 @@ class CollectionReport:
     baselines: Mapping[str, NDArray[np.float64]] | None = None
     models: Sequence[Any] = ()
     curve: Sequence[tuple[int, float]] = ()
-    same_recording: float = TABLES_ALIKE
+    same_recording: float = similarity.TABLES_ALIKE
 
     @classmethod
     def from_cross_validation(
@@ -201,7 +187,7 @@ class CollectionReport:
             found["features"] = out_of_fold.clip_vectors(seen, entries)
             found["curve"] = out_of_fold.learning_curve(found["features"], labels)
             if any(seen[name].ndim > 2 for name in entries):
-                found["same_recording"] = SPECTROGRAMS_ALIKE
+                found["same_recording"] = similarity.SPECTROGRAMS_ALIKE
         return cls(
             classes=labels.classes,
             y=labels.y,
@@ -432,11 +418,12 @@ class CollectionReport:
             ``recall[<genre>]`` and ``precision[<genre>]``. NaN where a measure means nothing.
         """
         codes, rows, groups = self._codes, self._usable, self._known_groups
-        found = {"mixture": measures(codes, self._known, groups, list(self.classes))}
+        found = {"mixture": statistics.measures(codes, self._known, groups, list(self.classes))}
         for index, name in enumerate(self.expert_names or []):
-            found[name] = measures(codes, self.expert_proba[rows, index], groups)  # type: ignore
+            proba = self.expert_proba[rows, index]  # type: ignore[index]
+            found[name] = statistics.measures(codes, proba, groups)
         for name, answers in (self.baselines or {}).items():
-            found[name] = measures(codes, answers[rows], groups)
+            found[name] = statistics.measures(codes, answers[rows], groups)
             found[name].loc[["log_loss", "calibration_error"]] = np.nan
         return _pandas().concat(found, names=["classifier", "measure"])
 
@@ -465,19 +452,16 @@ class CollectionReport:
             mean distance of confidence and accuracy over the clips.
         """
         right, confidence = self._is_right, self._known.max(axis=1)
-        bins = confidence_bins(confidence)
-        sums = np.hstack([bins, bins * confidence[:, np.newaxis], bins * right[:, np.newaxis]])
-
-        def means(total: NDArray) -> NDArray:
-            n, confidence, right = np.split(total, 3, axis=1)
-            return np.hstack([confidence / n, right / n])
-
-        value, low, high = interval(sums, self._known_groups, means)
-        columns = {"confidence": value[:N_BINS], "accuracy": value[N_BINS:]}
-        columns |= {"low": low[N_BINS:], "high": high[N_BINS:]}
-        frame = _pandas().DataFrame(columns)
-        frame.insert(0, "clips", bins.sum(axis=0).astype(int))
-        frame = frame[frame["clips"] > 0].reset_index(drop=True)
+        bins = statistics.confidence_bins(confidence)
+        n_bins, n_clips = bins.shape[1], bins.sum(axis=0)
+        accuracy = statistics.interval(
+            np.hstack([bins, bins * right[:, np.newaxis]]),
+            self._known_groups,
+            lambda total: total[:, n_bins:] / total[:, :n_bins],
+        )
+        table = np.vstack([n_clips, confidence @ bins / np.maximum(n_clips, 1), accuracy])
+        columns = ["clips", "confidence", "accuracy", "low", "high"]
+        frame = _pandas().DataFrame(table.T[n_clips > 0], columns=columns).astype({"clips": int})
         gap = (frame["confidence"] - frame["accuracy"]).abs()
         frame.attrs["expected_calibration_error"] = float(np.average(gap, weights=frame["clips"]))
         return frame
@@ -555,9 +539,9 @@ class CollectionReport:
             frame["refused"] = frame["probability"] < np.quantile(known, false_refusals)
             return frame
         usual = np.asarray(self.features, dtype=np.float64)[self._usable]
-        frame["distance"] = distance(usual, features)
-        own = distance(usual, usual)[self._is_right]
-        lowest, farthest = joint_limits(known, own, false_refusals)
+        frame["distance"] = similarity.distance(usual, features)
+        own = similarity.distance(usual, usual)[self._is_right]
+        lowest, farthest = statistics.joint_limits(known, own, false_refusals)
         frame["refused"] = (frame["probability"] < lowest) | (frame["distance"] > farthest)
         return frame
 
@@ -588,9 +572,9 @@ class CollectionReport:
         if self.features is None:
             return frame.sort_values("margin").head(n)
         old = self.features[self._usable]
-        vectors = unit_vectors(np.vstack([old, features]))
+        vectors = similarity.unit_vectors(np.vstack([old, features]))
         old, new = vectors[: len(old)], vectors[len(old) :]
-        return frame.iloc[most_informative(1 - frame["margin"].to_numpy(), new, old, n)]
+        return frame.iloc[similarity.most_informative(1 - frame["margin"].to_numpy(), new, old, n)]
 
     def plot(self, what: str = "scores", *, ax: Any = None) -> Any:
         """Plot one of the tables.
@@ -629,7 +613,7 @@ class CollectionReport:
             display.plot(ax=ax, cmap="Blues", colorbar=False, xticks_rotation=45)
             ax.set(xlabel="predicted", ylabel="label")
         elif what == "calibration":
-            how: dict[str, Any] = {"n_bins": N_BINS, "name": "predicted genre", "ax": ax}
+            how: dict[str, Any] = {"n_bins": statistics.N_BINS, "name": "predicted genre", "ax": ax}
             CalibrationDisplay.from_predictions(self._is_right, self._known.max(axis=1), **how)
             ax.set(xlabel="probability of the predicted genre", ylabel="share that is right")
         else:
@@ -732,12 +716,12 @@ class CollectionReport:
                 "from_predictions, or paths and experts that begin with a domain to "
                 "from_cross_validation."
             )
-        return unit_vectors(self.features[self._usable])
+        return similarity.unit_vectors(self.features[self._usable])
 
     @cached_property
     def _neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """For each row that can be used, the rows of its most similar others, and their cosines."""
-        places, cosines = most_similar(self._vectors, min(5, len(self._usable) - 1))
+        places, cosines = similarity.most_similar(self._vectors, min(5, len(self._usable) - 1))
         return self._usable[places], cosines
 
     @cached_property
@@ -771,19 +755,20 @@ class CollectionReport:
         known = {"clip": self.names, "group": self.groups, "genre": self.y}
         frame = pandas.DataFrame({name: part for name, part in known.items() if part is not None})
         columns: dict[str, Any] = {"predicted": genres[proba.argmax(axis=1)]}
-        if self.y is None or not len(rows):
-            columns |= {"proba_predicted": top[:, -1], "margin": top[:, -1] - top[:, -2]}
-        else:
-            own = proba[np.arange(len(rows)), self._codes]
-            others = np.where(np.arange(len(self.classes)) == self._codes[:, np.newaxis], -1, proba)
-            columns |= {"proba_genre": own, "proba_predicted": top[:, -1]}
-            columns["margin"] = own - others.max(axis=1)
-            columns["suspicion"] = pandas.Series(own).rank(method="first").astype("Int64").array
-            issues = confident_learning(self._codes, proba)
+        is_labelled = self.y is not None and len(rows) > 0
+        if is_labelled:
+            is_own = np.arange(len(self.classes)) == self._codes[:, np.newaxis]
+            columns["proba_genre"] = proba[is_own]
+        columns |= {"proba_predicted": top[:, -1], "margin": top[:, -1] - top[:, -2]}
+        if is_labelled:
+            columns["margin"] = proba[is_own] - np.where(is_own, -1, proba).max(axis=1)
+            rank = pandas.Series(proba[is_own]).rank(method="first")
+            columns["suspicion"] = rank.astype("Int64").array
+            issues = statistics.confident_learning(self._codes, proba)
             columns["issue"] = pandas.array(issues, dtype="boolean")
         if self.expert_proba is not None:
             votes = self.expert_proba[rows].argmax(axis=2)
-            if self.y is not None and len(rows):
+            if is_labelled:
                 agree = (votes == self._codes[:, np.newaxis]).sum(axis=1)
                 columns["votes_for_genre"] = pandas.array(agree, dtype="Int64")
             for name, answers in zip(self.expert_names or [], votes.T):

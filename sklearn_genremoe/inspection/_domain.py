@@ -11,15 +11,7 @@ from sklearn.utils.validation import check_array
 
 from .._clips import only_clip
 from .._compat import import_pandas
-from ..domains import (
-    MFCC,
-    BaseDomain,
-    DomainUnion,
-    HarmonicSpectrogram,
-    LogMelSpectrogram,
-    ModulationSpectrogram,
-    PercussiveSpectrogram,
-)
+from ..domains import MFCC, BaseDomain, DomainUnion, ModulationSpectrogram
 from ._plotting import BaseDisplay
 
 # Colours span these percentiles: a few cells, such as the modulation domain's bin at 0 Hz, are so
@@ -28,13 +20,6 @@ _PERCENTILES = (1.0, 99.5)
 
 # Frequencies at which mel bands are marked, in Hz.
 _MARKS = (500, 1000, 2000, 5000, 10_000, 20_000)
-
-_ON_MEL_BANDS = (
-    LogMelSpectrogram,
-    HarmonicSpectrogram,
-    PercussiveSpectrogram,
-    ModulationSpectrogram,
-)
 
 
 class DomainAxes(NamedTuple):
@@ -216,7 +201,7 @@ def _axes_of(domain: Any, cells: np.ndarray, n_samples: int | None) -> DomainAxe
         marks = {"c0": 0.5, "Δ c0": n + 0.5, "ΔΔ c0": 2 * n + 0.5}
         label = "deviations from\nthe row's mean"
         return axes._replace(y_label="coefficient", y_marks=marks, value_label=label, by_row=True)
-    if not isinstance(domain, _ON_MEL_BANDS):
+    if len(cells) != getattr(domain, "n_mels", None):
         return axes
     unit = "dB"
     if isinstance(domain, ModulationSpectrogram):

@@ -215,9 +215,8 @@ def sound_entries(X: Any, found: dict[str, Any], labels: Labels) -> list[str]:
     if tables or "weights" not in found:
         return tables or X.names[:1]
     right = labels.classes[found["expert_proba"].argmax(axis=2)] == labels.y[:, np.newaxis]
-    best_first = np.argsort(-right.mean(axis=0), kind="stable")
-    ranked = [found["expert_names"][index] for index in best_first]
-    return [name for name in ranked if name in X][:1] or X.names[:1]
+    best = found["expert_names"][int(right.mean(axis=0).argmax())]
+    return [best] if best in X else X.names[:1]
 
 
 def clip_vectors(batch: DomainBatch, names: Sequence[str]) -> NDArray[np.float32]:
