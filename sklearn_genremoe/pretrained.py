@@ -75,18 +75,15 @@ def fetch_published_experts(data_home=None, *, download_if_missing=True):
 
     Raises
     ------
-    ImportError
-        If h5py is not installed.
     ConnectionError
         If the server can't be reached, answers with an error, or breaks off.
-    FileNotFoundError
-        If a file is not there and must not be downloaded.
     OSError
-        If what arrived is damaged, or the folder can't be written to.
+        If what arrived is damaged, the folder can't be written to, or a file is not there and must
+        not be downloaded.
 
     See Also
     --------
-    load_published_experts : The same from files of one's own.
+    load_published_experts : The same from files of one's own; what it raises.
 
     Examples
     --------
@@ -108,9 +105,8 @@ def fetch_published_experts(data_home=None, *, download_if_missing=True):
 def load_published_experts(folder):
     """Load the paper's own experts for the eight genres of FMA-small.
 
-    The authors published the Keras weights of their four networks beside the paper's code. They
-    come without a licence, hence not with this package: :func:`fetch_published_experts` takes them
-    from the authors' repository.
+    The authors published the Keras weights of their four networks beside the paper's code, without
+    a licence: :func:`fetch_published_experts` takes them from there.
 
     Parameters
     ----------

@@ -57,14 +57,13 @@ class CollectionReport:
     errors : dict of int to str, default=None
         The rows that can't be used, and why.
     baselines : dict of str to ndarray of shape (n_clips, n_classes), default=None
-        Answers by simpler methods on the same folds: 1 for the genre, 0 for the others.
+        Answers by simpler methods: 1 for the genre, 0 for the others.
     models : list of estimators, default=()
         The fitted models of the folds, which :meth:`next_to_label` asks.
     curve : list of (int, float), default=()
         Accuracy of a plain classifier by the number of clips that it learned from.
     same_recording : float, default=0.8
-        The cosine of standardised `features` from which clips are taken for the same recording;
-        measured for embeddings.
+        The cosine of standardised `features` from which clips are taken for the same recording.
 
     See Also
     --------
@@ -73,10 +72,9 @@ class CollectionReport:
 
     Notes
     -----
-    Suspicious labels are found by confident learning [1]_: a clip's label is doubted if another
-    genre is the most probable of those whose probability reaches the mean that clips with that
-    label have. They are ranked by the probability of the label, which finds more of planted faults
-    than the margin, see the user guide.
+    Suspicious labels are found by confident learning [1]_: a label is doubted if another genre is
+    the most probable of those whose probability reaches the mean that clips with that label have.
+    They are ranked by the probability of the label.
 
     Methods that compare with labels raise a ValueError where none are known. Tables need pandas,
     figures matplotlib, and the page jinja2 (the extra ``[report]``).
@@ -127,24 +125,21 @@ class CollectionReport:
     ) -> "CollectionReport":
         """Let an estimator judge each clip after learning from the other folds.
 
-        Features are extracted once, for all folds. Groups are kept together when clips are held
-        out, and again inside each fit of a mixture.
+        Features are extracted once. Groups are kept together when clips are held out, and again
+        inside each fit of a mixture.
 
         Parameters
         ----------
         estimator : MixtureOfExpertsClassifier or classifier with ``predict_proba``
-            What judges; it is cloned, so that it may be fitted or not.
+            What judges; it is cloned.
         X : sequence of str or Path, array-like or DomainBatch
-            The clips, in any of the forms that the estimator takes. Files that can't be used stay
-            as rows without an answer, and a warning lists them.
+            The clips. Files that can't be used stay as rows, and a warning lists them.
         y : array-like of shape (n_clips,)
             Their labels.
         groups : array-like of shape (n_clips,), default=None
-            What must stay together, for example artists: else clips of one recording judge each
-            other, and a wrong label of an album looks right.
+            What must stay together, for example artists: else clips of one album judge each other.
         cv : int, splitter or iterable of (train, test) rows, default=5
-            The folds, stratified, unshuffled and by groups where it is an int. Each clip must be
-            tested once.
+            The folds, by groups where it is an int. Each clip must be tested once.
         n_jobs : int, default=None
             Folds fitted at the same time; joblib's meaning.
         paths : sequence of str or Path, default=None
@@ -158,8 +153,7 @@ class CollectionReport:
         Raises
         ------
         ValueError
-            If the folds don't test each clip once, no clip can be used, or the estimator refuses
-            the clips of a fold, for example because a genre has too few groups.
+            If the folds don't test each clip once, no clip can be used, or a fit is refused.
 
         Examples
         --------
@@ -169,9 +163,8 @@ class CollectionReport:
         >>> clips = load_mini_genres()
         >>> quick = default_experts(10.0, networks=False)
         >>> clf = MixtureOfExpertsClassifier(quick, cv=3)
-        >>> report = CollectionReport.from_cross_validation(
-        ...     clf, clips.data, clips.target, clips.groups, cv=4
-        ... )
+        >>> labels = clips.target, clips.groups
+        >>> report = CollectionReport.from_cross_validation(clf, clips.data, *labels, cv=4)
         >>> report.summary()[0]
         '48 clips of 4 genres in 41 groups.'
         """
@@ -241,8 +234,7 @@ class CollectionReport:
         Raises
         ------
         ValueError
-            If the lengths don't agree, `y` has genres that no column is about, or `proba` doesn't
-            hold probabilities.
+            If the parts don't fit each other, or `proba` doesn't hold probabilities.
         """
         table: np.ndarray = check_array(proba, ensure_all_finite="allow-nan", input_name="proba")
         known = table[~np.isnan(table).any(axis=1)].astype(np.float64)
@@ -380,11 +372,6 @@ class CollectionReport:
         pairs : pandas.DataFrame
             The columns clip and other; similarity; same_genre and same_group, where genres and
             groups are known. The index numbers the rows of both.
-
-        Raises
-        ------
-        ValueError
-            If there are no features.
         """
         near, cosines = self._neighbours
         pairs = np.column_stack([np.repeat(self._usable, near.shape[1]), near.ravel()])
@@ -411,11 +398,10 @@ class CollectionReport:
         -------
         scores : pandas.DataFrame with the columns value, low and high
             Values, and intervals of 95 % by drawing groups (without groups: clips) anew. The index
-            has two levels: the classifier (mixture, the experts by name, and the baselines on the
-            same folds: the most frequent genre, and a support vector machine on mean and deviation
-            of the features), and the measure: accuracy, balanced_accuracy,
-            log_loss, calibration_error (expected, ten bins), and for the mixture
-            ``recall[<genre>]`` and ``precision[<genre>]``. NaN where a measure means nothing.
+            has two levels: the classifier (mixture, the experts by name, and the baselines: the
+            most frequent genre, and a support vector machine on features), and the measure:
+            accuracy, balanced_accuracy, log_loss, calibration_error (expected, ten bins), and for
+            the mixture ``recall[<genre>]`` and ``precision[<genre>]``. NaN where it has no meaning.
         """
         codes, rows, groups = self._codes, self._usable, self._known_groups
         found = {"mixture": statistics.measures(codes, self._known, groups, list(self.classes))}
@@ -503,7 +489,7 @@ class CollectionReport:
         Raises
         ------
         ValueError
-            If no labels are known, no answer is right, or the share isn't between 0 and 1.
+            If no answer is right, or the share isn't between 0 and 1.
         """
         return float(np.quantile(self._sure_and_right(false_refusals), false_refusals))
 
@@ -513,7 +499,7 @@ class CollectionReport:
         Parameters
         ----------
         X : sequence of str or Path, array-like or DomainBatch
-            New clips, in any of the forms that the estimator takes.
+            New clips.
         false_refusals : float, default=0.05
             The share of the collection's clips that are answered rightly and would be refused.
 
@@ -592,11 +578,6 @@ class CollectionReport:
         -------
         ax : matplotlib.axes.Axes
             The axes.
-
-        Raises
-        ------
-        ValueError
-            If no labels are known, or `what` is none of these.
         """
         if what not in ("scores", "confusion", "calibration", "coverage"):
             raise ValueError(
@@ -631,13 +612,6 @@ class CollectionReport:
         -------
         sentences : list of str
             What a person should know first.
-
-        Examples
-        --------
-        >>> from sklearn_genremoe.inspection import CollectionReport
-        >>> report = CollectionReport.from_predictions(None, [[0.9, 0.1]], classes=["folk", "rock"])
-        >>> report.summary()
-        ['1 clip of 2 genres.', 'Predicted: folk 1.']
         """
         return summary_of(self)
 
@@ -653,8 +627,7 @@ class CollectionReport:
             The page to write, for example ``"report.html"``. Players refer to the clips relative
             to it.
         embed : bool, default=False
-            Whether to put 10 s of clips into the page, to be sent to others: as many as 16 MB hold,
-            the most suspicious first.
+            Whether to put 10 s of clips into the page: as many as 16 MB hold.
         command : str, default=None
             How the report was made, to be shown in it.
 
@@ -662,11 +635,6 @@ class CollectionReport:
         -------
         path : Path
             The page.
-
-        Raises
-        ------
-        OSError
-            If the file can't be written.
         """
         path = user_path(file)
         write_atomically(path, page_of(self, path.absolute().parent, embed, command).encode())

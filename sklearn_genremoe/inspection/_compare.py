@@ -30,10 +30,8 @@ class ComparisonDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : ndarray of shape (2,) of matplotlib.axes.Axes
-        The axes of accuracies and of differences. Set by :meth:`plot`.
-    figure_ : matplotlib.figure.Figure
-        The figure of the axes. Set by :meth:`plot`.
+    ax_, figure_ : ndarray of shape (2,) of matplotlib.axes.Axes, matplotlib.figure.Figure
+        The axes of accuracies and of differences, and their figure. Set by :meth:`plot`.
 
     See Also
     --------

@@ -55,10 +55,8 @@ class DomainDisplay(BaseDisplay):
     ----------
     images_ : list of matplotlib.image.AxesImage
         The spectrograms, in the order of the domains. Set by :meth:`plot`.
-    ax_ : ndarray of shape (n_domains,) of matplotlib.axes.Axes
-        The axes of each domain. Set by :meth:`plot`.
-    figure_ : matplotlib.figure.Figure
-        The figure of the axes. Set by :meth:`plot`.
+    ax_, figure_ : ndarray of shape (n_domains,) of matplotlib.axes.Axes, matplotlib.figure.Figure
+        The axes of each domain, and their figure. Set by :meth:`plot`.
 
     See Also
     --------

@@ -29,10 +29,8 @@ class ExpertAgreementDisplay(BaseDisplay):
     ----------
     image_ : matplotlib.image.AxesImage
         The shares as colours. Set by :meth:`plot`.
-    ax_ : matplotlib.axes.Axes
-        The axes with the image. Set by :meth:`plot`.
-    figure_ : matplotlib.figure.Figure
-        The figure of the axes. Set by :meth:`plot`.
+    ax_, figure_ : matplotlib.axes.Axes, matplotlib.figure.Figure
+        The axes with the image, and their figure. Set by :meth:`plot`.
 
     See Also
     --------

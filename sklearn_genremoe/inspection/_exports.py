@@ -27,12 +27,8 @@ def save_playlists(
 
     Parameters
     ----------
-    paths : sequence of str or Path of length n_clips
-        The files.
-    genres : array-like of shape (n_clips,)
-        The predicted genres.
-    probability : array-like of shape (n_clips,)
-        Their probabilities; clips with NaN are left out.
+    paths, genres, probability : array-like of shape (n_clips,)
+        The files, their predicted genres and how probable these are; NaN leaves a clip out.
     folder : str or Path
         Where to write them; it is made if need be. They name files relative to it.
     sure : float, default=0.8
@@ -47,8 +43,6 @@ def save_playlists(
     ------
     ValueError
         If the lengths don't agree.
-    OSError
-        If a file can't be written.
 
     Examples
     --------
@@ -82,18 +76,13 @@ def save_beets_changes(
 ) -> Path:
     """Write the sure genres as changes that ``beet modify`` makes to the library of beets.
 
-    beets imports no tables. Each line of the file holds the arguments of one command, quoted as
-    xargs reads them, so that ``xargs -L 1 beet modify -y < changes.txt`` applies all of them; beets
-    writes them into its library and the tags of the files, and knows files by their path.
+    beets imports no tables. Each line of the file holds the arguments of one command, quoted for
+    xargs: ``xargs -L 1 beet modify -y < changes.txt`` applies them to its library and to tags.
 
     Parameters
     ----------
-    paths : sequence of str or Path of length n_clips
-        The files.
-    genres : array-like of shape (n_clips,)
-        The predicted genres.
-    probability : array-like of shape (n_clips,)
-        Their probabilities; clips with NaN are left out.
+    paths, genres, probability : array-like of shape (n_clips,)
+        The files, their predicted genres and how probable these are; NaN leaves a clip out.
     file : str or Path
         The file to write.
     sure : float, default=0.8
@@ -110,8 +99,6 @@ def save_beets_changes(
     ------
     ValueError
         If the lengths don't agree.
-    OSError
-        If the file can't be written.
 
     Examples
     --------
@@ -155,8 +142,6 @@ def save_audacity_labels(windows: Any, file: Any) -> Path:
     ------
     ValueError
         If `windows` lacks the columns start and end.
-    OSError
-        If the file can't be written.
 
     Examples
     --------

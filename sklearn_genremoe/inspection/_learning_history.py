@@ -32,10 +32,8 @@ class LearningHistoryDisplay(BaseDisplay):
     ----------
     lines_ : list of matplotlib.lines.Line2D
         The curves. Set by :meth:`plot`.
-    ax_ : matplotlib.axes.Axes
-        The axes with the curves. Set by :meth:`plot`.
-    figure_ : matplotlib.figure.Figure
-        The figure of the axes. Set by :meth:`plot`.
+    ax_, figure_ : matplotlib.axes.Axes, matplotlib.figure.Figure
+        The axes with the curves, and their figure. Set by :meth:`plot`.
 
     See Also
     --------

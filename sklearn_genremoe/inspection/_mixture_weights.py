@@ -35,10 +35,8 @@ class MixtureWeightsDisplay(BaseDisplay):
     ----------
     bars_ : list of matplotlib.container.BarContainer
         The bars of each expert. Set by :meth:`plot`.
-    ax_ : matplotlib.axes.Axes
-        The axes with the bars. Set by :meth:`plot`.
-    figure_ : matplotlib.figure.Figure
-        The figure of the axes. Set by :meth:`plot`.
+    ax_, figure_ : matplotlib.axes.Axes, matplotlib.figure.Figure
+        The axes with the bars, and their figure. Set by :meth:`plot`.
 
     See Also
     --------

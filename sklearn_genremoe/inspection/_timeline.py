@@ -35,10 +35,8 @@ class TimelineDisplay(BaseDisplay):
 
     Attributes
     ----------
-    ax_ : ndarray of shape (n_axes,) of matplotlib.axes.Axes
-        The axes of the genres and, with weights, those of the experts below. Set by :meth:`plot`.
-    figure_ : matplotlib.figure.Figure
-        The figure of the axes. Set by :meth:`plot`.
+    ax_, figure_ : ndarray of shape (n_axes,) of matplotlib.axes.Axes, matplotlib.figure.Figure
+        The axes of the genres and, with weights, of the experts below. Set by :meth:`plot`.
 
     See Also
     --------
