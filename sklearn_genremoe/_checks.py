@@ -54,32 +54,26 @@ def check_targets(X: Any, y: Any, classes: NDArray[Any] | None = None) -> NDArra
     y = single_column(y, "y", "one genre for each clip")
     check_consistent_length(X, y)
     _require_no_missing(y, "y", "find out their genres")
-    if y.dtype.kind == "S":
+    kinds = sorted({type(label).__name__ for label in y.tolist()} if y.dtype.kind in "OS" else ())
+    if kinds not in ([], ["str"]):
         raise ValueError(
-            "Unknown label type: y holds bytes; expected text or numbers: y.astype(str)."
+            f"Unknown label type: y holds {' and '.join(kinds)}; expected text or numbers of one "
+            "type: for example y.astype(str), or y.astype(int)."
         )
-    if y.dtype == object:
-        kinds = sorted({type(label).__name__ for label in y if not isinstance(label, str)})
-        if kinds:
-            raise ValueError(
-                f"Unknown label type: y is an array of objects of the types {', '.join(kinds)}"
-                f"{' beside str' if any(isinstance(label, str) for label in y) else ''}; expected "
-                "labels of one type: for example y.astype(str), or y.astype(int)."
-            )
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     composed = to_nfc(y)
-    if classes is not None:
-        if (y.dtype.kind in "biuf") != (classes.dtype.kind in "biuf"):
-            raise ValueError(
-                f"y holds labels such as {y[0]!r}, those of the fit are "
-                f"{some_rows(classes.tolist())}; expected labels of the same type"
-            )
-        written = dict(zip(to_nfc(classes).tolist(), classes.tolist()))
-        same = [written.get(label, label) for label in composed.tolist()]
-        return np.array(same, dtype=object if y.dtype == object else None)
-    # Else the labels stay as they came, for scikit-learn compares them with its own copy of y.
-    return composed if len(np.unique(composed)) < len(np.unique(y)) else y
+    if classes is None:
+        # As the labels came, for scikit-learn compares them with its own copy of y.
+        return composed if len(np.unique(composed)) < len(np.unique(y)) else y
+    if (y.dtype.kind in "biuf") != (classes.dtype.kind in "biuf"):
+        raise ValueError(
+            f"y holds labels such as {y[0]!r}, those of the fit are {some_rows(classes.tolist())}; "
+            "expected labels of the same type"
+        )
+    written = dict(zip(to_nfc(classes).tolist(), classes.tolist()))
+    same = [written.get(label, label) for label in composed.tolist()]
+    return np.array(same, dtype=object if y.dtype == object else None)
 
 
 def to_nfc(values: NDArray[Any]) -> NDArray[Any]:
@@ -100,16 +94,10 @@ def single_column(values: Any, name: str, expected: str) -> NDArray[Any]:
         if "inhomogeneous" not in str(error):
             raise ValueError(str(error).replace("y should", f"{name} should", 1)) from None
         column = np.array([*map(tuple, values), None], dtype=object)[:-1]
-    if column.dtype == object:
-        several = [
-            one
-            for one in column
-            if isinstance(one, Collection) and not isinstance(one, (str, bytes))
-        ]
-        if several:
+    for value in column if column.dtype == object else ():
+        if isinstance(value, Collection) and not isinstance(value, (str, bytes)):
             raise ValueError(
-                f"{name} holds several values for one clip, such as {several[0]!r}; expected "
-                f"{expected}."
+                f"{name} holds several values for one clip, such as {value!r}; expected {expected}."
             )
     return np.array(column.tolist()) if column.dtype.kind == "T" else column
 
@@ -117,13 +105,11 @@ def single_column(values: Any, name: str, expected: str) -> NDArray[Any]:
 def check_classes(y: NDArray[Any]) -> NDArray[Any]:
     """Return the distinct labels, sorted; raise if there is only one."""
     classes = np.unique(y)
-    if not len(classes):
-        raise ValueError("X holds no clips; a classifier needs clips of at least two classes.")
     if len(classes) < 2:
-        raise ValueError(
-            f"All clips are of one class, {classes[0]!s}; a classifier needs clips of at least two "
-            "classes."
+        found = (
+            f"All clips are of one class, {classes[0]!s}" if len(classes) else "X holds no clips"
         )
+        raise ValueError(f"{found}; a classifier needs clips of at least two classes.")
     return classes
 
 
@@ -156,16 +142,15 @@ def check_groups(groups: Any, n_clips: int) -> NDArray[Any]:
 
 
 def _require_no_missing(values: NDArray[Any], name: str, otherwise: str) -> None:
-    missing = [row for row, value in enumerate(values) if _is_missing(value)]
+    def is_missing(value: Any) -> bool:
+        try:
+            return value is None or bool(value != value)
+        except TypeError:  # pandas.NA
+            return True
+
+    missing = [row for row, value in enumerate(values) if is_missing(value)]
     if missing:
         raise ValueError(
             f"Input {name} contains None or NaN for {len(missing)} of {len(values)} clips (rows "
             f"{some_rows(missing)}). Leave these clips out, or {otherwise}."
         )
-
-
-def _is_missing(value: Any) -> bool:
-    try:
-        return value is None or bool(value != value)
-    except TypeError:  # pandas.NA
-        return True

@@ -1,11 +1,11 @@
 """What X may be wherever a clip is expected."""
 
+import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Number
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,7 +14,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from ._files import user_path
-from ._rows import CHUNK_BYTES
+from ._rows import CHUNK_BYTES, release_pages
 
 #: What is larger can't be squared and summed up in single precision.
 MAX_AMPLITUDE = 1e13
@@ -35,8 +35,13 @@ class Clips:
     waveforms: np.ndarray | None
     seconds: float | None = None
 
+    @property
+    def items(self) -> Any:
+        """The paths, or the waveforms."""
+        return self.waveforms if self.paths is None else self.paths
+
     def __len__(self) -> int:
-        return len(self.paths if self.paths is not None else self.waveforms)  # type: ignore
+        return len(self.items)
 
     @property
     def width(self) -> int | None:
@@ -46,21 +51,13 @@ class Clips:
     @property
     def given(self) -> np.ndarray:
         """The clips as an array: of paths, (n_clips,), or of waveforms, (n_clips, n_samples)."""
-        if self.waveforms is not None:
-            return self.waveforms
-        paths = np.empty(len(self), dtype=object)
-        paths[:] = self.paths
-        return paths
-
-    def item(self, i: int):
-        """Return clip i: a path, or a waveform of shape (n_samples,)."""
-        return self.paths[i] if self.paths is not None else self.waveforms[i]  # type: ignore
+        return np.asarray(self.items, dtype=None if self.paths is None else object)
 
     def take(self, rows: NDArray[np.intp]) -> "Clips":
         """Return some of the clips."""
-        if self.paths is not None:
-            return Clips([self.paths[row] for row in rows], None)
-        return Clips(None, self.waveforms[rows])  # type: ignore[index]
+        if self.paths is None:
+            return Clips(None, self.items[rows])
+        return Clips([self.paths[row] for row in rows], None)
 
 
 def kind_of_clips(X) -> str:
@@ -68,17 +65,14 @@ def kind_of_clips(X) -> str:
 
     Raise a ValueError if it is a single path, no sequence, or a sequence of anything else.
     """
-    if isinstance(X, (str, os.PathLike)):
-        path = os.fsdecode(X)
+    if _is_path(X):
         raise ValueError(
-            f"X is the single path {path!r}; expected a sequence of paths: put it into a list, "
-            f"[{path!r}]"
+            f"X is the single path {os.fsdecode(X)!r}; expected a sequence of paths: put it into a "
+            f"list, [{os.fsdecode(X)!r}]"
         )
     if issparse(X):
         return "waveforms"  # which are refused as sparse
     ndim = getattr(X, "ndim", len(getattr(X, "shape", (1,))))
-    if ndim > 2:
-        return "spectrograms"
     if ndim == 2:
         first = np.asarray(X[:1])
         is_text = all if hasattr(X, "columns") else any  # a frame may have columns of both
@@ -87,22 +81,14 @@ def kind_of_clips(X) -> str:
                 "X holds text in 2 dimensions; expected paths in 1 dimension (select their column, "
                 "or flatten X with X.ravel()), or numbers only"
             )
-        return "waveforms"
-    entries = entries_of(X)
-    if not len(entries):
-        raise ValueError("X holds no clips; expected at least one path or waveform")
-    if any(map(_is_path, entries)):
-        return "paths"
-    for row, entry in enumerate(entries):
-        if not isinstance(entry, (Number, list, tuple)) and not hasattr(entry, "__array__"):
-            raise _no_clip(row, entry)
-    try:
-        first = np.asarray(without_torch(entries[0]))
-    except ValueError:  # such as a pair of waveform and sample rate
-        raise _no_clip(0, entries[0]) from None
-    if first.dtype.kind not in "biufc":
-        raise _no_clip(0, entries[0])
-    return "waveforms" if first.ndim <= 1 else "spectrograms"
+    if ndim == 1:
+        entries = entries_of(X)
+        if not len(entries):
+            raise ValueError("X holds no clips; expected at least one path or waveform")
+        if any(map(_is_path, entries)):
+            return "paths"
+        ndim = 1 + _as_array(entries, 0).ndim
+    return "waveforms" if ndim <= 2 else "spectrograms"
 
 
 def entries_of(X) -> list | tuple | np.ndarray:
@@ -129,11 +115,16 @@ def _type_name(item) -> str:
     return f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
 
 
-def _no_clip(row: int, entry: Any) -> ValueError:
-    return ValueError(
-        f"X[{row}] is of the type {_type_name(entry)}; expected paths (str or Path), or waveforms "
-        "as an array of shape (n_clips, n_samples): sklearn_genremoe.audio.decode_audio reads one "
-        "from a file"
+def _as_array(entries, row: int) -> np.ndarray:
+    """Return an entry of X as an array of numbers; raise if it is none."""
+    with contextlib.suppress(ValueError):  # such as a pair of waveform and sample rate
+        array = np.asarray(without_torch(entries[row]))
+        if array.dtype.kind in "biufc":
+            return array
+    raise ValueError(
+        f"X[{row}] is of the type {_type_name(entries[row])}; expected paths (str or Path), or "
+        "waveforms as an array of shape (n_clips, n_samples): sklearn_genremoe.audio.decode_audio "
+        "reads one from a file"
     )
 
 
@@ -141,38 +132,20 @@ def only_clip(clip: Any, name: str) -> Any:
     """Return a path or a waveform as the only one of a sequence; raise if it is several."""
     if _is_path(clip):
         return [clip]
-    try:
+    with contextlib.suppress(ValueError):  # waveforms of different lengths
         waveform = np.asarray(without_torch(clip))
-    except ValueError:  # waveforms of different lengths
-        waveform = np.empty((0, 0))
-    if waveform.ndim != 1 or waveform.dtype.kind not in "biuf":
-        raise ValueError(
-            f"{name} is of the type {_type_name(clip)}, but neither a path nor a waveform of shape "
-            f"(n_samples,): give one {name}, for example X[0]."
-        )
-    return waveform[np.newaxis]
+        if waveform.ndim == 1 and waveform.dtype.kind in "biuf":
+            return waveform[np.newaxis]
+    raise ValueError(
+        f"{name} is of the type {_type_name(clip)}, but neither a path nor a waveform of shape "
+        f"(n_samples,): give one {name}, for example X[0]."
+    )
 
 
 def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | None = None) -> Clips:
-    """Validate paths or waveforms for an estimator, setting or checking `n_features_in_`.
+    """Return clips validated for an estimator, with `n_features_in_` set or checked.
 
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        The estimator on whose behalf X is checked.
-    X : array-like
-        Paths or waveforms.
-    path_samples : int
-        Samples per clip that the estimator reads from a file: the number of features of a path.
-    reset : bool
-        Whether to set `n_features_in_` (in fit) or to check it (elsewhere, if it was set).
-    kind : str, default=None
-        What `kind_of_clips` has said about X; None asks.
-
-    Returns
-    -------
-    clips : Clips
-        The paths as str, or the waveforms as a float32 or float64 array.
+    `path_samples` is the number of samples that it reads from a file: the features of a path.
     """
     if kind is None:
         X = without_torch(X)
@@ -186,21 +159,20 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
         return Clips(None, _check_waveforms(estimator, X, reset))
     paths = []
     for row, path in enumerate(entries_of(X)):
-        if not _is_path(path):
+        name = os.fsdecode(path) if _is_path(path) else ""
+        if not name:
             raise ValueError(
                 f"X[{row}] is {path!r:.80}; expected a path (str or Path) like the other "
                 "entries: drop the rows without a file"
             )
-        name = os.fsdecode(path)
         paths.append(str(user_path(name)) if name[:1] == "~" else name)
     if reset:
         estimator.n_features_in_ = path_samples
     elif getattr(estimator, "n_features_in_", path_samples) != path_samples:
         raise ValueError(
             f"X has {path_samples} features, but {type(estimator).__name__} is expecting "
-            f"{estimator.n_features_in_} features as input: clips read from files have "
-            "duration * sample_rate samples, those seen in fit had another number; set duration "
-            "to their length in seconds"
+            f"{estimator.n_features_in_} features as input: duration * sample_rate samples are "
+            "read of each file; set duration to the length of the clips of the fit"
         )
     return Clips(paths, None)
 
@@ -214,12 +186,11 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
             estimator, X, dtype="numeric", reset=reset, ensure_all_finite=False
         )
     except ValueError as error:
-        if "features as input" not in str(error):
-            raise
-        raise ValueError(
-            f"{error} Waveforms need as many samples as those of the fit: cut or fill them up with "
+        hint = (
+            " Waveforms need as many samples as those of the fit: cut or fill them up with "
             "sklearn_genremoe.audio.fix_length, or pass paths."
-        ) from None
+        )
+        raise ValueError(f"{error}{hint * ('features as input' in str(error))}") from None
     if waveforms.dtype.kind != "f":
         return _scaled(waveforms)
     if waveforms.dtype not in (np.float32, np.float64):
@@ -228,30 +199,29 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
     if peak > MAX_AMPLITUDE:
         raise ValueError(
             f"Input X contains values of up to {peak:.1e}, too large for spectra in single "
-            "precision; waveforms are floats between -1 and 1: leave damaged clips out, or divide "
-            "by the full scale"
+            "precision; expected waveforms between -1 and 1: leave damaged clips out"
         )
-    if waveforms.shape[1] > _TABLE_WIDTH and is_beyond_full_scale(waveforms, peak):
-        warnings.warn(
-            f"X holds samples of up to {peak:.4g}, where full scale is 1. Are they integers of 16 "
-            "bits that became floats? Divide them by their full scale, X / 32768 (2147483648 for "
-            "32 bits), or pass the integers.",
-            stacklevel=5,
-        )
+    if waveforms.shape[1] > _TABLE_WIDTH:
+        warn_beyond_full_scale("X", waveforms, peak, stacklevel=6)
     return waveforms
 
 
-def is_beyond_full_scale(waveforms: np.ndarray, peak: float) -> bool:
-    """Tell whether floats, `peak` the largest, look like integers that nobody has scaled."""
-    return peak > 4 and (peak > 8 or float(np.mean(np.abs(waveforms) > 4)) > 1e-3)
+def warn_beyond_full_scale(name, waveforms: np.ndarray, peak: float, stacklevel: int) -> None:
+    """Warn of floats, `peak` the largest, that look like integers that nobody has scaled."""
+    if peak > 8 or (peak > 4 and float(np.mean(np.abs(waveforms) > 4)) > 1e-3):
+        warnings.warn(
+            f"{name} holds samples of up to {peak:.4g}, where full scale is 1. Are they integers "
+            "that became floats? Divide them by their full scale, X / 32768 for 16 bits, or pass "
+            "the integers.",
+            stacklevel=stacklevel,
+        )
 
 
 def _stack(entries) -> np.ndarray:
     """Return waveforms of one length and type as rows of an array."""
-    if isinstance(entries, np.ndarray) and entries.dtype.kind != "O":
-        rows = entries
-    else:
-        arrays = [np.asarray(without_torch(entry)) for entry in entries]
+    rows = entries
+    if not isinstance(entries, np.ndarray) or entries.dtype.kind == "O":
+        arrays = [_as_array(entries, row) for row in range(len(entries))]
         lengths = {array.size for array in arrays}
         if len(lengths) > 1:
             raise ValueError(
@@ -276,22 +246,17 @@ def _stack(entries) -> np.ndarray:
 
 def _scaled(pcm: np.ndarray) -> np.ndarray:
     """Divide integers by the full scale of their type; unsigned ones are around its middle."""
-    if pcm.dtype.kind not in "iu":
+    # Python's integers and arrays of them are 64 bits wide, whatever the samples were.
+    if pcm.dtype.kind not in "iu" or (pcm.itemsize == 8 and pcm.shape[1] > _TABLE_WIDTH):
         raise ValueError(
-            f"X has the dtype {pcm.dtype}; waveforms are floats between -1 and 1 or integers "
-            "(int16, int32, uint8): X.astype(float) if these numbers are samples"
+            f"X has the dtype {pcm.dtype}, and no sound has; waveforms are floats between -1 and 1 "
+            "or integers of up to 32 bits: say of how many, X.astype(np.int16), or X.astype(float)"
         )
-    if pcm.itemsize == 8 and pcm.shape[1] > _TABLE_WIDTH:
-        # Python's integers and arrays of them are 64 bits wide, whatever the samples were.
-        raise ValueError(
-            f"X has the dtype {pcm.dtype}, and no sound has samples of 64 bits. Say of how many "
-            "bits they are by their type: X.astype(np.int16), or np.int32"
-        )
-    middle = 2.0 ** (8 * pcm.itemsize - 1)
+    middle = np.float32(2.0 ** (8 * pcm.itemsize - 1))
     waveforms = pcm.astype(np.float32)
     if pcm.dtype.kind == "u":
-        waveforms -= np.float32(middle)
-    waveforms /= np.float32(middle)
+        waveforms -= middle
+    waveforms /= middle
     return waveforms
 
 
@@ -304,41 +269,26 @@ def without_torch(X: Any) -> Any:
     return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
 
 
-def check_finite(X: np.ndarray, release: Callable[[np.ndarray], None] | None = None) -> float:
+def check_finite(X: np.ndarray) -> float:
     """Raise a ValueError that names the clips with NaN or infinity, else return the largest size.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_clips, ...)
-        Waveforms or spectrograms, possibly memory-mapped.
-    release : callable, default=None
-        Called with X after each piece of it that was read.
-
-    Returns
-    -------
-    peak : float
-        The largest absolute value; 0 for an array of other numbers than floats.
+    Reads piece by piece; of other numbers than floats nothing, and returns 0.
     """
     peak = 0.0
-    if X.dtype.kind != "f":
-        return peak
-    step = max(1, CHUNK_BYTES // max(1, X[:1].nbytes))
     bad: list[int] = []
-    kinds = set()
-    for start in range(0, len(X), step):
+    step = max(1, CHUNK_BYTES // max(1, X[:1].nbytes))
+    for start in range(0, len(X) if X.dtype.kind == "f" else 0, step):
         chunk = X[start : start + step]
-        highest = max(float(chunk.max()), -float(chunk.min())) if chunk.size else 0.0
+        highest = max(float(chunk.max(initial=0)), -float(chunk.min(initial=0)))
         peak = max(peak, highest)
         if not np.isfinite(highest):
-            rows = np.flatnonzero(~np.isfinite(chunk).all(axis=tuple(range(1, X.ndim))))
-            kinds |= {"NaN" if np.isnan(chunk[row]).any() else "infinity" for row in rows}
-            bad += (start + rows).tolist()
-        if release is not None:
-            release(X)
+            fine = np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
+            bad += (start + np.flatnonzero(~fine)).tolist()
+        release_pages(X)
     if bad:
         raise ValueError(
-            f"Input X contains {' and '.join(sorted(kinds))} in {len(bad)} of {len(X)} clips "
-            f"(rows {some_rows(bad)}). Leave these clips out, or load or extract them anew."
+            f"Input X contains NaN or infinity in {len(bad)} of {len(X)} clips (rows "
+            f"{some_rows(bad)}). Leave these clips out, or load or extract them anew."
         )
     return peak
 

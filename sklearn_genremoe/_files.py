@@ -13,34 +13,21 @@ import pooch
 # What entries may hold in all, however small the file is, and times the size of the file.
 _FREE_BYTES, _MAX_RATIO = 64 * 2**20, 100
 _CHUNK = 2**20
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _FLAT_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 def user_path(path) -> Path:
     """Return a path that a user gave, with ``~`` and ``~name`` replaced by homes.
 
-    Parameters
-    ----------
-    path : str, bytes or Path
-        The path. ``~name`` stays where there is such a file or folder, or no such user.
-
-    Returns
-    -------
-    path : Path
-        The path, relative if it was.
-
-    Raises
-    ------
-    ValueError
-        This is no path, or there is no home for ``~``.
+    ``~name`` stays where there is such a file or folder, or no such user. Raises a ValueError for
+    what is no path, or where there is no home for ``~``.
     """
     if not isinstance(path, str | bytes | os.PathLike):
         raise ValueError(f"expected a path (str or Path), found {path!r:.80}")
     text = os.fsdecode(path)
-    if text[:1] != "~":
-        return Path(text)
-    is_own_home = text == "~" or text[1] in {os.sep, os.altsep}
-    if is_own_home or not os.path.lexists(text):
+    is_own_home = text == "~" or text[:2] in {f"~{os.sep}", f"~{os.altsep}"}
+    if is_own_home or (text[:1] == "~" and not os.path.lexists(text)):
         text = os.path.expanduser(text)
         if is_own_home and text[0] == "~":
             raise ValueError(f"{text}: no home folder is known for ~; give the path in full")
@@ -48,61 +35,31 @@ def user_path(path) -> Path:
 
 
 def pack(entries: dict[str, bytes], level: int = 0) -> bytes:
-    """Return a zip that :func:`unpack` takes.
-
-    Parameters
-    ----------
-    entries : dict of str to bytes
-        The names and contents.
-    level : int, default=0
-        From 0, as they are, to 9, the smallest.
-
-    Returns
-    -------
-    data : bytes
-        The zip.
-    """
+    """Return a zip that :func:`unpack` takes, compressed by 0 (not) to 9."""
     method = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method, compresslevel=level or None) as archive:
         for name, content in entries.items():
             archive.writestr(name, content)
     data = buffer.getvalue()
-    if _is_bomb(sum(map(len, entries.values())), len(data)):
-        return pack(entries)
-    return data
+    return pack(entries) if _is_bomb(sum(map(len, entries.values())), len(data)) else data
 
 
 def unpack(file) -> dict[str, bytes]:
-    """Return the entries of a zip from an unknown source.
+    """Return the entries of a zip from an unknown source, a binary file object.
 
-    Parameters
-    ----------
-    file : binary file object
-        The zip, at its beginning.
-
-    Returns
-    -------
-    entries : dict of str to bytes
-        The names and contents.
-
-    Raises
-    ------
-    ValueError
-        If this is no zip, or a damaged or an unsafe one. Says what is the matter in the form
-        of a predicate, and takes no more memory than 100 times the size of the file and 64 MB.
+    Raises a ValueError for what is no zip, or a damaged or an unsafe one, which says what is the
+    matter as a predicate; takes no more memory than 100 times the size of the file and 64 MB.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    if not size:
-        raise ValueError("is empty")
     if file.read(2) != b"PK":
-        raise ValueError("is no zip")
-    file.seek(0)
+        raise ValueError("is no zip" if size else "is empty")
     try:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             _require_plain(infos, size)
+            # zipfile inflates no more of an entry than it said, and checks its sum.
             return {info.filename: _read(archive, info) for info in infos}
     except UnsafeArchive as error:
         raise ValueError(str(error)) from None
@@ -148,18 +105,19 @@ def _require_plain(infos: list[zipfile.ZipInfo], size: int) -> None:
     """Raise unless all entries are ordinary ones, by what the zip says of them."""
     names = [info.orig_filename for info in infos]
     odd = [name for name in names if not _FLAT_NAME.fullmatch(name)]
-    if odd:
-        raise UnsafeArchive(f"has entries outside of itself: {odd[:3]}")
-    if len(set(names)) < len(names):
-        raise UnsafeArchive("has several entries of the same name")
-    if any(info.flag_bits & 0x1 for info in infos):
-        raise UnsafeArchive("has encrypted entries")
-    if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
-        raise UnsafeArchive("is compressed by another method than deflate")
-    if _is_bomb(sum(info.file_size for info in infos), size):
-        raise UnsafeArchive(
-            f"is a zip bomb: {size} bytes claim to hold more than {_MAX_RATIO} times"
-        )
+    methods = {info.compress_type for info in infos}
+    unsafe = {
+        f"has entries outside of itself: {odd[:3]}": odd,
+        "has several entries of the same name": len(set(names)) < len(names),
+        "has encrypted entries": any(info.flag_bits & 0x1 for info in infos),
+        "is compressed by another method than deflate": methods - _METHODS,
+        f"is a zip bomb: {size} bytes claim to hold more than {_MAX_RATIO} times": _is_bomb(
+            sum(info.file_size for info in infos), size
+        ),
+    }
+    for what, found in unsafe.items():
+        if found:
+            raise UnsafeArchive(what)
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
@@ -184,36 +142,11 @@ def data_folder(folder=None) -> Path:
 def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=True) -> Path:
     """Return a published file from the folder of downloads, and put it there if need be.
 
-    The file appears under its name only when it is complete and its hash is right; whatever
-    stops a download leaves nothing behind. A file of that name with another hash is replaced.
-
-    Parameters
-    ----------
-    url : str
-        The http or https address.
-    filename : str
-        The name of the file in `folder`.
-    known_hash : str
-        The SHA-256, or another hash with its name, such as ``"sha1:ade154f7..."``.
-    folder : str or Path, default=None
-        Where to keep the file. None means ``$SKLEARN_GENREMOE_DATA``, or else the user's cache
-        folder.
-    download_if_missing : bool, default=True
-        Whether to download the file when it is missing or has another hash.
-
-    Returns
-    -------
-    path : Path
-        The file.
-
-    Raises
-    ------
-    ConnectionError
-        If the address can't be reached, answers with an error, or breaks off.
-    FileNotFoundError
-        If the file is not there and must not be downloaded.
-    OSError
-        If the file that arrived has another hash, or the folder can't be written to.
+    The file appears under its name only when it is complete and its hash (the SHA-256, or another
+    with its name such as ``"sha1:ade154f7..."``) is right; whatever stops a download leaves nothing
+    behind. A file of that name with another hash is replaced. Raises a ConnectionError if the
+    address can't be reached, answers with an error, or breaks off; a FileNotFoundError if the file
+    is not there and must not be downloaded; an OSError if it has another hash, or can't be written.
     """
     import requests  # here, since it changes the filters of warnings wherever it is imported
 
@@ -222,27 +155,30 @@ def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=Tr
     by_hand = (
         f"Or download {url} by other means and put it, under the name {filename}, into {folder}."
     )
+    algorithm, _, digest = known_hash.rpartition(":")
+    found = "no such file"
     if path.is_file():
+        found = "the file there has another hash"
         by_hand += " The file of that name there has another hash: it is damaged or another one."
-    if not download_if_missing and not _has_hash(path, known_hash):
-        found = "the file there has another hash" if path.is_file() else "no such file"
+        if pooch.file_hash(path, algorithm or "sha256") == digest:
+            return path
+    if not download_if_missing:
         raise FileNotFoundError(
             f"{path}: {found}, and download_if_missing=False. Pass True to download it. {by_hand}"
         )
     try:
         # Downloads under another name, which is removed whatever happens, and renames at the end.
-        pooch.retrieve(
-            url,
-            known_hash,
-            fname=filename,
-            path=folder,
-            downloader=pooch.HTTPDownloader(progressbar=True),
-        )
+        downloader = pooch.HTTPDownloader(progressbar=True)
+        pooch.retrieve(url, known_hash, fname=filename, path=folder, downloader=downloader)
     except requests.RequestException as error:
+        reason = "the connection broke off"
         if error.response is not None:
+            reason = f"the server answers {error.response.status_code} {error.response.reason}"
             error.response.close()
+        elif isinstance(error, requests.ConnectionError | requests.Timeout):
+            reason = "the server can't be reached or doesn't answer"
         raise ConnectionError(
-            f"{filename} could not be downloaded from {url}: {_reason(error)}. Check the network "
+            f"{filename} could not be downloaded from {url}: {reason}. Check the network "
             f"connection and try again later. {by_hand}"
         ) from error
     except ValueError as error:  # pooch found another hash
@@ -258,19 +194,3 @@ def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=Tr
             f"environment variable {DATA_VARIABLE}, or as data_home where a function has it."
         ) from error
     return path
-
-
-def _has_hash(path: Path, known_hash: str) -> bool:
-    algorithm, _, digest = known_hash.rpartition(":")
-    return path.is_file() and pooch.file_hash(path, algorithm or "sha256") == digest
-
-
-def _reason(error) -> str:
-    """Say in words what stopped a download, by the exception of requests."""
-    import requests
-
-    if error.response is not None:
-        return f"the server answers {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.ConnectionError | requests.Timeout):
-        return "the server can't be reached or doesn't answer"
-    return "the connection broke off"

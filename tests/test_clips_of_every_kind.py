@@ -298,7 +298,7 @@ def test_bad_numbers_name_the_clips(case: Case) -> None:
     bad = case.X.copy()
     bad[3, 1] = np.nan
     bad[5, 1] = np.inf
-    message = r"NaN and infinity in 2 of 12 clips \(rows 3, 5\)\. Leave these clips out"
+    message = r"NaN or infinity in 2 of 12 clips \(rows 3, 5\)\. Leave these clips out"
     for act in (case.fit, lambda X: case.results(case.fit(), X)):
         with pytest.raises(ValueError, match=message):
             act(bad)

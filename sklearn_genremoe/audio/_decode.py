@@ -1,7 +1,6 @@
 """From an audio file to waveforms: segments of it at a sample rate, and overlapping excerpts."""
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Real
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import soxr
 
-from .._clips import MAX_AMPLITUDE, is_beyond_full_scale
+from .._clips import MAX_AMPLITUDE, warn_beyond_full_scale
 from .._compat import Interval, validate_params
 from .._files import user_path
 from ._errors import BadClipError
@@ -311,10 +310,5 @@ def _waveform(source, audio: SourceAudio, segment: Segment, min_samples: int) ->
     if peak < SILENCE / audio.n_channels:
         found = f"is silent throughout (peak {peak:.1e} in {len(waveform) / target:.2f} s)"
         raise BadClipError(source, f"{found}; read another part by offset, or leave it out")
-    if is_beyond_full_scale(waveform, peak):
-        warnings.warn(
-            f"{source} holds samples of up to {peak:.4g}, where full scale is 1. Are they integers "
-            "that became floats? Divide them by their full scale, 32768 for 16 bits, first.",
-            stacklevel=4,
-        )
+    warn_beyond_full_scale(source, waveform, peak, stacklevel=5)
     return waveform

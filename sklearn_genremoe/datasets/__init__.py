@@ -1,7 +1,6 @@
 """Clips to learn from: bundled, from a folder, published, and synthetic."""
 
 from ._fma import fetch_fma
-from ._folder import decodable_extensions as decodable_extensions
 from ._folder import find_audio_files as find_audio_files
 from ._folder import load_audio_folder
 from ._gtzan import fetch_gtzan

@@ -4,6 +4,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 from sklearn.utils import Bunch
 
 from .._clips import some_rows
@@ -20,18 +21,24 @@ class ClipBunch(Bunch):
         )
 
 
+def described(source, data, target, facts: dict[str, str], text: str = "", **columns) -> ClipBunch:
+    """Return clips with a description: how many, facts by name, the text of a file in data."""
+    facts = {"Clips": ", ".join(counts(target)), **facts}
+    lines = [f"{len(target)} clips from {source}", "", *(f":{k}: {v}" for k, v in facts.items())]
+    if text:
+        lines += ["", (Path(__file__).parent / "data" / text).read_text(encoding="utf-8").strip()]
+    return ClipBunch(
+        data=data,
+        target=target,
+        target_names=np.unique(target).tolist(),
+        **columns,
+        DESCR=printable("\n".join(lines) + "\n"),
+    )
+
+
 def counts(values) -> list[str]:
     """Return how often each of some values is there, in order: ["folk (3)", "rock (2)"]."""
     return [f"{value} ({count})" for value, count in sorted(Counter(map(str, values)).items())]
-
-
-def describe(source, target, facts: dict[str, str], text: str | None = None) -> str:
-    """Return a description: clips per genre, facts by name, and the text of a file in data."""
-    facts = {"Clips": ", ".join(counts(target)), **facts}
-    lines = [f"{len(target)} clips from {source}", "", *(f":{k}: {v}" for k, v in facts.items())]
-    if text is not None:
-        lines += ["", (Path(__file__).parent / "data" / text).read_text(encoding="utf-8").strip()]
-    return printable("\n".join(lines) + "\n")
 
 
 def printable(text: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from .._clips import some_rows
 from .._compat import StrOptions, validate_params
 from .._files import data_folder, fetch_file
-from ._bunch import ClipBunch, counts, describe, nfc
+from ._bunch import counts, described, nfc
 
 _BASE_URL = "https://os.unil.cloud.switch.ch/fma/"
 _HASHES = {
@@ -31,13 +31,13 @@ _SHORT = ("98565", "98567", "98569", "99134", "108925", "133297")
 
 # The columns of tracks.csv that are kept, by the first two of its three header rows.
 _COLUMNS = {
+    "title": ("track", "title"),
+    "artist": ("artist", "name"),
+    "album": ("album", "title"),
+    "licence": ("track", "license"),
     "subset": ("set", "subset"),
     "split": ("set", "split"),
     "genre": ("track", "genre_top"),
-    "title": ("track", "title"),
-    "licence": ("track", "license"),
-    "album": ("album", "title"),
-    "artist": ("artist", "name"),
     "artist_id": ("artist", "id"),
 }
 
@@ -133,51 +133,41 @@ def fetch_fma(
 
     tracks = _read_tracks(table, _SUBSETS[: _SUBSETS.index(subset) + 1], split)
     names = [f"{int(track):06d}" for track in tracks["track_id"]]
-    tracks["path"] = np.array([str(audio / name[:3] / f"{name}.mp3") for name in names])
+    paths = np.array([str(audio / name[:3] / f"{name}.mp3") for name in names])
     reasons = {
         "known to be empty or to last under two seconds": np.isin(tracks["track_id"], _SHORT),
         "without a top genre": tracks["genre"] == "",
-        f"missing in {audio}": ~np.array([os.path.isfile(path) for path in tracks["path"]]),
+        f"missing in {audio}": ~np.array([os.path.isfile(path) for path in paths]),
     }
-    dropped = np.zeros(len(names), dtype=bool)
+    kept = np.ones(len(names), dtype=bool)
     report = []
     for reason, rows in reasons.items():
-        rows &= ~dropped
-        dropped |= rows
-        if rows.any():
-            report.append(f"{rows.sum()} {reason} (tracks {some_rows(tracks['track_id'][rows])})")
-    if dropped.all():
+        if (rows & kept).any():
+            lost = tracks["track_id"][rows & kept]
+            report.append(f"{len(lost)} {reason} (tracks {some_rows(lost)})")
+        kept &= ~rows
+    if not kept.any():
         raise FileNotFoundError(
-            f"{audio}: none of the {len(dropped)} clips is there. The layout must be the published "
+            f"{audio}: none of the {len(kept)} clips is there. The layout must be the published "
             f"one, such as fma_{subset}/000/000002.mp3; move the folder away to have it downloaded."
         )
-    if report:
-        warnings.warn(
-            f"FMA-{subset}: clips are left out, {', '.join(report)}.", UserWarning, stacklevel=3
-        )
-    left_out = tracks["path"][dropped].tolist()
-    tracks = {name: column[~dropped] for name, column in tracks.items()}
+    left_out = ", ".join(report)
+    if left_out:
+        warnings.warn(f"FMA-{subset}: clips are left out, {left_out}.", UserWarning, stacklevel=3)
+    tracks = {name: column[kept] for name, column in tracks.items()}
+    data, target, parts = paths[kept], tracks.pop("genre"), tracks.pop("split")
     if return_X_y:
-        return tracks["path"], tracks["genre"]
-    return ClipBunch(
-        data=tracks["path"],
-        target=tracks["genre"],
-        target_names=np.unique(tracks["genre"]).tolist(),
-        groups=tracks["artist_id"],
-        split=tracks["split"],
-        metadata={
-            name: tracks[name] for name in ("track_id", "title", "artist", "album", "licence")
-        },
-        left_out=left_out,
-        DESCR=describe(
-            f"FMA-{subset}",
-            tracks["genre"],
-            {
-                "Split": ", ".join(counts(tracks["split"])),
-                "Left out": ", ".join(report) or "none",
-            },
-            "fma.rst",
-        ),
+        return data, target
+    return described(
+        f"FMA-{subset}",
+        data,
+        target,
+        {"Split": ", ".join(counts(parts)), "Left out": left_out or "none"},
+        "fma.rst",
+        groups=tracks.pop("artist_id"),
+        split=parts,
+        metadata=tracks,
+        left_out=paths[~kept].tolist(),
     )
 
 
@@ -188,17 +178,18 @@ def _fetch(folder: Path, name: str, download_if_missing: bool) -> Path:
     if os.path.isfile(wanted) or (os.path.isdir(wanted) and any(wanted.iterdir())):
         return wanted
     archive = name.partition("/")[0] + ".zip"
-    path = fetch_file(
-        _BASE_URL + archive,
-        archive,
-        _HASHES[archive],
-        folder,
-        download_if_missing=download_if_missing,
-    )
+    url, known_hash = _BASE_URL + archive, _HASHES[archive]
+    path = fetch_file(url, archive, known_hash, folder, download_if_missing=download_if_missing)
     try:
         # A hidden name, so that what a killed process leaves is no folder of clips.
-        with tempfile.TemporaryDirectory(prefix=".fma-", dir=folder) as place:
-            _unpack(path, name, place)
+        with (
+            zipfile.ZipFile(path) as file,
+            tempfile.TemporaryDirectory(prefix=".fma-", dir=folder) as place,
+        ):
+            entries = [one for one in file.namelist() if f"{one}/".startswith(f"{name}/")]
+            if not entries:
+                raise zipfile.BadZipFile(f"no {name} in it")
+            file.extractall(place, entries)  # which leaves none outside of the place
             _move(Path(place, name), wanted)
     except (OSError, zipfile.BadZipFile) as error:
         raise OSError(
@@ -207,15 +198,6 @@ def _fetch(folder: Path, name: str, download_if_missing: bool) -> Path:
         ) from error
     path.unlink(missing_ok=True)
     return wanted
-
-
-def _unpack(archive: Path, name: str, place: str) -> None:
-    """Unpack a folder or a file of a zip."""
-    with zipfile.ZipFile(archive) as file:
-        entries = [one for one in file.namelist() if f"{one}/".startswith(f"{name}/")]
-        if not entries:
-            raise zipfile.BadZipFile(f"no {name} in it")
-        file.extractall(place, entries)  # which leaves none outside of the place
 
 
 def _move(source: Path, wanted: Path) -> None:
@@ -239,10 +221,11 @@ def _read_tracks(table: Path, subsets: tuple[str, ...], split: str | None) -> di
             first, second, _ = islice(reader, 3)
             header = list(zip(first, second))
             places = {name: header.index(pair) for name, pair in _COLUMNS.items()}
+            subset = places.pop("subset")
             rows = [
                 (int(row[0]), *(nfc(row[place].strip()) for place in places.values()))
                 for row in reader
-                if row[places["subset"]] in subsets and split in (None, row[places["split"]])
+                if row[subset] in subsets and split in (None, row[places["split"]])
             ]
     except (ValueError, IndexError, csv.Error) as error:
         raise ValueError(

@@ -18,7 +18,7 @@ from .._clips import some_rows
 from .._compat import Options, StrOptions, validate_params
 from .._files import user_path
 from ..audio import BadClipError
-from ._bunch import ClipBunch, counted, counts, describe, nfc, printable
+from ._bunch import counted, counts, described, nfc, printable
 from ._manifest import GROUP_COLUMNS, read_manifest
 
 # What libsndfile decodes, and what takes FFmpeg's libraries, which PyAV brings along.
@@ -32,18 +32,19 @@ _FFMPEG = (
 )
 AUDIO_EXTENSIONS, FFMPEG_EXTENSIONS = tuple(_SNDFILE.split()), tuple(_FFMPEG.split())
 
+_UNREADABLE = (
+    "the folder can't be read; get permission to list it (chmod u+rx), or leave it out by genres=."
+)
+
 #: Music as notes for synthesizers and trackers, which has to be rendered first.
 SCORE_EXTENSIONS = (".mid", ".midi", ".mod", ".xm", ".s3m", ".it")
 
 
-def decodable_extensions() -> tuple[str, ...]:
-    """Return the endings of the files that can be decoded with what is installed."""
-    return AUDIO_EXTENSIONS + (FFMPEG_EXTENSIONS if find_spec("av") else ())
-
-
-def undecodable_extensions() -> tuple[str, ...]:
-    """Return the endings of music that can't be decoded with what is installed."""
-    return SCORE_EXTENSIONS + (() if find_spec("av") else FFMPEG_EXTENSIONS)
+def _extensions() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the endings of music that can be decoded with what is installed, and of other."""
+    if find_spec("av"):
+        return AUDIO_EXTENSIONS + FFMPEG_EXTENSIONS, SCORE_EXTENSIONS
+    return AUDIO_EXTENSIONS, SCORE_EXTENSIONS + FFMPEG_EXTENSIONS
 
 
 @validate_params(
@@ -169,15 +170,16 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
     manifest = _existing_manifest("manifest.csv" if is_own else manifest, folder)
     source = manifest or folder
     tree, unreadable = _scan(folder)
-    undecodable = undecodable_extensions() if extensions is None else ()
-    chosen = decodable_extensions() if extensions is None else extensions
-    if not all(isinstance(ending, str) for ending in chosen):
+    endings, undecodable = _extensions() if extensions is None else (extensions, ())
+    if not all(isinstance(ending, str) for ending in endings):
         raise ValueError(f"extensions={extensions!r}; pass a list of endings, such as ['.wav'].")
-    endings = tuple(ending.lower() for ending in chosen)
+    endings = tuple(ending.lower() for ending in endings)
     if manifest is None:
         wanted = _wanted_genres(folder, genres, [name for name in tree if name])
-        table = _table_of_subfolders(folder, tree, unreadable, wanted, endings, undecodable)
-        music = list(chain(*(tree[genre] for genre in wanted)))
+        _require_clips(folder, tree, unreadable, wanted, endings, undecodable)
+        clips = [(path, genre) for genre in wanted for path in _of_endings(tree[genre], endings)]
+        table = dict(zip(("path", "genre"), np.array(clips, dtype=str).reshape(-1, 2).T))
+        music = [path for genre in wanted for path in tree[genre]]
         stray, why = tree[""], "beside the genre folders; move what has a genre into its folder"
     else:
         try:
@@ -187,15 +189,12 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
             raise type(error)(f"{error} {hint}") from None
         wanted = _wanted_genres(manifest, genres, table["genre"].tolist())
         listed = set(map(os.path.realpath, table["path"]))
-        everything = chain(*tree.values()) if is_own else ()
-        stray = [path for path in everything if os.path.realpath(path) not in listed]
-        why = (
-            f"not listed in {manifest}; add what belongs there, or pass manifest=False to take "
-            "the genres from the subfolders"
-        )
         rows = np.isin(table["genre"], wanted)
         table = {name: values[rows] for name, values in table.items()}
         music = table["path"].tolist()
+        everything = chain(*tree.values()) if is_own else ()
+        stray = [path for path in everything if os.path.realpath(path) not in listed]
+        why = f"not listed in {manifest}; list what belongs there, or pass manifest=False"
     if len(wanted) < 2:
         raise ValueError(
             f"{source}: found {counted(len(wanted), 'genre')}, {wanted}; a classifier needs two or "
@@ -203,13 +202,12 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
         )
     if group_by == "auto":
         group_by = next((name for name in GROUP_COLUMNS if name in table), None)
-    groups, note = _find_groups(folder, manifest, table, group_by)
+    groups, notes = _find_groups(folder, manifest, table, group_by)
     paths, target = table.pop("path"), table.pop("genre")
-    notes = [*_notes_on_genres(target), *note]
-    if lost := _of_endings(music, undecodable):
-        notes.append(_cannot_decode(folder, lost))
+    notes = _notes_on_genres(target) + notes
+    notes += _notes_on_undecodable(folder, _of_endings(music, undecodable))
     if stray := _of_endings(stray, endings + undecodable):
-        notes.append(f"{counted(len(stray), 'audio file')} {why}: {_tally(folder, stray)}.")
+        notes.append(_note_on_files(folder, stray, why))
     alike = [] if duplicates == "ignore" else _find_duplicates(paths)
     doubled = _notes_on_duplicates(paths, target, groups, alike)
     if doubled and duplicates == "raise":
@@ -223,24 +221,24 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
         return paths, target
     ignored = sorted(set(chain(*tree.values())) - {*paths.tolist(), str(manifest)}) + unreadable
     facts = {
-        "Genres": f"from {manifest}; manifest=False takes the subfolders instead"
-        if manifest
-        else "the names of the subfolders",
-        "Groups": "none known; clips of one track or artist may end up in training and test data"
-        if groups is None
-        else f"{len(set(groups))} by {group_by!r}",
+        "Genres": "the names of the subfolders",
+        "Groups": "none known; clips of one track or artist may end up in training and test data",
         "Other columns of the manifest": ", ".join(table) or "none",
         "Ignored": f"{counted(len(ignored), 'file')} not among the clips",
     }
-    return ClipBunch(
-        data=paths,
-        target=target,
-        target_names=wanted,
+    if manifest is not None:
+        facts["Genres"] = f"from {manifest}; manifest=False takes the subfolders instead"
+    if groups is not None:
+        facts["Groups"] = f"{len(set(groups))} by {group_by!r}"
+    return described(
+        folder,
+        paths,
+        target,
+        facts,
         groups=groups,
         metadata=table,
         ignored=ignored,
         duplicates=[paths[rows].tolist() for rows in alike],
-        DESCR=describe(folder, target, facts),
     )
 
 
@@ -252,22 +250,23 @@ def find_audio_files(folder) -> tuple[list[str], dict[str, str]]:
     """
     tree, unreadable = _scan(_existing_folder(folder))
     files = list(chain(*tree.values()))
-    left_out = {path: _unreadable_folder(path).reason for path in unreadable}
-    for path in _of_endings(files, undecodable_extensions()):
+    decodable, undecodable = _extensions()
+    left_out = dict.fromkeys(unreadable, _UNREADABLE)
+    for path in _of_endings(files, undecodable):
         left_out[path] = f"no decoder for {Path(path).suffix.lower()}. {_advice([path])}"
-    return _of_endings(files, decodable_extensions()), left_out
+    return _of_endings(files, decodable), left_out
 
 
 def _existing_folder(folder) -> Path:
     path = user_path(folder).absolute()
     # Not Path.is_dir, which raises an OSError for names that are too long or may not be looked at.
-    if not os.path.isdir(path):
-        exists = os.path.exists(path)
-        raise (NotADirectoryError if exists else FileNotFoundError)(
-            f"{path}: {'is a file' if exists else 'no such folder'}. Pass a folder with one "
-            "subfolder of clips per genre, or with a manifest."
-        )
-    return path
+    if os.path.isdir(path):
+        return path
+    exists = os.path.exists(path)
+    raise (NotADirectoryError if exists else FileNotFoundError)(
+        f"{path}: {'is a file' if exists else 'no such folder'}. Pass a folder with one subfolder "
+        "of clips per genre, or with a manifest."
+    )
 
 
 def _existing_manifest(manifest, folder: Path) -> Path | None:
@@ -277,9 +276,8 @@ def _existing_manifest(manifest, folder: Path) -> Path | None:
     for path in candidates:
         if os.path.isfile(path):
             return path
-    raise FileNotFoundError(
-        f"manifest {str(manifest)!r} not found; looked for {' and '.join(map(str, candidates))}."
-    )
+    looked_for = " and ".join(map(str, candidates))
+    raise FileNotFoundError(f"manifest {str(manifest)!r} not found; looked for {looked_for}.")
 
 
 def _scan(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
@@ -302,7 +300,7 @@ def _scan(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
                 seen[genre].add(target)
                 below.append(name)
     if not tree:
-        raise _unreadable_folder(str(folder))
+        raise BadClipError(str(folder), _UNREADABLE)
     for files in tree.values():
         files.sort(key=Path)
     return tree, [str(error.filename) for error in errors]
@@ -310,14 +308,6 @@ def _scan(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
 
 def _visible(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
-
-
-def _unreadable_folder(path: str) -> BadClipError:
-    return BadClipError(
-        path,
-        "the folder can't be read; get permission to list it (chmod u+rx), or leave it out by "
-        "genres=.",
-    )
 
 
 def _wanted_genres(source: Path, genres, found: list[str]) -> list[str]:
@@ -333,33 +323,34 @@ def _wanted_genres(source: Path, genres, found: list[str]) -> list[str]:
     return wanted
 
 
-def _table_of_subfolders(
-    folder: Path, tree, unreadable, wanted, endings, undecodable
-) -> dict[str, np.ndarray]:
-    """Return paths and genres as a manifest would have them; raise for a genre without clips."""
+def _require_clips(folder: Path, tree, unreadable, wanted, endings, undecodable) -> None:
+    """Raise for a subfolder that can't be read, or holds no clips."""
     for path in unreadable:
         if nfc(Path(path).relative_to(folder).parts[0]) in wanted:
-            raise _unreadable_folder(path)
-    clips = {genre: _of_endings(tree[genre], endings) for genre in wanted}
-    if without := [genre for genre in wanted if not clips[genre]]:
-        full = [genre for genre in wanted if clips[genre]]
+            raise BadClipError(path, _UNREADABLE)
+    if without := [genre for genre in wanted if not _of_endings(tree[genre], endings)]:
+        full = [genre for genre in wanted if genre not in without]
         lost = _of_endings(chain(*(tree[genre] for genre in without)), undecodable)
         raise ValueError(
             f"{folder}: no audio file in {len(without)} of {len(wanted)} subfolders: {without}. "
             f"Delete them, or pass genres={full}. Accepted endings are {', '.join(endings)}; pass "
-            f"extensions= for others. {_cannot_decode(folder, lost) if lost else ''}"
+            f"extensions= for others. {' '.join(_notes_on_undecodable(folder, lost))}"
         )
-    target = [genre for genre in wanted for _ in clips[genre]]
-    return {"path": np.array([*chain(*clips.values())]), "genre": np.array(target)}
 
 
 def _of_endings(paths: Iterable[str], endings: tuple[str, ...]) -> list[str]:
     return [path for path in paths if path.lower().endswith(endings)]
 
 
-def _cannot_decode(folder: Path, paths: list[str]) -> str:
-    found = counted(len(paths), "music file")
-    return f"{found} can't be decoded: {_tally(folder, paths)}. {_advice(paths)}"
+def _note_on_files(folder: Path, paths: list[str], why: str) -> str:
+    """Count files by the first folder of their path and by ending: "folk/*.m4a (2)"."""
+    names = [Path(os.path.relpath(path, folder)) for path in paths]
+    tally = counts(str(Path(*n.parts[:-1][:1], "*")) + n.suffix.lower() for n in names)
+    return f"{counted(len(paths), 'audio file')} {why}: {', '.join(tally)}."
+
+
+def _notes_on_undecodable(folder: Path, paths: list[str]) -> list[str]:
+    return [_note_on_files(folder, paths, "can't be decoded"), _advice(paths)] if paths else []
 
 
 def _advice(paths: list[str]) -> str:
@@ -367,31 +358,21 @@ def _advice(paths: list[str]) -> str:
     return f"Convert such files, for example to flac{install}."
 
 
-def _tally(folder: Path, paths: list[str]) -> str:
-    """Count files by the first folder of their path and by ending: "folk/*.m4a (2)"."""
-    names = [Path(os.path.relpath(path, folder)) for path in paths]
-    return ", ".join(counts(str(Path(*n.parts[:-1][:1], "*")) + n.suffix.lower() for n in names))
-
-
 def _notes_on_genres(target: np.ndarray) -> list[str]:
-    notes = []
     clips = Counter(target.tolist())
-    if single := sorted(genre for genre, count in clips.items() if count == 1):
-        notes.append(
-            f"a single clip of {single}; it can't be in training and in test data. "
-            "Add clips, or choose genres=."
-        )
     alike = defaultdict(list)
     for genre in sorted(clips):
         alike[re.sub(r"[\W_]+", "", genre.casefold()) or genre].append(genre)
-    if variants := [genres for genres in alike.values() if len(genres) > 1]:
-        notes.append(
-            f"genres that differ in case, space or hyphen only: {str(variants)[1:-1]}. Give them "
-            "one spelling if they are one."
-        )
-    if missing := [genre for genre in clips if genre.casefold() in ("nan", "none", "null", "n/a")]:
-        notes.append(f"genres {missing}, which look like missing values; leave these clips out.")
-    return notes
+    single = sorted(genre for genre, count in clips.items() if count == 1)
+    variants = str([genres for genres in alike.values() if len(genres) > 1])[1:-1]
+    missing = [genre for genre in clips if genre.casefold() in ("nan", "none", "null", "n/a")]
+    notes = {
+        f"a single clip of {single}; add clips, or choose genres=.": single,
+        f"genres that differ in case, space or hyphen only: {variants}. Give them one spelling if "
+        "they are one.": variants,
+        f"genres {missing}, which look like missing values; leave these clips out.": missing,
+    }
+    return [note for note, found in notes.items() if found]
 
 
 def _find_groups(
@@ -444,18 +425,19 @@ def _path_pattern(pattern: str) -> re.Pattern[str]:
 
 def _tag(path: str, name: str) -> str:
     """Return a tag of a file, by FFmpeg where it is installed; empty if there is none."""
-    with contextlib.suppress(ImportError):
-        import av
+    tags: dict[str, str] = {}
+    with contextlib.suppress(Exception):  # whatever is wrong is reported when it is decoded
+        if find_spec("av"):
+            import av
 
-        with contextlib.suppress(av.FFmpegError, OSError), av.open(str(path)) as container:
-            for tags in (container.metadata, *(stream.metadata for stream in container.streams)):
-                for key, value in tags.items():
-                    if key.casefold().replace("_", "") == name.casefold().replace("_", ""):
-                        return value.strip()
-        return ""
-    with contextlib.suppress(soundfile.LibsndfileError), soundfile.SoundFile(path) as file:
-        return file.copy_metadata().get(name.casefold(), "").strip()
-    return ""
+            with av.open(path) as container:
+                for one in (*container.streams, container):
+                    tags |= one.metadata
+        else:
+            with soundfile.SoundFile(path) as file:
+                tags = file.copy_metadata()
+    found = {key.casefold().replace("_", ""): value.strip() for key, value in tags.items()}
+    return found.get(name.casefold().replace("_", ""), "")
 
 
 def _find_duplicates(paths: np.ndarray) -> list[list[int]]:
@@ -485,16 +467,15 @@ def _notes_on_duplicates(paths, target, groups, alike: list[list[int]]) -> list[
             contradictions.append(shown)
         elif groups is None or len(set(groups[rows])) > 1:
             repetitions.append(shown)
-    notes = []
-    if contradictions:
-        notes.append(
-            f"the same audio under different genres, {counted(len(contradictions), 'time')}: "
-            f"{some_rows(contradictions)}. At most one of the genres is right: remove the others."
+    advice = "At most one of the genres is right: remove the others."
+    flatters = (
+        "In training and in test data it flatters the score: keep one, or give all one group."
+    )
+    return [
+        f"the same audio {where}, {counted(len(sets), 'time')}: {some_rows(sets)}. {what_to_do}"
+        for sets, where, what_to_do in (
+            (contradictions, "under different genres", advice),
+            (repetitions, "more than once in its genre", flatters),
         )
-    if repetitions:
-        notes.append(
-            f"the same audio more than once in its genre, {counted(len(repetitions), 'time')}: "
-            f"{some_rows(repetitions)}. In training and in test data it flatters the score: keep "
-            "one, or give all of them one group."
-        )
-    return notes
+        if sets
+    ]

@@ -11,13 +11,13 @@ from .._clips import some_rows
 from .._compat import StrOptions, validate_params
 from .._files import data_folder, user_path
 from ..audio import BadClipError, decode_audio
-from ._bunch import ClipBunch, counts, describe
+from ._bunch import counts, described
 
 _CLIP = re.compile(
     r"((?:blues|classical|country|disco|hiphop|jazz|metal|pop|reggae|rock)\.\d{5})\.(?:au|wav)",
     re.IGNORECASE,
 )
-_PARTS = ("train", "valid", "test")
+_PARTS = ("test", "train", "valid")
 
 #: A clip that is unreadable in common copies.
 _DAMAGED = "jazz.00054"
@@ -110,57 +110,45 @@ def fetch_gtzan(data_home=None, *, split=None, split_files=None, return_X_y=Fals
     found = _find_clips(folder)
     parts = dict.fromkeys(found) if split is None else _read_split(folder, split_files)
 
-    left_out = sorted(set(parts) - set(found))
-    report = []
-    if left_out:
-        report.append(f"{len(left_out)} that the split lists are missing ({some_rows(left_out)})")
+    lost = sorted(set(parts) - set(found))
+    left_out = [f"{len(lost)} that the split lists are missing ({some_rows(lost)})"] if lost else []
     if _DAMAGED in parts and _DAMAGED in found:
         try:
             decode_audio(found[_DAMAGED], duration=1.0)
         except BadClipError as error:
-            report.append(f"{_DAMAGED} can't be used ({error.reason})")
-            left_out.append(_DAMAGED)
-    names = sorted(set(parts) - set(left_out))
+            left_out.append(f"{_DAMAGED} can't be used ({error.reason})")
+            lost.append(_DAMAGED)
+    names = sorted(set(parts) - set(lost))
     if not names:
         raise FileNotFoundError(f"{folder}: none of the clips of the split is there. {_WHERE}")
+    report = ", ".join(left_out)
+    source = f"GTZAN in {folder}"
     if report:
-        warnings.warn(
-            f"GTZAN in {folder}: clips are left out, {', '.join(report)}.",
-            UserWarning,
-            stacklevel=3,
-        )
+        warnings.warn(f"{source}: clips are left out, {report}.", UserWarning, stacklevel=3)
     data = np.array([found[name] for name in names])
     target = np.array([name.partition(".")[0] for name in names])
     if return_X_y:
         return data, target
     of_clips = None if split is None else np.array([parts[name] for name in names])
-    return ClipBunch(
-        data=data,
-        target=target,
-        target_names=np.unique(target).tolist(),
+    of_parts = "none" if split is None else f"{split}: {', '.join(counts(of_clips))}"
+    return described(
+        source,
+        data,
+        target,
+        {"Split": of_parts, "Left out": report or "none"},
+        "gtzan.rst",
         groups=None,
         split=of_clips,
         metadata={"name": np.array(names)},
-        left_out=left_out,
-        DESCR=describe(
-            f"GTZAN in {folder}",
-            target,
-            {
-                "Split": "none" if split is None else f"{split}: {', '.join(counts(of_clips))}",
-                "Left out": ", ".join(report) or "none",
-            },
-            "gtzan.rst",
-        ),
+        left_out=lost,
     )
 
 
 def _find_clips(folder: Path) -> dict[str, str]:
     """Return the paths of the clips by their names, whatever the layout."""
-    found = {}
     # The .au files last, which take the place of others: GTZAN was published so.
-    for path in sorted(folder.rglob("*"), key=lambda path: (path.suffix.lower() == ".au", path)):
-        if clip := _CLIP.fullmatch(path.name):
-            found[clip[1].lower()] = str(path)
+    paths = sorted(folder.rglob("*"), key=lambda path: (path.suffix.lower() == ".au", path))
+    found = {clip[1].lower(): str(p) for p in paths if (clip := _CLIP.fullmatch(p.name))}
     if not found:
         what = "no clip of GTZAN in this folder" if os.path.isdir(folder) else "no such folder"
         raise FileNotFoundError(f"{folder}: {what}. {_WHERE}")
@@ -172,11 +160,9 @@ def _read_split(folder: Path, split_files) -> dict[str, str]:
     if split_files is None or isinstance(split_files, str | os.PathLike):
         place = folder if split_files is None else user_path(split_files)
         split_files = [place / f"{part}_filtered.txt" for part in _PARTS]
-    paths = [user_path(path) for path in split_files]
-    by_part = {
-        part: path for path in paths for part in _PARTS if path.name.lower().startswith(part)
-    }
-    if len(paths) != 3 or len(by_part) != 3:
+    paths = sorted(map(user_path, split_files), key=lambda path: path.name.lower())
+    by_part = dict(zip(_PARTS, paths))
+    if len(paths) != 3 or not all(p.name.lower().startswith(part) for part, p in by_part.items()):
         raise ValueError(
             f"split_files={[str(path) for path in paths]}; pass three files, whose names begin "
             "with 'train', 'valid' and 'test'."

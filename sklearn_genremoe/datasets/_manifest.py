@@ -59,9 +59,7 @@ def _read_text(manifest: Path) -> str:
     try:
         content = manifest.read_bytes()
     except OSError as error:
-        raise ValueError(
-            f"{manifest}: the manifest can't be read ({error.strerror}); get permission to read it."
-        ) from error
+        raise ValueError(f"{manifest}: the manifest can't be read ({error.strerror}).") from error
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return content.decode(encoding)
@@ -70,9 +68,8 @@ def _read_text(manifest: Path) -> str:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(
             f"{manifest}: not in {encoding.removesuffix('-sig').upper()}, the first other byte is "
-            f"{content[error.start]:#04x} in row {line}; spreadsheet programs often write "
-            "Windows-1252 (cp1252). Please save the table as UTF-8 (in a spreadsheet program "
-            '"CSV UTF-8").'
+            f"{content[error.start]:#04x} in row {line}; please save the table as UTF-8 (in a "
+            'spreadsheet program "CSV UTF-8").'
         ) from None
 
 
@@ -108,18 +105,16 @@ def _read_rows(manifest: Path, text: str) -> tuple[list[str], dict[int, list[str
 
 def _absolute_paths(manifest: Path, values, folder: Path) -> np.ndarray:
     paths = [_find(folder, path) for path in values]
-    missing = [path for path in paths if not os.path.isfile(path)]
-    if missing:
+    if missing := [path for path in paths if not os.path.isfile(path)]:
         raise FileNotFoundError(
             f"{manifest}: {len(missing)} of {len(paths)} clips are not there, e.g. "
             f"{some_rows(missing[:3])}. Paths are relative to {folder}; correct them or pass the "
             "folder that holds the clips."
         )
-    twice = [path for path, count in Counter(paths).items() if count > 1]
-    if twice:
+    if twice := [path for path, count in Counter(paths).items() if count > 1]:
         raise ValueError(
-            f"{manifest}: {len(twice)} clips are listed more than once, e.g. {twice[0]}; the "
-            "same clip in training and test data would flatter the score. Keep one row each."
+            f"{manifest}: {len(twice)} clips are listed more than once, e.g. {twice[0]}; in "
+            "training and test data they would flatter the score. Keep one row each."
         )
     return np.array(paths)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ._bunch import ClipBunch, describe
+from ._bunch import described
 from ._folder import load_audio_folder
 
 _FOLDER = Path(__file__).resolve().parent / "data" / "mini_genres"
@@ -57,14 +57,15 @@ def load_mini_genres(*, return_X_y=False):
     if return_X_y:
         return clips.data, clips.target
     licences = clips.metadata["licence"]
-    return ClipBunch(
-        data=clips.data,
-        target=clips.target,
-        target_names=clips.target_names,
+    return described(
+        "free computer games",
+        clips.data,
+        clips.target,
+        {},
+        "mini_genres.rst",
         groups=clips.groups,
         artists=clips.metadata["artist"],
         titles=clips.metadata["title"],
         licences=licences,
         licence=" and ".join(sorted(set(licences))),
-        DESCR=describe("free computer games", clips.target, {}, "mini_genres.rst"),
     )

@@ -59,7 +59,7 @@ def extract(clips, plan, *, on_error, n_jobs, verbose, memory=None, dtype="float
     stores: dict = dict.fromkeys(domains)
     folder = None if memory is None else cache_folder(memory)
     if folder is not None:
-        keys = [clip_key(clips.item(i)) for i in range(n_clips)]
+        keys = [clip_key(clips.items[i]) for i in range(n_clips)]
         stores = {
             name: store_for(folder, domain, plan.keys[name][1], _width(clips, domain), dtype)
             for name, domain in domains.items()
@@ -73,7 +73,7 @@ def extract(clips, plan, *, on_error, n_jobs, verbose, memory=None, dtype="float
     for key, where in places.items():
         lacking = {n: domains[n] for n, c in columns.items() if (c.rows[where] < 0).any()}
         if lacking:
-            tasks[key] = (clips.item(where[0]), lacking, dtype, where[0])
+            tasks[key] = (clips.items[where[0]], lacking, dtype, where[0])
     if tasks:
         for domain in domains.values():
             domain._prepare()

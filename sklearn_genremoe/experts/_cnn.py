@@ -18,7 +18,6 @@ from skorch.callbacks import Callback, LRScheduler
 from .._checks import check_classes, check_groups, check_labels, single_column, unchanged_on_error
 from .._clips import MAX_AMPLITUDE, check_finite, kind_of_clips, without_torch
 from .._compat import Interval, StrOptions
-from .._rows import release_pages
 from ..domains import DomainBatch
 from ..networks import (
     K2C2,
@@ -467,7 +466,7 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
                 f"X has clips of shape {X.shape[1:]}, but {name} is expecting clips of shape "
                 f"{self.input_shape_} as in fit: ([channels,] bins, frames)."
             )
-        peak = check_finite(X, release_pages)
+        peak = check_finite(X)
         if peak > MAX_AMPLITUDE:
             raise ValueError(
                 f"X holds values of up to {peak:.1e}, too large to be squared in single precision; "

@@ -25,7 +25,7 @@ from .._compat import (
     _VisualBlock,
 )
 from .._diagram import DiagramMixin
-from .._rows import Rows, release_pages
+from .._rows import Rows
 from ..audio import BadClipWarning
 from ..domains import BaseDomain, DomainBatch, Plan
 from ..experts import default_experts
@@ -587,7 +587,7 @@ class MixtureOfExpertsClassifier(
                 "spectrograms of shape (n_clips, n_bins, n_frames) or (n_clips, n_channels, "
                 "n_bins, n_frames)."
             )
-        check_finite(X, release_pages)
+        check_finite(X)
         return X, plan
 
     def _expert_proba(

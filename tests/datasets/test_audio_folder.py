@@ -306,7 +306,7 @@ LISTED = ("rock/a.MP3,r", "rock/b.wav,r", "folk/x.ogg,f", "folk/z.opus,f")
 class TestManifestOfTheFolder:
     def test_found_without_being_named(self, folder):
         write_manifest(folder, "path,genre,artist", *(row + ",n" for row in LISTED))
-        with pytest.warns(UserWarning, match=r"1 audio file not listed in .*manifest.csv; ad"):
+        with pytest.warns(UserWarning, match=r"1 audio file not listed in .*manifest.csv; list"):
             clips = load_audio_folder(folder)
         assert clips.target.tolist() == ["r", "r", "f", "f"]
         assert clips.groups.tolist() == ["n"] * 4
@@ -429,11 +429,11 @@ class TestMusicThatIsLost:
 
     def test_without_ffmpeg(self, mixed, monkeypatch):
         monkeypatch.setattr(_folder, "find_spec", lambda name: None)
-        with pytest.warns(UserWarning, match="music files") as caught:
+        with pytest.warns(UserWarning, match="audio files") as caught:
             clips = load_audio_folder(mixed)
         (message,) = [str(one.message) for one in caught]
         assert (
-            "4 music files can't be decoded: folk/*.m4a (2), folk/*.wma (1), rock/*.wv (1). "
+            "4 audio files can't be decoded: folk/*.m4a (2), folk/*.wma (1), rock/*.wv (1). "
             "Convert such files, for example to flac, or pip install av and load again"
         ) in message
         assert len(clips.data) == 5
@@ -464,7 +464,7 @@ class TestMusicThatIsLost:
     def test_listed_in_a_manifest(self, mixed, monkeypatch):
         monkeypatch.setattr(_folder, "find_spec", lambda name: None)
         write_manifest(mixed, "path,genre", *LISTED, "folk/1.m4a,f")
-        with pytest.warns(UserWarning, match=r"1 music file can't be decoded: folk/\*.m4a \(1\)"):
+        with pytest.warns(UserWarning, match=r"1 audio file can't be decoded: folk/\*.m4a \(1\)"):
             clips = load_audio_folder(mixed, manifest="manifest.csv")
         assert len(clips.data) == 5
 

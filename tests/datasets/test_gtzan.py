@@ -136,7 +136,7 @@ class TestFaultFiltered:
     def test_without_lists(self, folder):
         with pytest.raises(
             FileNotFoundError,
-            match=r"needs its lists .*train_filtered.txt can't be read\. Take .* and put them in",
+            match=r"needs its lists .*test_filtered.txt can't be read\. Take .* and put them in",
         ) as error:
             fetch_gtzan(folder, split="fault-filtered")
         assert "https://github.com/jordipons/sklearn-audio-transfer-learning" in str(error.value)

@@ -106,7 +106,7 @@ def test_windows_of_single_frames_are_not_centred_to_nothing(data: Data, frames:
         (np.zeros((3, 5, 20)), r"clips of shape \(5, 20\)"),
         (np.zeros((3, 4, 8, 20)), "X has 4 features, but CNNClassifier is expecting 5"),
         (np.zeros((3, 5, 8, 20, 1)), "X has 5 dimensions"),
-        (np.full((3, 5, 8, 20), np.nan), r"contains NaN in 3 of 3 clips"),
+        (np.full((3, 5, 8, 20), np.nan), r"contains NaN or infinity in 3 of 3 clips"),
     ],
 )
 def test_other_shapes_are_refused(data: Data, X: np.ndarray, message: str) -> None:
