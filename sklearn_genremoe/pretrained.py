@@ -37,9 +37,6 @@ _FMA_SMALL_GENRES = (
     "Rock",
 )
 
-# Bins and frames of 30 s; the modulation spectrogram has half as many.
-_INPUT_SHAPE, _MODULATION_SHAPE = (96, 1292), (96, 646)
-
 # Keras' names of the weights of each kind of layer, in the terms of our network.
 _WEIGHTS = {
     "conv2d": {"kernel": "conv.weight", "bias": "conv.bias"},
@@ -148,8 +145,6 @@ def load_published_experts(folder):
     array(['Hip-Hop'], dtype='<U13')
     """
     folder = user_path(folder)
-    # Any seed, since the weights are replaced; without one, numpy's global state would be used.
-    experts = paper_experts(random_state=0)
     missing = [name for name in _HASHES if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(
@@ -157,21 +152,16 @@ def load_published_experts(folder):
             "files published with the paper's code."
         )
     genres = np.array(_FMA_SMALL_GENRES)
+    # Any seed, since the weights are replaced; without one, numpy's global state would be used.
+    experts = paper_experts(random_state=0)
     for name, expert in experts:
         path = folder / f"{name}.hdf5"
-        shape = _MODULATION_SHAPE if name == "modulation" else _INPUT_SHAPE
-        state = {
-            "classes_": genres,
-            "input_shape_": shape,
-            "n_features_in_": shape[0],
-            "n_iter_": 0,
-            "net_": {
-                "module": {"n_classes": len(genres), "input_shape": shape},
-                "parameters": _read_weights(path, name),
-            },
-        }
+        shape = (96, 646 if name == "modulation" else 1292)  # bins and frames of 30 s
+        module = {"n_classes": len(genres), "input_shape": shape}
+        net = {"module": module, "parameters": _read_weights(path, name)}
+        state = {"classes_": genres, "input_shape_": shape, "n_features_in_": shape[0]}
         try:
-            expert[-1].__setstate__(state)
+            expert[-1].__setstate__({**state, "n_iter_": 0, "net_": net})
         except ValueError as error:
             raise ValueError(
                 f"{path} doesn't fit the published network for {len(genres)} genres. {error} Use "
@@ -204,8 +194,6 @@ def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:
             f"{path} holds no Keras weights, or was cut short ({error}); fetch it again."
         ) from error
 
-    if not all(np.isfinite(array).all() for one in layers.values() for array in one.values()):
-        raise ValueError(f"{path} holds weights that are NaN or infinite; fetch it again.")
     # The published layers are named after their expert: a renamed file would go unnoticed
     # otherwise, since three of the four networks have the same shapes.
     if f"dense_{name}" not in layers:
@@ -222,15 +210,15 @@ def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:
         prefix = "" if kind == "dense" else f"blocks.{n_blocks[kind]}."
         n_blocks[kind] += 1
         for key, array in values.items():
-            weights[prefix + _WEIGHTS[kind].get(key, key)] = _to_torch(array)
+            # From (height, width, in, out) and (in, out) to (out, in, ...); vectors stay.
+            weights[prefix + _WEIGHTS[kind].get(key, key)] = (
+                array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+            )
+    if not all(np.isfinite(array).all() for array in weights.values()):
+        raise ValueError(f"{path} holds weights that are NaN or infinite; fetch it again.")
     return weights
 
 
 def _texts(names: Any) -> list[str]:
     """Return names from an HDF5 attribute, which h5py gives as bytes or as str."""
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
-
-
-def _to_torch(array: np.ndarray) -> np.ndarray:
-    """Turn (height, width, in, out) and (in, out) into (out, in, ...); leave vectors alone."""
-    return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
