@@ -63,16 +63,15 @@ def save_model(model, file, *, compression=6):
         packages or your own is saved by its name only, and :func:`load_model` asks for it in
         `trusted`, as it does for the trees of scikit-learn.
     file : str, Path or binary file object
-        Where to save it, by convention ``*.skops``. A file is replaced when the new one is
-        complete; whatever stops that leaves the old one as it is.
+        Where to save it, by convention ``*.skops``. An old file is replaced by a whole new one.
     compression : int, default=6
         From 0, fast, to 9, small.
 
     Raises
     ------
     ValueError
-        If the model holds something that could not be loaded again: a lambda or a function within
-        a function, a torch module, or a dict whose keys are True and False.
+        If the model holds something that could not be loaded again, such as a lambda, a torch
+        module, or a dict whose keys are True and False.
     FileNotFoundError
         If the folder doesn't exist.
 
@@ -87,24 +86,17 @@ def save_model(model, file, *, compression=6):
 
     Notes
     -----
-    The weights of an :class:`~sklearn_genremoe.AudioSetEmbedding` stay where they are: the file
-    holds their name or path, and their hash. Where they have moved, give
-    ``load_model(file, weights=...)`` the new path.
+    Of the weights of an embedding the file holds the name or path, and the hash. Where they have
+    moved, give ``load_model(file, weights=...)`` the new path.
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from sklearn_genremoe import CNNClassifier, load_model, save_model
-    >>> from sklearn_genremoe.datasets import make_genre_clips
-    >>> X, y = make_genre_clips(6, random_state=0)
-    >>> spectrograms = X[:, : 16 * 100].reshape(len(X), 16, 100)
-    >>> clf = CNNClassifier(channels=(4,), max_epochs=1, random_state=0).fit(spectrograms, y)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_model(clf, Path(folder) / "expert.skops")
-    ...     again = load_model(Path(folder) / "expert.skops")
-    >>> bool((again.predict_proba(spectrograms) == clf.predict_proba(spectrograms)).all())
-    True
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn_genremoe import MFCC, load_model, save_model
+    >>> with TemporaryDirectory() as folder:
+    ...     save_model(MFCC(n_mfcc=13), f"{folder}/mfcc.skops")
+    ...     load_model(f"{folder}/mfcc.skops")
+    MFCC(n_mfcc=13)
     """
     import skops.io
 
@@ -167,10 +159,9 @@ def load_model(file, *, trusted=(), weights=None):
     """Load a model that :func:`save_model` has saved.
 
     Nothing in the file is executed. It may name only estimators and their parts of this package
-    and of scikit-learn, and arrays, numbers and texts; each file that names another type is
-    refused, unless `trusted` has that name. That is asked for the trees of scikit-learn too: a
-    tree is used without a look at what it refers to, so that one made for the purpose could crash
-    the process.
+    and of scikit-learn, and arrays, numbers and texts; a file that names another type is refused,
+    unless `trusted` has that name. So is one with scikit-learn's trees: one made for the purpose
+    could crash the process.
 
     Parameters
     ----------
@@ -180,9 +171,8 @@ def load_model(file, *, trusted=(), weights=None):
         What else the file may name, for example ``["my_package.MyDomain"]``. These are imported
         and called: trust what you know, not whatever a file asks for.
     weights : str or Path, or a list of them, default=None
-        Where the weights of the model's :class:`~sklearn_genremoe.AudioSetEmbedding` and
-        :class:`~sklearn_genremoe.MusicTagEmbedding` are now, if
-        they were given by a path and aren't there any more. None means where they were.
+        Where the weights of the model's embeddings are now, if they were given by a path and aren't
+        there any more. None means where they were.
 
     Returns
     -------
@@ -192,17 +182,15 @@ def load_model(file, *, trusted=(), weights=None):
     Raises
     ------
     ValueError
-        If the file was not written by :func:`save_model`, is truncated, was changed since, was
-        written by a newer version in another format, or names a type that isn't trusted; or if
-        `weights` are not those that the model was saved with.
+        If the file was not written by :func:`save_model`, is truncated, was changed since, is of a
+        newer format, or names a type that isn't trusted; or if `weights` are other ones.
     FileNotFoundError
         If there is no such file.
 
     Warns
     -----
     UserWarning
-        If the versions of the libraries differ from those that the model was saved with, or its
-        weights are not where they were.
+        If the versions of libraries differ, or weights are not where they were.
 
     See Also
     --------
@@ -356,8 +344,7 @@ def _tidy(state: Any, seen: set[int]) -> Any:
 def _is_ours(name: str) -> bool:
     """Tell whether a name is that of a harmless type of this package or of scikit-learn.
 
-    Skops calls what is trusted with whatever the file says, so that functions are only taken that
-    compute something from their arguments, and classes whose constructor only keeps them.
+    Skops calls what is trusted: functions must only compute something from their arguments.
     """
     module_name, _, attribute = name.rpartition(".")
     package = module_name.partition(".")[0]
