@@ -642,14 +642,12 @@ class CollectionReport:
 
     def _repr_html_(self) -> str:
         """Return the short form for notebooks."""
-        parts = ["<ul>", *(f"<li>{escape(line)}</li>" for line in self.summary()), "</ul>"]
-        if self.y is not None and len(self._usable):
-            issues = self.label_issues(5)[["clip", "genre", "predicted", "proba_genre", "margin"]]
-            parts += [
-                "<p>Most suspicious labels:</p>",
-                issues.to_html(float_format="{:.2f}".format),
-            ]
-        return "\n".join(parts)
+        lines = "".join(f"<li>{escape(line)}</li>" for line in self.summary())
+        if self.y is None or not len(self._usable):
+            return f"<ul>{lines}</ul>"
+        issues = self.label_issues(5)[["clip", "genre", "predicted", "proba_genre", "margin"]]
+        table = issues.to_html(float_format="{:.2f}".format)
+        return f"<ul>{lines}</ul><p>Most suspicious labels:</p>{table}"
 
     def __repr__(self) -> str:
         return f"<CollectionReport: {' '.join(self.summary())}>"
@@ -689,7 +687,10 @@ class CollectionReport:
     @cached_property
     def _neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """For each row that can be used, the rows of its most similar others, and their cosines."""
-        places, cosines = similarity.most_similar(self._vectors, min(5, len(self._usable) - 1))
+        n = min(5, len(self._usable) - 1)
+        if n < 1:  # nothing to compare with
+            return np.empty((len(self._usable), 0), dtype=np.intp), np.empty((len(self._usable), 0))
+        places, cosines = similarity.most_similar(self._vectors, n)
         return self._usable[places], cosines
 
     @cached_property

@@ -372,6 +372,17 @@ def test_without_labels():
     assert "<li>" in report._repr_html_()
 
 
+@pytest.mark.parametrize("n_usable", [0, 1, 2])
+def test_few_clips_to_compare(n_usable, tmp_path):
+    proba = PROBA.copy()
+    proba[n_usable:] = np.nan
+    features = np.random.default_rng(0).normal(size=(6, 4))
+    report = CollectionReport.from_predictions(Y, proba, classes=CLASSES, features=features)
+    assert len(report.frame()) == 6
+    assert len(report.duplicates(-1.0)) == (n_usable == 2)
+    report.save(tmp_path / "report.html")
+
+
 def test_no_clip_usable():
     report = CollectionReport.from_predictions(Y, PROBA * np.nan, classes=CLASSES)
     assert report.summary() == ["6 clips of 2 genres.", "6 clips can't be used."]
