@@ -6,6 +6,7 @@ import csv
 import importlib
 import io
 import os
+import shlex
 import sys
 import traceback
 import warnings
@@ -13,6 +14,8 @@ from collections import Counter
 from typing import Any
 
 # Everything else is imported where it is needed: --help has to be quick.
+
+_PROGRAM = "python -m sklearn_genremoe"
 
 ALL_FINE, SOME_BAD, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -33,6 +36,9 @@ def main(arguments=None):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
+    options.line = shlex.join(
+        [*_PROGRAM.split(), *(sys.argv[1:] if arguments is None else arguments)]
+    )
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
         warnings.simplefilter("default")
@@ -56,7 +62,7 @@ def main(arguments=None):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m sklearn_genremoe", description="Genres of music: train, and classify files."
+        prog=_PROGRAM, description="Genres of music: train, and classify files."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -136,15 +142,16 @@ def _predict(options) -> int:
         stack.callback(bar.close)
         try:
             for start in range(0, len(todo), chunk):
-                new = _classify(model, todo[start : start + chunk], classes)
-                if table is None:  # now it is known that there will be rows
+                some = todo[start : start + chunk]
+                new = _classify(model, some, classes)
+                if table is None:  # now it is known that there are rows to write
                     mode = "a" if done else "w"
                     table = stack.enter_context(open(out, mode, **_ENCODING)) if out else sys.stdout
-                    new = new if done else [header, *new]
+                    csv.writer(table, lineterminator="\n").writerows([] if done else [header])
                 csv.writer(table, lineterminator="\n").writerows(new)
                 table.flush()
-                rows += [row for row in new if row is not header]
-                bar.update(chunk)
+                rows += new
+                bar.update(len(some))
         except ValueError as error:
             raise ValueError(f"{options.model} can't classify files: {error}") from error
         except KeyboardInterrupt:
@@ -153,7 +160,7 @@ def _predict(options) -> int:
                 f"{len(rows) - n_done} of {len(todo)} files are in the table{more}"
             ) from None
     if page:
-        _report_of_rows(rows, classes).save(page)
+        _report_of_rows(rows, classes).save(page, command=options.line)
     bad = {path: why for path, *_, why in rows[n_done:] if why}
     if out is not None:
         before = f", {n_done} were there before" if n_done else ""
@@ -253,7 +260,7 @@ def _train(options) -> int:
         report = CollectionReport.from_cross_validation(clf, batch, y, clips.groups, **how)
         _print_score(report, groups, options)
         if page:
-            report.save(page)
+            report.save(page, command=options.line)
     clf.fit(batch, y, groups=clips.groups)
     save_model(clf.set_params(verbose=0), out)
     print(f"trained on {len(good)} clips, {len(batch.bad_clips)} bad: {out}")

@@ -327,6 +327,7 @@ def test_page_of_predictions(
     assert [bool(error) for error in data["clips"]["error"]] == [not genre for genre in said]
     assert "genre" not in data["clips"]
     assert '<h2 id="scores-title">' not in text
+    assert f"python -m sklearn_genremoe predict {model}" in text
     svc = quick_model(tmp_path / "svc.skops", mixture=False, last=LinearSVC())
     assert main(["predict", svc, str(songs), f"--report={page}"]) == 2
     assert "holds no probabilities for --report" in capsys.readouterr().err
