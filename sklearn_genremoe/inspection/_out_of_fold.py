@@ -15,18 +15,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.parallel import Parallel, delayed
 
+from .. import domains
 from .._checks import check_classes, check_groups, check_targets
 from .._clips import entries_of, kind_of_clips
 from .._compat import _safe_indexing, import_pandas
-from ..domains import (
-    MFCC,
-    AudioSetEmbedding,
-    BaseDomain,
-    DomainBatch,
-    DomainUnion,
-    LogMelSpectrogram,
-    MusicTagEmbedding,
-)
 from ..experts import default_experts
 from ..mixture import MixtureOfExpertsClassifier
 
@@ -82,25 +74,25 @@ def extract_once(estimators: dict[str, Any], X: Any) -> tuple[dict[str, Any], An
     domain; and the rows that can't be used.
     """
     estimators = {name: _as_mixture(estimator) for name, estimator in estimators.items()}
-    if isinstance(X, DomainBatch):
+    if isinstance(X, domains.DomainBatch):
         return estimators, X, dict(X.bad_clips)
-    domains: list[Any] = []
+    firsts: list[Any] = []
     for mixture in estimators.values():
         if not isinstance(mixture, MixtureOfExpertsClassifier):
             return estimators, X, {}
         experts = mixture.experts or default_experts()
-        domains += [_first_step(expert) for _, expert in experts if not isinstance(expert, str)]
+        firsts += [_first_step(expert) for _, expert in experts if not isinstance(expert, str)]
         sees_clips = mixture.mixer in ("cnn", "rnn") or getattr(mixture.mixer, "needs_clips", False)
         if sees_clips and not isinstance(mixture.mixer_domain, str):
-            domains.append(mixture.mixer_domain or LogMelSpectrogram())
-    if not all(isinstance(domain, BaseDomain) for domain in domains):
+            firsts.append(mixture.mixer_domain or domains.LogMelSpectrogram())
+    if not all(isinstance(domain, domains.BaseDomain) for domain in firsts):
         return estimators, X, {}
     if len(estimators) == 1:
         batch = mixture.extract(X)
     else:
         how = {key: getattr(mixture, key) for key in ("on_error", "memory", "n_jobs", "verbose")}
-        named = [(f"domain {index}", domain) for index, domain in enumerate(domains)]
-        batch = DomainUnion(named, **how).transform(X)
+        named = [(f"domain {index}", domain) for index, domain in enumerate(firsts)]
+        batch = domains.DomainUnion(named, **how).transform(X)
     return estimators, batch, dict(batch.bad_clips)
 
 
@@ -158,8 +150,8 @@ def baselines(X: Any, labels: Labels) -> dict[str, NDArray[np.float64]]:
     """
     nothing = np.zeros((len(labels.y), 1))
     found = {_FREQUENT: _answers(DummyClassifier(), nothing, labels, labels.used_splits())}
-    if isinstance(X, DomainBatch):
-        mfcc = [name for name, domain in X.domains.items() if isinstance(domain, MFCC)]
+    if isinstance(X, domains.DomainBatch):
+        mfcc = [name for name, domain in X.domains.items() if isinstance(domain, domains.MFCC)]
         entry = (mfcc or X.names)[0]
         name = f"{'MFCC' if mfcc else entry}, mean and deviation, SVC"
         found[name] = _answers(_plain(), clip_vectors(X, [entry]), labels, labels.used_splits())
@@ -207,9 +199,9 @@ def sound_entries(X: Any, found: dict[str, Any], labels: Labels) -> list[str]:
 
     Embeddings, else what else are tables, else the spectrograms of the best expert.
     """
-    if not isinstance(X, DomainBatch):
+    if not isinstance(X, domains.DomainBatch):
         return []
-    kinds = AudioSetEmbedding, MusicTagEmbedding
+    kinds = domains.AudioSetEmbedding, domains.MusicTagEmbedding
     embeddings = [name for name, domain in X.domains.items() if isinstance(domain, kinds)]
     tables = embeddings or [name for name in X.names if X[name].ndim == 2]
     if tables or "weights" not in found:
@@ -219,7 +211,7 @@ def sound_entries(X: Any, found: dict[str, Any], labels: Labels) -> list[str]:
     return [best] if best in X else X.names[:1]
 
 
-def clip_vectors(batch: DomainBatch, names: Sequence[str]) -> NDArray[np.float32]:
+def clip_vectors(batch: domains.DomainBatch, names: Sequence[str]) -> NDArray[np.float32]:
     """Return entries of a batch as one table: spectrograms by mean and deviation over time."""
     columns = []
     for array in (batch[name] for name in names):
@@ -268,7 +260,7 @@ def _as_mixture(estimator: Any) -> Any:
     """Return a mixture that reports bad clips; what else begins with a domain is one of itself."""
     if isinstance(estimator, MixtureOfExpertsClassifier):
         return clone(estimator).set_params(on_error="warn")
-    if isinstance(_first_step(estimator), BaseDomain):
+    if isinstance(_first_step(estimator), domains.BaseDomain):
         return MixtureOfExpertsClassifier(
             [("classifier", clone(estimator))], "balanced", on_error="warn"
         )
@@ -290,6 +282,6 @@ def check_paths(paths: Sequence[Any], n_clips: int) -> list[str]:
 
 def paths_of(X: Any) -> list[str] | None:
     """Return the paths that clips were given by, if they were."""
-    if isinstance(X, DomainBatch) or kind_of_clips(X) != "paths":
+    if isinstance(X, domains.DomainBatch) or kind_of_clips(X) != "paths":
         return None
     return [os.fspath(path) for path in entries_of(X)]
