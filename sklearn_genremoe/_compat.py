@@ -1,5 +1,7 @@
 """What scikit-learn does not promise to keep, and how inner loops are compiled."""
 
+# ruff: noqa: F401 - other modules import these from here
+
 import sys
 
 from numba import njit
@@ -20,25 +22,6 @@ try:
     from sklearn.utils._repr_html.estimator import _VisualBlock
 except ImportError:  # scikit-learn < 1.7
     from sklearn.utils._estimator_html_repr import _VisualBlock
-
-__all__ = [
-    "BaseSearchCV",
-    "Interval",
-    "Options",
-    "StrOptions",
-    "_BaseComposition",
-    "_VisualBlock",
-    "_check_feature_names_in",
-    "_check_method_params",
-    "_check_sample_weight",
-    "_routing_enabled",
-    "_safe_indexing",
-    "compiled",
-    "get_namespace",
-    "import_pandas",
-    "progress_bar",
-    "validate_params",
-]
 
 
 def compiled(function, *, fastmath=False):

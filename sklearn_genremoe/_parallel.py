@@ -2,13 +2,12 @@
 
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
-from queue import SimpleQueue
-from typing import Any
 
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
@@ -43,35 +42,17 @@ def map_clips(function: Callable, clips: Iterable, n_jobs: int | None) -> Genera
 
 
 def _map_in_threads(function: Callable, clips: Iterable, n_threads: int) -> Iterator:
-    # Results come through a queue that is written in C: an interrupt in the middle of a future's
-    # condition could leave its lock taken, and a thread waiting for good.
-    results: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
-
-    def call(number: int, clip: Any) -> None:
-        try:
-            results.put((number, function(clip), None))
-        except BaseException as error:
-            results.put((number, None, error))
-
-    numbered = enumerate(clips)
-    ready: dict[int, tuple[Any, BaseException | None]] = {}
-    n_started = n_yielded = 0
+    clips, waiting = iter(clips), deque[Future]()
     pool = ThreadPoolExecutor(n_threads)
     try:
         while True:
-            for number, clip in islice(numbered, 2 * n_threads - (n_started - n_yielded)):
+            for clip in islice(clips, 2 * n_threads - len(waiting)):
                 with interrupts_wait():
-                    pool.submit(call, number, clip)
-                n_started = number + 1
-            if n_yielded == n_started:
+                    waiting.append(pool.submit(function, clip))
+            if not waiting:
                 return
-            while n_yielded not in ready:
-                number, *outcome = results.get()
-                ready[number] = tuple(outcome)
-            result, error = ready.pop(n_yielded)
-            n_yielded += 1
-            if error is not None:
-                raise error
+            with interrupts_wait():
+                result = waiting.popleft().result()
             yield result
     finally:
         # The interpreter must not end while a thread is in native code: the process would abort.

@@ -190,7 +190,10 @@ def _fetch(folder: Path, name: str, download_if_missing: bool) -> Path:
             if not entries:
                 raise zipfile.BadZipFile(f"no {name} in it")
             file.extractall(place, entries)  # which leaves none outside of the place
-            _move(Path(place, name), wanted)
+            wanted.parent.mkdir(exist_ok=True)
+            with contextlib.suppress(OSError):  # an empty folder, or none
+                wanted.rmdir()
+            os.replace(Path(place, name), wanted)
     except (OSError, zipfile.BadZipFile) as error:
         raise OSError(
             f"{path} could not be unpacked in {folder}: {getattr(error, 'strerror', error)}. The "
@@ -198,18 +201,6 @@ def _fetch(folder: Path, name: str, download_if_missing: bool) -> Path:
         ) from error
     path.unlink(missing_ok=True)
     return wanted
-
-
-def _move(source: Path, wanted: Path) -> None:
-    """Move a complete folder or file to its place."""
-    wanted.parent.mkdir(exist_ok=True)
-    with contextlib.suppress(OSError):  # an empty folder, or none
-        wanted.rmdir()
-    try:
-        os.replace(source, wanted)
-    except OSError:
-        if not wanted.is_dir():  # else another process was faster
-            raise
 
 
 def _read_tracks(table: Path, subsets: tuple[str, ...], split: str | None) -> dict[str, np.ndarray]:

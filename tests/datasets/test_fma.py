@@ -330,23 +330,31 @@ class TestFaults:
 
         _fma._fetch(tmp_path, "fma_metadata/tracks.csv", True)
         with monkeypatch.context() as patch:
-            patch.setattr(_fma, "_move", interrupt)
+            patch.setattr(_fma.os, "replace", interrupt)
+            patch.setattr(_fma, "fetch_file", lambda *_, **__: archive_path)
+            archive_path = tmp_path / "fma_small.zip"
+            archive_path.write_bytes(server.files["/fma_small.zip"])
             with pytest.raises(KeyboardInterrupt):
                 fetch_fma(data_home=tmp_path)
         assert sorted(os.listdir(tmp_path)) == ["fma_metadata", "fma_small.zip"]
         assert len(fetch(tmp_path).data) == 4
-        assert server.requests == {"/fma_metadata.zip": 1, "/fma_small.zip": 1}
+        assert server.requests == {"/fma_metadata.zip": 1}
 
     def test_another_process_was_faster(self, server, tmp_path, monkeypatch):
-        """Two that unpack at once: the second finds the folder there, and the archive gone."""
-        move = _fma._move
+        """Two that unpack at once: the second finds the folder there, and what is there stays."""
+        replace = os.replace
+        _fma._fetch(tmp_path, "fma_metadata/tracks.csv", True)
 
         def twice(source, wanted):
             if source.is_dir():
                 shutil.copytree(source, wanted)
-                (tmp_path / "fma_small.zip").unlink()
-            move(source, wanted)
+            replace(source, wanted)
 
-        monkeypatch.setattr(_fma, "_move", twice)
+        with monkeypatch.context() as patch:
+            patch.setattr(_fma.os, "replace", twice)
+            patch.setattr(_fma, "fetch_file", lambda *_, **__: archive_path)
+            archive_path = tmp_path / "fma_small.zip"
+            archive_path.write_bytes(server.files["/fma_small.zip"])
+            with pytest.raises(OSError, match=r"could not be unpacked .*not empty"):
+                fetch_fma(data_home=tmp_path)
         assert len(fetch(tmp_path).data) == 4
-        assert sorted(os.listdir(tmp_path)) == ["fma_metadata", "fma_small"]
