@@ -30,11 +30,8 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
 def unfitted_on_error(estimator: Any) -> Iterator[None]:
     """Take back all that fitting has set if it fails or is interrupted on its way."""
     forget_fit(estimator)
-    try:
+    with unchanged_on_error(estimator):
         yield
-    except BaseException:
-        forget_fit(estimator)
-        raise
 
 
 def forget_fit(estimator: Any) -> None:

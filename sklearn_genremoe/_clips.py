@@ -19,6 +19,8 @@ from ._rows import CHUNK_BYTES, release_pages
 #: What is larger can't be squared and summed up in single precision.
 MAX_AMPLITUDE = 1e13
 
+_FIX_LENGTH = "cut or fill them up with sklearn_genremoe.audio.fix_length"
+
 # Rows as short as this are no sound, but a table of other numbers, as in scikit-learn's checks.
 _TABLE_WIDTH = 32
 
@@ -66,10 +68,8 @@ def kind_of_clips(X) -> str:
     Raise a ValueError if it is a single path, no sequence, or a sequence of anything else.
     """
     if _is_path(X):
-        raise ValueError(
-            f"X is the single path {os.fsdecode(X)!r}; expected a sequence of paths: put it into a "
-            f"list, [{os.fsdecode(X)!r}]"
-        )
+        path = repr(os.fsdecode(X))
+        raise ValueError(f"X is the single path {path}; expected a sequence: give a list, [{path}]")
     if issparse(X):
         return "waveforms"  # which are refused as sparse
     ndim = getattr(X, "ndim", len(getattr(X, "shape", (1,))))
@@ -78,8 +78,7 @@ def kind_of_clips(X) -> str:
         is_text = all if hasattr(X, "columns") else any  # a frame may have columns of both
         if first.dtype.kind in "OUT" and is_text(map(_is_path, first.flat)):
             raise ValueError(
-                "X holds text in 2 dimensions; expected paths in 1 dimension (select their column, "
-                "or flatten X with X.ravel()), or numbers only"
+                "X holds text in 2 dimensions; expected paths in 1 (a column, or X.ravel())"
             )
     if ndim == 1:
         entries = entries_of(X)
@@ -101,8 +100,7 @@ def entries_of(X) -> list | tuple | np.ndarray:
     is_scalar = isinstance(X, (Mapping, bytes, bytearray)) or getattr(X, "shape", None) == ()
     if not is_sequence or is_scalar:
         raise ValueError(
-            f"X is of the type {_type_name(X)}; expected a sequence of paths (str or Path) or "
-            "an array: a list, an array or a Series"
+            f"X is of the type {_type_name(X)}; expected a sequence of paths or an array"
         )
     return np.asarray(X) if hasattr(X, "__array__") else list(X)
 
@@ -123,8 +121,7 @@ def _as_array(entries, row: int) -> np.ndarray:
             return array
     raise ValueError(
         f"X[{row}] is of the type {_type_name(entries[row])}; expected paths (str or Path), or "
-        "waveforms as an array of shape (n_clips, n_samples): sklearn_genremoe.audio.decode_audio "
-        "reads one from a file"
+        "waveforms of one length, as sklearn_genremoe.audio.decode_audio reads them from files"
     )
 
 
@@ -136,10 +133,8 @@ def only_clip(clip: Any, name: str) -> Any:
         waveform = np.asarray(without_torch(clip))
         if waveform.ndim == 1 and waveform.dtype.kind in "biuf":
             return waveform[np.newaxis]
-    raise ValueError(
-        f"{name} is of the type {_type_name(clip)}, but neither a path nor a waveform of shape "
-        f"(n_samples,): give one {name}, for example X[0]."
-    )
+    found = f"{name} is of the type {_type_name(clip)}, but neither a path nor a waveform of shape"
+    raise ValueError(f"{found} (n_samples,): give one {name}, for example X[0].")
 
 
 def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | None = None) -> Clips:
@@ -152,8 +147,8 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
         kind = kind_of_clips(X)
     if kind == "spectrograms":
         raise ValueError(
-            f"X has {np.ndim(X)} dimensions; {type(estimator).__name__} expects paths (a 1-D "
-            "sequence of str or Path) or waveforms of shape (n_clips, n_samples)"
+            f"X has {np.ndim(X)} dimensions; {type(estimator).__name__} expects paths, in 1 "
+            "dimension, or waveforms of shape (n_clips, n_samples)"
         )
     if kind == "waveforms":
         return Clips(None, _check_waveforms(estimator, X, reset))
@@ -162,8 +157,7 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
         name = os.fsdecode(path) if _is_path(path) else ""
         if not name:
             raise ValueError(
-                f"X[{row}] is {path!r:.80}; expected a path (str or Path) like the other "
-                "entries: drop the rows without a file"
+                f"X[{row}] is {path!r:.80}; expected a path: drop the rows without a file"
             )
         paths.append(str(user_path(name)) if name[:1] == "~" else name)
     if reset:
@@ -186,10 +180,7 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
             estimator, X, dtype="numeric", reset=reset, ensure_all_finite=False
         )
     except ValueError as error:
-        hint = (
-            " Waveforms need as many samples as those of the fit: cut or fill them up with "
-            "sklearn_genremoe.audio.fix_length, or pass paths."
-        )
+        hint = f" Waveforms need as many samples as those of the fit: {_FIX_LENGTH}, or pass paths."
         raise ValueError(f"{error}{hint * ('features as input' in str(error))}") from None
     if waveforms.dtype.kind != "f":
         return _scaled(waveforms)
@@ -210,9 +201,8 @@ def warn_beyond_full_scale(name, waveforms: np.ndarray, peak: float, stacklevel:
     """Warn of floats, `peak` the largest, that look like integers that nobody has scaled."""
     if peak > 8 or (peak > 4 and float(np.mean(np.abs(waveforms) > 4)) > 1e-3):
         warnings.warn(
-            f"{name} holds samples of up to {peak:.4g}, where full scale is 1. Are they integers "
-            "that became floats? Divide them by their full scale, X / 32768 for 16 bits, or pass "
-            "the integers.",
+            f"{name} holds samples of up to {peak:.4g}, where full scale is 1. If they are "
+            "integers that became floats, divide them by their full scale: X / 32768 for 16 bits.",
             stacklevel=stacklevel,
         )
 
@@ -226,7 +216,7 @@ def _stack(entries) -> np.ndarray:
         if len(lengths) > 1:
             raise ValueError(
                 f"the waveforms have different lengths, {min(lengths)} to {max(lengths)} samples; "
-                "expected one: cut or fill them up with sklearn_genremoe.audio.fix_length"
+                f"expected one: {_FIX_LENGTH}"
             )
         types = {array.dtype for array in arrays if array.ndim}
         if len(types) > 1 and any(dtype.kind != "f" for dtype in types):

@@ -85,12 +85,6 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    with contextlib.suppress(OSError):  # some file systems can't sync a folder, others list none
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 class UnsafeArchive(Exception):
@@ -188,9 +182,9 @@ def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=Tr
         ) from error
     except OSError as error:
         # pooch words a refusal itself, without a strerror.
+        reason = f"could not be kept in {folder}: {error.strerror or 'Permission denied'}"
         raise OSError(
-            f"{filename} could not be kept in {folder}: {error.strerror or 'Permission denied'}. "
-            "Make room or get permission to write there, or choose another folder by the "
-            f"environment variable {DATA_VARIABLE}, or as data_home where a function has it."
+            f"{filename} {reason}. Make room or get permission to write there, or choose another "
+            f"folder by the environment variable {DATA_VARIABLE}."
         ) from error
     return path

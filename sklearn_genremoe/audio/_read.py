@@ -44,13 +44,10 @@ _GENERIC_INDEX = 0x100
 # What to do about a file.
 _AGAIN = "fetch it again, or leave it out"
 _CONVERT = (
-    "fetch it again, convert it, for example with ffmpeg -i FILE clip.flac (one by one, if it was "
-    "joined of several), or leave it out"
+    "fetch it again, or convert it: ffmpeg -i FILE clip.flac (one by one, if it was joined of "
+    "several)"
 )
-_INSTALL = (
-    "libsndfile alone reads wav, flac, ogg, opus, mp3, aiff and others. Install what reads nearly "
-    f"all files, pip install av; or {_CONVERT}"
-)
+_INSTALL = f"install what reads nearly all files, pip install av; or {_CONVERT}"
 
 
 class _GoesOn(Exception):
@@ -245,11 +242,10 @@ def _require_whole(source, seconds: float, total: float) -> None:
     """Raise if a file has less sound than it promises, or ends within a page of Ogg."""
     if total - seconds > _SLIGHT or last_page_is_cut_off(source):
         of_total = f" of {total:.2f} s" if total > seconds else ", in the middle of a page of Ogg"
-        raise BadClipError(
-            source,
-            f"is cut off after {seconds:.2f} s{of_total}; fetch it again, read a part of it before "
-            "that, or leave it out",
+        reason = (
+            f"is cut off after {seconds:.2f} s{of_total}; fetch it again, or read what is there"
         )
+        raise BadClipError(source, reason)
 
 
 def _by_ffmpeg(av, source, start: int, stop: float, rate: int | None, done: int) -> Blocks:

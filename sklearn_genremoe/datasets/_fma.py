@@ -147,10 +147,8 @@ def fetch_fma(
             report.append(f"{len(lost)} {reason} (tracks {some_rows(lost)})")
         kept &= ~rows
     if not kept.any():
-        raise FileNotFoundError(
-            f"{audio}: none of the {len(kept)} clips is there. The layout must be the published "
-            f"one, such as fma_{subset}/000/000002.mp3; move the folder away to have it downloaded."
-        )
+        found = f"{audio}: none of the {len(kept)} clips is there. The layout must be the published"
+        raise FileNotFoundError(f"{found} one; move the folder away to have it downloaded.")
     left_out = ", ".join(report)
     if left_out:
         warnings.warn(f"FMA-{subset}: clips are left out, {left_out}.", UserWarning, stacklevel=3)
@@ -195,10 +193,9 @@ def _fetch(folder: Path, name: str, download_if_missing: bool) -> Path:
                 wanted.rmdir()
             os.replace(Path(place, name), wanted)
     except (OSError, zipfile.BadZipFile) as error:
-        raise OSError(
-            f"{path} could not be unpacked in {folder}: {getattr(error, 'strerror', error)}. The "
-            "archive is kept: make room or get permission to write there, and call again."
-        ) from error
+        found = f"{path} could not be unpacked in {folder}: {getattr(error, 'strerror', error)}"
+        advice = "The archive is kept: make room or get permission to write there, and call again."
+        raise OSError(f"{found}. {advice}") from error
     path.unlink(missing_ok=True)
     return wanted
 
@@ -219,10 +216,8 @@ def _read_tracks(table: Path, subsets: tuple[str, ...], split: str | None) -> di
                 if row[subset] in subsets and split in (None, row[places["split"]])
             ]
     except (ValueError, IndexError, csv.Error) as error:
-        raise ValueError(
-            f"{table} isn't the published table, or was cut short ({error}); remove it and call "
-            "again, which downloads it anew."
-        ) from error
+        found = f"{table} isn't the published table, or was cut short ({error})"
+        raise ValueError(f"{found}; remove it, and call again to download it anew.") from error
     finally:
         csv.field_size_limit(limit)
     if not rows:

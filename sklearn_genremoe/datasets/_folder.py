@@ -32,9 +32,8 @@ _FFMPEG = (
 )
 AUDIO_EXTENSIONS, FFMPEG_EXTENSIONS = tuple(_SNDFILE.split()), tuple(_FFMPEG.split())
 
-_UNREADABLE = (
-    "the folder can't be read; get permission to list it (chmod u+rx), or leave it out by genres=."
-)
+_UNREADABLE = "the folder can't be read; get permission to list it, or leave it out by genres=."
+_EXPECTED = "Pass a folder with one subfolder of clips per genre, or with a manifest."
 
 #: Music as notes for synthesizers and trackers, which has to be rendered first.
 SCORE_EXTENSIONS = (".mid", ".midi", ".mod", ".xm", ".s3m", ".it")
@@ -196,10 +195,8 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
         stray = [path for path in everything if os.path.realpath(path) not in listed]
         why = f"not listed in {manifest}; list what belongs there, or pass manifest=False"
     if len(wanted) < 2:
-        raise ValueError(
-            f"{source}: found {counted(len(wanted), 'genre')}, {wanted}; a classifier needs two or "
-            "more. Pass a folder with one subfolder of clips per genre, or a manifest."
-        )
+        found = f"{source}: found {counted(len(wanted), 'genre')}, {wanted}"
+        raise ValueError(f"{found}; a classifier needs two or more. {_EXPECTED}")
     if group_by == "auto":
         group_by = next((name for name in GROUP_COLUMNS if name in table), None)
     groups, notes = _find_groups(folder, manifest, table, group_by)
@@ -209,12 +206,11 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
     if stray := _of_endings(stray, endings + undecodable):
         notes.append(_note_on_files(folder, stray, why))
     alike = [] if duplicates == "ignore" else _find_duplicates(paths)
-    doubled = _notes_on_duplicates(paths, target, groups, alike)
+    doubled = _note_on_duplicates(paths, target, groups, alike)
     if doubled and duplicates == "raise":
-        message = f"{folder}: {' '.join(doubled)} Or pass duplicates='warn' to load them all."
-        raise ValueError(printable(message))
+        raise ValueError(printable(f"{folder}: {doubled} Or pass duplicates='warn' to load them."))
     if doubled:
-        notes += [*doubled, "duplicates='ignore' silences this."]
+        notes += [doubled, "duplicates='ignore' silences this."]
     if notes:
         warnings.warn(printable(f"{source}: {' '.join(notes)}"), UserWarning, stacklevel=3)
     if return_X_y:
@@ -263,21 +259,17 @@ def _existing_folder(folder) -> Path:
     if os.path.isdir(path):
         return path
     exists = os.path.exists(path)
-    raise (NotADirectoryError if exists else FileNotFoundError)(
-        f"{path}: {'is a file' if exists else 'no such folder'}. Pass a folder with one subfolder "
-        "of clips per genre, or with a manifest."
-    )
+    found = "is a file" if exists else "no such folder"
+    raise (NotADirectoryError if exists else FileNotFoundError)(f"{path}: {found}. {_EXPECTED}")
 
 
 def _existing_manifest(manifest, folder: Path) -> Path | None:
     if manifest is None or manifest is False:
         return None
-    candidates = [folder / manifest, user_path(manifest).absolute()]
-    for path in candidates:
+    for path in (folder / manifest, user_path(manifest).absolute()):
         if os.path.isfile(path):
             return path
-    looked_for = " and ".join(map(str, candidates))
-    raise FileNotFoundError(f"manifest {str(manifest)!r} not found; looked for {looked_for}.")
+    raise FileNotFoundError(f"manifest {str(manifest)!r} not found; looked for it in {folder} too.")
 
 
 def _scan(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
@@ -333,8 +325,8 @@ def _require_clips(folder: Path, tree, unreadable, wanted, endings, undecodable)
         lost = _of_endings(chain(*(tree[genre] for genre in without)), undecodable)
         raise ValueError(
             f"{folder}: no audio file in {len(without)} of {len(wanted)} subfolders: {without}. "
-            f"Delete them, or pass genres={full}. Accepted endings are {', '.join(endings)}; pass "
-            f"extensions= for others. {' '.join(_notes_on_undecodable(folder, lost))}"
+            f"Delete them, or pass genres={full}, or extensions= if others are wanted than "
+            f"{', '.join(endings)}. {' '.join(_notes_on_undecodable(folder, lost))}"
         )
 
 
@@ -394,10 +386,10 @@ def _find_groups(
         groups = [nfc(match[1]) if match else "" for match in matches]
         lack, advice = f"don't match group_by={by!r}", "give a pattern of such paths"
     else:
+        found = list(table) if manifest else "no manifest"
         raise ValueError(
-            f"{manifest or folder}: no column {by!r} to group by; found "
-            f"{list(table) if manifest else 'no manifest'}. Pass group_by=None, a column of a "
-            "manifest, a pattern such as '{genre}/{artist}/*', or 'tags:artist'."
+            f"{manifest or folder}: no column {by!r} to group by; found {found}. Pass another "
+            "column, None, a pattern such as '{genre}/{artist}/*', or 'tags:artist'."
         )
     without = [name for name, group in zip(names, groups) if not group]
     found = f"{len(without)} of {len(names)} clips {lack}"
@@ -413,10 +405,8 @@ def _path_pattern(pattern: str) -> re.Pattern[str]:
     """Return a regular expression whose first group is the first field other than {genre}."""
     fields = [field for field in re.findall(r"\{\w+\}", pattern) if field != "{genre}"]
     if not fields:
-        raise ValueError(
-            f"group_by={pattern!r} names no part of the path to group by; expected a pattern such "
-            "as '{genre}/{artist}/*'."
-        )
+        found = f"group_by={pattern!r} names no part of the path to group by"
+        raise ValueError(found + "; expected a pattern such as '{genre}/{artist}/*'.")
     wild = {fields[0]: "([^/]+?)", "**": ".*", "*": "[^/]*"}
     parts = re.split(r"(\{\w+\}|\*\*|\*)", pattern)
     others = ("[^/]+?" if part.startswith("{") else re.escape(part) for part in parts)
@@ -458,24 +448,17 @@ def _digest(path: str) -> bytes:
         return hashlib.file_digest(file, "blake2b").digest()
 
 
-def _notes_on_duplicates(paths, target, groups, alike: list[list[int]]) -> list[str]:
+def _note_on_duplicates(paths, target, groups, alike: list[list[int]]) -> str:
     """Say which clips have the same content; in one genre and group they do no harm."""
-    contradictions, repetitions = [], []
-    for rows in alike:
-        shown = " = ".join(f"{paths[row]} ({target[row]})" for row in rows)
-        if len(set(target[rows])) > 1:
-            contradictions.append(shown)
-        elif groups is None or len(set(groups[rows])) > 1:
-            repetitions.append(shown)
-    advice = "At most one of the genres is right: remove the others."
-    flatters = (
-        "In training and in test data it flatters the score: keep one, or give all one group."
-    )
-    return [
-        f"the same audio {where}, {counted(len(sets), 'time')}: {some_rows(sets)}. {what_to_do}"
-        for sets, where, what_to_do in (
-            (contradictions, "under different genres", advice),
-            (repetitions, "more than once in its genre", flatters),
-        )
-        if sets
+    shown = [
+        " = ".join(f"{paths[row]} ({target[row]})" for row in rows)
+        for rows in alike
+        if groups is None or len(set(zip(target[rows], groups[rows]))) > 1
     ]
+    if not shown:
+        return ""
+    return (
+        "the same audio under different genres, or more than once in its genre, "
+        f"{counted(len(shown), 'time')}: {some_rows(shown)}. At most one genre is right; in "
+        "one genre it flatters the score: keep one, or give all one group."
+    )

@@ -23,12 +23,12 @@ _PARTS = ("test", "train", "valid")
 _DAMAGED = "jazz.00054"
 
 _WHERE = (
-    "GTZAN carries no licence and its official address is gone, so it can't be downloaded here. "
-    "Put a copy of your own there, as .au or .wav, e.g. genres/blues/blues.00000.au."
+    "GTZAN carries no licence and can't be downloaded; put a copy of your own there, as .au or "
+    ".wav, e.g. genres/blues/blues.00000.au."
 )
 _LISTS = (
-    "Take train_filtered.txt, valid_filtered.txt and test_filtered.txt from the folder "
-    "data/index/GTZAN of https://github.com/jordipons/sklearn-audio-transfer-learning"
+    "Take train_filtered.txt, valid_filtered.txt and test_filtered.txt from data/index/GTZAN of "
+    "https://github.com/jordipons/sklearn-audio-transfer-learning"
 )
 
 
@@ -163,10 +163,8 @@ def _read_split(folder: Path, split_files) -> dict[str, str]:
     paths = sorted(map(user_path, split_files), key=lambda path: path.name.lower())
     by_part = dict(zip(_PARTS, paths))
     if len(paths) != 3 or not all(p.name.lower().startswith(part) for part, p in by_part.items()):
-        raise ValueError(
-            f"split_files={[str(path) for path in paths]}; pass three files, whose names begin "
-            "with 'train', 'valid' and 'test'."
-        )
+        found = f"split_files={[str(path) for path in paths]}"
+        raise ValueError(f"{found}; pass three files, whose names begin with {_PARTS}.")
     parts: dict[str, str] = {}
     for part, path in by_part.items():
         try:
@@ -175,7 +173,7 @@ def _read_split(folder: Path, split_files) -> dict[str, str]:
             kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
             raise kind(
                 f"split='fault-filtered' needs its lists of clips; {path} can't be read. {_LISTS}, "
-                f"and put them into {folder} or pass their paths as split_files."
+                f"and put them into {folder}."
             ) from error
         for number, line in enumerate(map(str.strip, lines), start=1):
             clip = _CLIP.fullmatch(line.replace("\\", "/").rpartition("/")[2])

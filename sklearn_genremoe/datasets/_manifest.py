@@ -33,8 +33,8 @@ def read_manifest(manifest: Path, folder: Path) -> dict[str, np.ndarray]:
     for line, fields in rows.items():
         if any(fields[len(names) :]):
             raise ValueError(
-                f"{manifest}: row {line} has more fields than the header's {len(names)}; put "
-                "values that hold the separator in double quotes."
+                f"{manifest}: row {line} has more fields than the header's {len(names)}; quote "
+                "values that hold the separator."
             )
         fields += [""] * (len(names) - len(fields))
 
@@ -84,9 +84,8 @@ def _read_rows(manifest: Path, text: str) -> tuple[list[str], dict[int, list[str
             break
     else:
         raise ValueError(
-            f"{manifest}: no column {' and no column '.join(missing)}; found {names}. A manifest "
-            "is a table in UTF-8, separated by commas, semicolons or tabs, whose header names "
-            "'path' (relative to the folder) and 'genre'; other columns are kept as metadata."
+            f"{manifest}: no column {' and no column '.join(missing)}; found {names}. Expected a "
+            "table in UTF-8, separated by commas, semicolons or tabs, with a header."
         )
     # Strict: else a lone quote would swallow the rest of the file without a word.
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -96,10 +95,8 @@ def _read_rows(manifest: Path, text: str) -> tuple[list[str], dict[int, list[str
             if any(map(str.strip, fields)):  # spreadsheets add rows of separators
                 rows[reader.line_num] = [field.strip() for field in fields]
     except csv.Error as error:
-        raise ValueError(
-            f"{manifest}: can't be read as a table near row {reader.line_num} ({error}); look "
-            "for a double quote without its partner there."
-        ) from None
+        found = f"{manifest}: can't be read as a table near row {reader.line_num} ({error})"
+        raise ValueError(f"{found}; look for a double quote without its partner there.") from None
     return rows.pop(min(rows)), rows
 
 
@@ -107,15 +104,12 @@ def _absolute_paths(manifest: Path, values, folder: Path) -> np.ndarray:
     paths = [_find(folder, path) for path in values]
     if missing := [path for path in paths if not os.path.isfile(path)]:
         raise FileNotFoundError(
-            f"{manifest}: {len(missing)} of {len(paths)} clips are not there, e.g. "
-            f"{some_rows(missing[:3])}. Paths are relative to {folder}; correct them or pass the "
-            "folder that holds the clips."
+            f"{manifest}: {len(missing)} of {len(paths)} clips are not there, e.g. {missing[0]}. "
+            f"Paths are relative to {folder}; correct them or pass the folder with the clips."
         )
     if twice := [path for path, count in Counter(paths).items() if count > 1]:
-        raise ValueError(
-            f"{manifest}: {len(twice)} clips are listed more than once, e.g. {twice[0]}; in "
-            "training and test data they would flatter the score. Keep one row each."
-        )
+        found = f"{manifest}: {len(twice)} clips are listed more than once, e.g. {twice[0]}"
+        raise ValueError(f"{found}; keep one row each, since repetitions flatter the score.")
     return np.array(paths)
 
 

@@ -172,9 +172,7 @@ def _genre_names(genres) -> list[str]:
     else:
         names = [] if isinstance(genres, str) else [str(genre) for genre in genres]
     if not 2 <= len(names) <= 8 or len(set(names)) < len(names):
-        raise ValueError(
-            f"genres={genres!r}; pass two to eight different names in a list, or their number."
-        )
+        raise ValueError(f"genres={genres!r}; pass two to eight different names, or their number.")
     return names
 
 

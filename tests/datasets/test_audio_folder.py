@@ -554,7 +554,7 @@ class TestLinks:
         (disk / "a.wav").write_bytes(b"music")
         for genre in ("rock", "folk"):
             self.link(folder / genre / "disk", disk)
-        with pytest.warns(UserWarning, match="the same audio under different genres, 1 time"):
+        with pytest.warns(UserWarning, match="the same audio under different genres, .* 1 time"):
             assert len(load_audio_folder(folder).data) == 7
 
     def test_the_folder_itself_as_a_genre(self, folder):
@@ -679,12 +679,9 @@ class TestDuplicates:
             clips = load_audio_folder(doubled)
         (message,) = [str(one.message) for one in caught]
         assert (
-            f"under different genres, 1 time: {doubled}/folk/x.ogg (folk) = {doubled}/rock/a.MP3 "
-            "(rock). At most one of the genres is right"
-        ) in message
-        assert (
-            f"more than once in its genre, 1 time: {doubled}/rock/b.wav (rock) = "
-            f"{doubled}/rock/c.wav (rock). In training and in test data it flatters the score"
+            f"the same audio under different genres, or more than once in its genre, 2 times: "
+            f"{doubled}/folk/x.ogg (folk) = {doubled}/rock/a.MP3 (rock), "
+            f"{doubled}/rock/b.wav (rock) = {doubled}/rock/c.wav (rock). At most one"
         ) in message
         assert [names_of(paths, doubled) for paths in clips.duplicates] == [
             ["folk/x.ogg", "rock/a.MP3"],
@@ -723,7 +720,7 @@ class TestDuplicates:
         for row in range(12):
             for genre in ("rock", "folk"):
                 (folder / genre / f"n{row}.wav").write_bytes(bytes([row]))
-        with pytest.warns(UserWarning, match=r"genres, 12 times: .* \(rock\), \.\.\.\. At"):
+        with pytest.warns(UserWarning, match=r"genres, .* 12 times: .* \(rock\), \.\.\.\. At"):
             assert len(load_audio_folder(folder).duplicates) == 12
 
     def test_alike_but_for_one_byte_anywhere(self, folder):

@@ -143,7 +143,9 @@ class TestFaultFiltered:
 
     def test_two_lists(self, folder, tmp_path):
         paths = write_lists(tmp_path)[:2]
-        with pytest.raises(ValueError, match="pass three files, whose names begin with 'train'"):
+        with pytest.raises(
+            ValueError, match=r"pass three files, whose names begin with \('test', "
+        ):
             fetch_gtzan(folder, split="fault-filtered", split_files=paths)
 
     @pytest.mark.parametrize(
