@@ -116,6 +116,12 @@ def covariance(db: np.ndarray) -> np.ndarray:
     return covariance_statistics(*parts, mfcc(db))
 
 
+def scattering(db: np.ndarray) -> np.ndarray:
+    """Return how the clip and both of its parts move, channels one after the other."""
+    spectrograms = (original(db), part(db, "harmonic"), part(db, "percussive"))
+    return np.concatenate([time_frequency_scattering(zscore(x)) for x in spectrograms], axis=1)
+
+
 def of_part(wanted: str) -> Pipeline:
     """Return the z-scored spectrogram of a part as a transformer."""
     return make_pipeline(
@@ -131,15 +137,12 @@ MEL_DOMAINS = {
     "modulation": make_pipeline(FunctionTransformer(modulation), FunctionTransformer(zscore)),
     "mfcc": FunctionTransformer(mfcc),
     "covariance_statistics": FunctionTransformer(covariance),
+    "scattering": FunctionTransformer(scattering),
 }
-for wanted in ("original", "harmonic", "percussive"):
-    MEL_DOMAINS[f"{wanted}_scattering"] = make_pipeline(
-        *MEL_DOMAINS[wanted], FunctionTransformer(time_frequency_scattering)
-    )
 MEL_DOMAINS["modulation_statistics"] = make_pipeline(
     *MEL_DOMAINS["original"], FunctionTransformer(modulation_statistics)
 )
-MEL_DOMAINS |= {f"{name}_statistics": MEL_DOMAINS[name] for name in ("harmonic", "mfcc")}
+MEL_DOMAINS |= {f"{name}_statistics": MEL_DOMAINS[name] for name in ("mfcc",)}
 
 
 # Data.

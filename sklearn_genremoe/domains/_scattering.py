@@ -13,6 +13,7 @@ from .._fields import with_init
 from ._analysis import zscore
 from ._separated import SeparatedSpectrogram
 
+_PARTS = ("original", "harmonic", "percussive")
 # Periods of the modulations, in frames and in bins; inf is what all bins do alike.
 _FRAMES = (3.0, 6.0, 12.0, 24.0)
 _BINS = (np.inf, 32.0, 16.0, 8.0, 4.0, 2.0)
@@ -71,9 +72,10 @@ class TimeFrequencyScattering(CoarseSpectrogram):
 
     Parameters
     ----------
-    part : {"original", "harmonic", "percussive"}, default="original"
+    part : {"original", "harmonic", "percussive", "all"}, default="original"
         The whole clip, or a part as in :class:`~sklearn_genremoe.HarmonicSpectrogram` and
-        :class:`~sklearn_genremoe.PercussiveSpectrogram`.
+        :class:`~sklearn_genremoe.PercussiveSpectrogram`; or the channels of these three, 120 in
+        that order.
     <inherited>
 
     See Also
@@ -102,12 +104,13 @@ class TimeFrequencyScattering(CoarseSpectrogram):
 
     _parameter_constraints = {
         **SeparatedSpectrogram._parameter_constraints,
-        "part": [StrOptions({"original", "harmonic", "percussive"})],
+        "part": [StrOptions({*_PARTS, "all"})],
     }
     output_ndim = 3
 
     def features(self, analysis):
-        return scattering(zscore(self._part(analysis, self.part)))
+        parts = _PARTS if self.part == "all" else (self.part,)
+        return np.concatenate([scattering(zscore(self._part(analysis, part))) for part in parts])
 
 
 def time_frequency_scattering(X: Any) -> NDArray[np.float32]:

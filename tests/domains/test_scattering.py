@@ -118,10 +118,13 @@ def test_a_union_pays_once(monkeypatch):
 
     monkeypatch.setattr(ClipAnalysis, "_once", watched)
     parts = ("original", "harmonic", "percussive")
-    union = DomainUnion([(part, TimeFrequencyScattering(part=part)) for part in parts])
+    union = DomainUnion([(part, TimeFrequencyScattering(part=part)) for part in (*parts, "all")])
     batch = union.transform(np.random.default_rng(0).normal(scale=0.1, size=(1, 22050)))
     assert computed.count("_amplitude_by_frames") == computed.count("_medians") == 1
     assert not np.array_equal(batch["harmonic"], batch["percussive"])
+    np.testing.assert_array_equal(
+        batch["all"], np.concatenate([batch[part] for part in parts], axis=1)
+    )
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ def test_default_experts_take_what_was_computed_elsewhere_by_name():
     rng = np.random.default_rng(0)
     y = np.arange(12) % 3
     named = default_experts(max_epochs=1)
-    shapes = {1: (20,), 2: (60, 40)}
+    shapes = {1: (20,), 2: (60, 40), 3: (12, 16, 8)}
     arrays = {name: rng.normal(size=(12, *shapes[expert[0].output_ndim])) for name, expert in named}
     del arrays["mfcc_statistics"]  # which finds what the network of the same domain looks at
     batch = DomainBatch(arrays)
