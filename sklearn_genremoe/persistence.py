@@ -125,7 +125,14 @@ def save_model(model, file, *, compression=6):
     entries[_SCHEMA] = schema.encode()
     asked = skops.io.get_untrusted_types(data=pack(entries))
     for name in asked:
-        _require_importable(name)
+        try:
+            pkgutil.resolve_name(name)
+        except (ValueError, ImportError, AttributeError) as error:
+            raise ValueError(
+                f"The model holds {name}, which can't be loaded again, like a lambda and what is "
+                f"defined within a function ({error}). Leave it out, or put a class or function at "
+                "the top of a module in its place."
+            ) from error
     classes = np.asarray(getattr(model, "classes_", []), dtype=object)
     metadata = {
         "format": _FORMAT,
@@ -367,25 +374,13 @@ def _is_ours(name: str) -> bool:
 
 def _names(trusted: Any) -> set[str]:
     """Return the names of what the user trusts."""
-    listed = [trusted] if isinstance(trusted, (str, type)) else trusted
+    listed = [trusted] if isinstance(trusted, str | type) else trusted
     try:
         return {x if isinstance(x, str) else f"{x.__module__}.{x.__name__}" for x in listed}
     except (TypeError, AttributeError):
         raise ValueError(
             f"trusted={trusted!r} is not accepted; expected a list of types or of their names."
         ) from None
-
-
-def _require_importable(name: str) -> None:
-    """Raise a ValueError if something can't be found under its name when it is loaded."""
-    try:
-        pkgutil.resolve_name(name)
-    except (ValueError, ImportError, AttributeError) as error:
-        raise ValueError(
-            f"The model holds {name}, which can't be loaded again, like a lambda and what is "
-            f"defined within a function ({error}). Leave it out, or put a class or function at the "
-            "top of a module in its place."
-        ) from error
 
 
 # What the file says about the model.
