@@ -7,9 +7,9 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from .._checks import unchanged_on_error
 from .._clips import Clips, check_clips, raise_bad_rows
 from .._compat import Interval, StrOptions
-from .._rows import Rows
 from ..audio import BadClipWarning, warn_of_long_files
 from ._analysis import zscore
 from ._batch import DomainBatch, DomainView
@@ -20,30 +20,159 @@ from ._plan import Plan, fingerprint
 _EXECUTION_PARAMS = frozenset({"on_error", "n_jobs", "verbose"})
 
 
-def report(estimator, bad_clips, seconds, domains) -> None:
-    """Keep on an estimator which clips are bad, and warn of these and of long files, once each."""
-    if bad_clips or hasattr(estimator, "bad_clips_"):
-        estimator.bad_clips_ = bad_clips
-    if bad_clips:
-        warnings.warn(BadClipWarning(bad_clips), stacklevel=5)
-    if seconds:
-        warn_of_long_files(seconds, max(domain.offset + domain.duration for domain in domains))
+class ClipTransformer(TransformerMixin):
+    """From clips to features, stateless: a domain, which is a plan of one, or a union of several.
 
+    Parameters
+    ----------
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be used: raise a
+        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
+        row with NaN, and list all of them in one warning at the end.
+    n_jobs : int, default=None
+        Clips extracted in parallel; joblib's meaning.
+    verbose : int, default=0
+        Whether to show a progress bar.
 
-class SpectrogramMixin(TransformerMixin):
-    """A transformer whose output has three dimensions, and so no form as a data frame."""
+    Attributes
+    ----------
+    n_features_in_ : int
+        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
+    bad_clips_ : dict of int to str
+        Row numbers of the bad clips of the last call, and what is wrong with each.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where waveforms came as a data frame.
+    """
 
-    @property
-    def set_output(self):  # absent, as scikit-learn wants it, but with a reason
-        """Not available: no data frame holds spectrograms."""
-        raise AttributeError(
-            f"{type(self).__name__} has no set_output: it gives spectrograms, (n_clips, n_bins, "
-            "n_frames), which no data frame holds. Set the output of a step that makes two "
-            "dimensions of them, for example FunctionTransformer(lambda X: X.mean(axis=2))."
+    memory = None
+    dtype = "float32"
+
+    @abstractmethod
+    def _plan(self) -> Plan:
+        """Return what is to be computed, checked."""
+
+    def fit(self, X, y=None):
+        """Note the number of samples per clip; nothing is learned and no file is read.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
+            As in :meth:`transform`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The transformer.
+        """
+        self._check(X, self._plan(), reset=True)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Fit to the clips and compute the features of each.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
+            As in :meth:`transform`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        features : ndarray or DomainBatch
+            As from :meth:`transform`.
+        """
+        return self._transform(X, reset=True)
+
+    def transform(self, X):
+        """Compute the features of each clip.
+
+        Parameters
+        ----------
+        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
+            Paths, which are decoded one by one; waveforms, filled up with zeros to one frame;
+            or domains extracted before, of which those that are asked for are picked.
+
+        Returns
+        -------
+        features : ndarray of shape (n_clips, n_bins, n_frames), dtype float32, or DomainBatch
+            The spectrograms, or the channels or numbers that a domain makes of a clip; a
+            :class:`~sklearn_genremoe.DomainUnion` gives a batch of such arrays.
+
+        Raises
+        ------
+        BadClipError
+            A file cannot be used, and `on_error` is "raise".
+        """
+        return self._transform(X, reset=False)
+
+    def _check(self, X, plan, reset) -> Clips | DomainBatch:
+        """Return clips, or a batch of the domains of the plan."""
+        if reset:
+            self.bad_clips_: dict[int, str] = {}
+        if isinstance(X, DomainBatch):
+            if reset:
+                self.__dict__.pop("n_features_in_", None)  # any width will do
+            if X.bad_clips and self.on_error == "raise":
+                raise_bad_rows(X.bad_clips)
+            self._report(X.bad_clips, {}, plan)
+            return X.pick_domains(plan)
+        with unchanged_on_error(self):
+            if not isinstance(X, Clips):
+                n_samples = next(iter(plan.domains.values())).n_samples
+                X = check_clips(self, X, path_samples=n_samples, reset=reset)
+            if X.paths is None:
+                plan.check_rates()
+        return X
+
+    def _transform(self, X, reset):
+        if isinstance(X, DomainView):
+            return X["domain"]
+        plan = self._plan()
+        clips = self._check(X, plan, reset)
+        if isinstance(clips, DomainBatch):
+            return self._picked(clips)
+        batch, seconds = self._extract(clips, plan)
+        self._report(batch.bad_clips, seconds, plan)
+        return self._computed(batch)
+
+    def _extract(self, clips, plan):
+        return extract(
+            clips,
+            plan,
+            on_error=self.on_error,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+            memory=self.memory,
+            dtype=self.dtype,
         )
 
+    def _picked(self, batch):
+        return batch
 
-class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
+    def _computed(self, batch):
+        return batch
+
+    def _report(self, bad_clips, seconds, plan) -> None:
+        """Keep which clips are bad, and warn of these and of long files, once each."""
+        if bad_clips or hasattr(self, "bad_clips_"):
+            self.bad_clips_ = bad_clips
+        if bad_clips:
+            warnings.warn(BadClipWarning(bad_clips), stacklevel=5)
+        if seconds:
+            ends = [domain.offset + domain.duration for domain in plan.domains.values()]
+            warn_of_long_files(seconds, max(ends))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+class BaseDomain(ClipTransformer, BaseEstimator, metaclass=ABCMeta):
     """A view of a clip as a spectrogram; the base class of all feature domains.
 
     A new domain implements :meth:`features` and spells out its parameters in ``__init__``, as
@@ -58,15 +187,6 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     class and of those that it inherits from, and by the class attribute ``version``: raise it when
     the features change for another reason, such as a function that the class calls, a variable of
     a module, or a file.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    bad_clips_ : dict of int to str
-        Row numbers of the bad clips of the last call, and what is wrong with each.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
 
     See Also
     --------
@@ -133,62 +253,6 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
             only.
         """
 
-    def fit(self, X, y=None):
-        """Note the number of samples per clip; nothing is learned and no file is read.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
-            Paths, waveforms, or domains extracted before.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : BaseDomain
-            The domain.
-        """
-        self._check(X, Plan({"domain": self}), reset=True)
-        return self
-
-    def fit_transform(self, X, y=None):
-        """Fit to the clips and compute the domain of each.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
-            As in :meth:`transform`.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        features : ndarray of shape (n_clips, n_bins, n_frames), dtype float32
-            As from :meth:`transform`.
-        """
-        return self._extract(X, reset=True)
-
-    def transform(self, X):
-        """Compute the domain of each clip.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
-            Paths, which are decoded one by one; waveforms, filled up with zeros to one frame;
-            or domains extracted before, of which this one is picked.
-
-        Returns
-        -------
-        features : ndarray of shape (n_clips, n_bins, n_frames), dtype float32
-            The spectrograms; (n_clips, n_features) from a domain that sums up the clip.
-
-        Raises
-        ------
-        BadClipError
-            A file cannot be used, and `on_error` is "raise".
-        """
-        return self._extract(X, reset=False)
-
     def spectrogram(self, analysis):
         """Compute the normalised domain of one clip.
 
@@ -199,7 +263,7 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
 
         Returns
         -------
-        spectrogram : ndarray of shape (n_bins, n_frames) or (n_features,), dtype float32
+        spectrogram : ndarray, dtype float32
             The features.
         """
         x = np.asarray(self.features(analysis), dtype=np.float32)
@@ -218,16 +282,12 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     def signature(self) -> tuple:
         """What is computed: the class and its parameters, but not how it is computed."""
         params = self.get_params(deep=False)
-        return (
-            # Processes that get a class by its code may know it by its short name only.
-            f"{type(self).__module__}.{type(self).__name__}",
-            *(
-                (name, self._fingerprint(name, params[name]))
-                for name in sorted(params.keys() - _EXECUTION_PARAMS)
-            ),
-        )
+        what = sorted(params.keys() - _EXECUTION_PARAMS)
+        # Processes that get a class by its code may know it by its short name only.
+        name = f"{type(self).__module__}.{type(self).__name__}"
+        return (name, *((param, self._fingerprint(param, params[param])) for param in what))
 
-    def _fingerprint(self, name, value):
+    def _fingerprint(self, name, value) -> str:
         try:
             return fingerprint(value)
         except ValueError as error:
@@ -254,36 +314,11 @@ class BaseDomain(SpectrogramMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_params(self) -> None:
         self._validate_params()
 
-    def _check(self, X, plan, reset):
-        """Return clips, or the rows of a batch that hold this domain."""
-        if reset:
-            self.bad_clips_ = {}
-        if isinstance(X, DomainBatch):
-            if reset:
-                self.__dict__.pop("n_features_in_", None)  # any width will do
-            if X.bad_clips:
-                if self.on_error == "raise":
-                    raise_bad_rows(X.bad_clips)
-                report(self, X.bad_clips, {}, [self])
-            return X.rows(X.name_of(self, key=plan.keys["domain"]))
-        return check_clips(self, X, path_samples=self.n_samples, reset=reset)
+    def _plan(self) -> Plan:
+        return Plan({"domain": self})
 
-    def _extract(self, X, reset):
-        """Extract a plan of one domain."""
-        if isinstance(X, DomainView):
-            return X.rows("domain").array()
-        plan = Plan({"domain": self})
-        clips = X if isinstance(X, Clips) else self._check(X, plan, reset)
-        if isinstance(clips, Rows):
-            return clips.array()
-        batch, seconds = extract(
-            clips, plan, on_error=self.on_error, n_jobs=self.n_jobs, verbose=self.verbose
-        )
-        report(self, batch.bad_clips, seconds, [self])
-        return batch.rows("domain").base
+    def _picked(self, batch):
+        return batch["domain"]
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
+    def _computed(self, batch):
+        return batch.entries["domain"].rows.base  # nobody else's, so that it may be written to

@@ -52,15 +52,6 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     fill : {"zeros", "repeat"} or None, default=None
         What files that are shorter than `duration` are filled up with: zeros, the clip again and
         again, or nothing, since there are features of clips of any length.
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips embedded in parallel; joblib's meaning. The features don't depend on it, nor on
-        which clips come together.
-    verbose : int, default=0
-        Whether to show a progress bar.
     """
 
     weights: str | os.PathLike

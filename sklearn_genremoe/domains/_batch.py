@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -13,13 +15,41 @@ from .._rows import Rows, join_rows
 from ._plan import Plan
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What a batch holds under a name: rows of features, and what is known of them.
+
+    ``key`` tells what was computed, even if a file of weights is another one by tomorrow;
+    ``columns`` are the names of a data frame. What was extracted here is finite but for bad clips.
+    """
+
+    rows: Rows
+    domain: Any = None
+    key: tuple | None = None
+    columns: list[str] | None = None
+    is_extracted: bool = False
+
+    def table(self):
+        """Return the features: a data frame where the columns have names, else an array."""
+        if self.columns is None:
+            return self.rows.array()
+        import pandas  # installed: the columns came from a pandas frame
+
+        return pandas.DataFrame(self.rows.array(), columns=self.columns, copy=False)
+
+    def kind(self) -> tuple:
+        """Return what entries of batches that are joined have in common."""
+        return self.rows.shape[1:], self.key, self.columns
+
+
 class DomainBatch:
     """Clips, each seen through several feature domains.
 
     Behaves like a 1-D array of clips, so that scikit-learn's splitters can index it, and like
     a mapping from domain names to spectrograms: ``batch[rows]`` is a smaller batch,
-    ``batch["harmonic"]`` the array of a domain. It is no array of numbers: estimators that know
-    nothing of batches refuse it.
+    ``batch["harmonic"]`` the array of a domain, read-only. It is no array of numbers: estimators
+    that know nothing of batches refuse it. :func:`numpy.concatenate` joins batches of the same
+    domains.
 
     Parameters
     ----------
@@ -39,8 +69,8 @@ class DomainBatch:
 
     Attributes
     ----------
-    domains : dict of str to BaseDomain
-        Copies of the domains as given.
+    entries : dict of str to Entry
+        The rows of each domain, of which none is copied yet, and what is known of them.
     bad_clips : dict of int to str
         The bad rows as given.
     paths : ndarray of shape (n_clips,) or None
@@ -55,10 +85,8 @@ class DomainBatch:
     >>> import numpy as np
     >>> from sklearn_genremoe.domains import DomainBatch
     >>> batch = DomainBatch({"original": np.zeros((5, 96, 40))})
-    >>> batch
-    DomainBatch(5 clips; original: 96 x 40)
-    >>> batch[[0, 2]].shape
-    (2,)
+    >>> batch[[0, 2]]
+    DomainBatch(2 clips; original: 96 x 40)
     >>> batch["original"].shape
     (5, 96, 40)
 
@@ -79,34 +107,34 @@ class DomainBatch:
                 f"arrays is {kind}; expected a mapping with at least one entry, "
                 "from names to arrays of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)"
             )
-        plan = domains if isinstance(domains, Plan) else Plan(domains or {})
+        plan = Plan(domains or {})
         unknown = sorted(set(plan.domains) - set(arrays))
         if unknown:
             raise ValueError(f"domains names {unknown}, which arrays lacks: it has {[*arrays]}")
-        tables = {name: array for name, array in arrays.items() if not isinstance(array, Rows)}
-        self._columns = {n: columns for n, x in tables.items() if (columns := _columns_of(x))}
-        rows = {name: _as_rows(name, array) for name, array in tables.items()}
-        self._rows = _of_one_length({**arrays, **rows})
-        self.domains = {name: clone(domain) for name, domain in plan.domains.items()}
-        # What was computed, even if a file of weights is another one tomorrow.
-        self._keys = plan.keys
-        self._is_finite = frozenset(self._rows if plan is domains else ())
+        self.entries = {
+            name: array if isinstance(array, Entry) else _entry_of(name, array, plan)
+            for name, array in arrays.items()
+        }
+        counts = {name: len(entry.rows) for name, entry in self.entries.items()}
+        if len(set(counts.values())) > 1:
+            raise ValueError(
+                f"the domains hold different numbers of clips: {counts}; every domain needs one "
+                "row per clip"
+            )
         self.bad_clips = dict(bad_clips or {})
         self.paths = None
         if paths is not None:
-            self.paths = np.empty(len(self), dtype=object)
-            self.paths[:] = [os.fsdecode(path) for path in paths]
-
-    def _with(self, **changes) -> "DomainBatch":
-        """Return a batch with other rows, bad clips and paths, or what else changes."""
-        batch = object.__new__(type(self))
-        batch.__dict__ |= self.__dict__ | changes
-        return batch
+            self.paths = np.array([os.fsdecode(path) for path in paths], dtype=object)
 
     @property
     def names(self) -> list[str]:
         """Names of the domains."""
-        return list(self._rows)
+        return list(self.entries)
+
+    @property
+    def domains(self) -> dict[str, Any]:
+        """Copies of the domains that computed entries, where they are known."""
+        return {name: x.domain for name, x in self.entries.items() if x.domain is not None}
 
     @property
     def shape(self) -> tuple[int]:
@@ -114,10 +142,10 @@ class DomainBatch:
         return (len(self),)
 
     def __len__(self) -> int:
-        return len(next(iter(self._rows.values())))
+        return len(next(iter(self.entries.values())).rows)
 
     def __contains__(self, name) -> bool:
-        return isinstance(name, str) and name in self._rows
+        return name in self.entries
 
     def __iter__(self):
         return (self[[row]] for row in range(len(self)))
@@ -125,57 +153,15 @@ class DomainBatch:
     def __getitem__(self, key):
         """Return the array of a domain, read-only, or the batch of some clips."""
         if isinstance(key, str):
-            return self.rows(key).array()
+            if key not in self.entries:
+                raise KeyError(f"no domain {key!r}; the batch holds {self.names}")
+            return self.entries[key].rows.array()
         key = _resolve_rows(key)
         numbers = np.arange(len(self))[key]
         bad = {i: self.bad_clips[row] for i, row in enumerate(numbers) if row in self.bad_clips}
-        picked = {name: rows.pick(key) for name, rows in self._rows.items()}
+        picked = {n: replace(x, rows=x.rows.pick(key)) for n, x in self.entries.items()}
         paths = None if self.paths is None else self.paths[key]
-        return self._with(_rows=picked, bad_clips=bad, paths=paths)
-
-    def rows(self, name) -> Rows:
-        """Return the rows of an entry, of which none is copied yet.
-
-        Parameters
-        ----------
-        name : str
-            The entry.
-
-        Returns
-        -------
-        rows : Rows
-            ``rows.array()`` gathers them, ``rows.pick(numbers)`` leaves some out.
-        """
-        if name not in self._rows:
-            raise KeyError(f"no domain {name!r}; the batch holds {self.names}")
-        return self._rows[name]
-
-    def table(self, name):
-        """Return an entry as an expert takes it: a data frame where its columns have names.
-
-        Parameters
-        ----------
-        name : str
-            The entry.
-
-        Returns
-        -------
-        table : ndarray or pandas.DataFrame
-            Its numbers.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> frame = pd.DataFrame({"tempo": [90.0, 120.0], "loudness": [-9.0, -14.0]})
-        >>> list(DomainBatch({"handmade": frame}).table("handmade"))
-        ['tempo', 'loudness']
-        """
-        array = self[name]
-        if name not in self._columns:
-            return array
-        import pandas  # installed: the columns came from a pandas frame
-
-        return pandas.DataFrame(array, columns=self._columns[name], copy=False)
+        return type(self)(picked, bad_clips=bad, paths=paths)
 
     def __or__(self, other) -> "DomainBatch":
         """Return a batch with the entries of another one, or of a mapping of arrays, beside these.
@@ -193,14 +179,10 @@ class DomainBatch:
         twice = [name for name in other.names if name in self]
         if twice:
             raise ValueError(f"both have entries {twice}; give them other names in one of the two")
-        return self._with(
-            _rows=_of_one_length(self._rows | other._rows),
+        return DomainBatch(
+            self.entries | other.entries,
             bad_clips=other.bad_clips | self.bad_clips,
             paths=other.paths if self.paths is None else self.paths,
-            domains=self.domains | other.domains,
-            _keys=self._keys | other._keys,
-            _columns=self._columns | other._columns,
-            _is_finite=self._is_finite | other._is_finite,
         )
 
     __ror__ = __or__
@@ -229,94 +211,11 @@ class DomainBatch:
         # With array_api_dispatch on, scikit-learn picks clips by this namespace's take.
         return get_namespace(np.empty(0))[0]
 
-    def take(self, rows, axis=0, **kwargs) -> "DomainBatch":
-        """Return some of the clips; what :func:`numpy.take` calls.
-
-        Parameters
-        ----------
-        rows : sequence of int, or slice or mask
-            The clips to keep, in this order.
-        axis : {0, None}, default=0
-            Accepted for numpy's sake: clips are the only axis.
-        **kwargs : dict
-            Accepted for numpy's sake.
-
-        Returns
-        -------
-        batch : DomainBatch
-            These clips; arrays are shared, not copied.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> DomainBatch({"a": np.zeros((5, 3, 4))}).take([0, 2])
-        DomainBatch(2 clips; a: 3 x 4)
-        """
-        return self[rows]
-
-    @classmethod
-    def concatenate(cls, batches) -> "DomainBatch":
-        """Join batches, one behind the other; what :func:`numpy.concatenate` calls.
-
-        Parameters
-        ----------
-        batches : sequence of DomainBatch
-            Batches of the same domains.
-
-        Returns
-        -------
-        batch : DomainBatch
-            All clips, in memory, or where they are if all are mapped from the same files.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> batch = DomainBatch({"a": np.zeros((5, 3, 4))})
-        >>> DomainBatch.concatenate([batch, batch[:2]])
-        DomainBatch(7 clips; a: 3 x 4)
-        """
-        batches = list(batches)
-        if not batches or not all(isinstance(batch, cls) for batch in batches):
-            kinds = sorted({type(batch).__name__ for batch in batches})
-            raise ValueError(
-                f"expected at least one DomainBatch, and nothing else, got {', '.join(kinds) or 0}"
-            )
-        contents = [batch._contents() for batch in batches]
-        other = next((held for held in contents if held != contents[0]), None)
-        if other:
-            raise ValueError(
-                f"the batches hold different domains, {batches[0]!r} and "
-                f"{batches[contents.index(other)]!r}; extract all by the same DomainUnion"
-            )
-        starts = np.cumsum([0, *map(len, batches)])
-        bad = {
-            int(start) + row: reason
-            for start, batch in zip(starts, batches)
-            for row, reason in batch.bad_clips.items()
-        }
-        known = [batch.paths for batch in batches if batch.paths is not None]
-        paths = np.concatenate(known) if len(known) == len(batches) else None
-        joined: dict[tuple, Rows] = {}  # names that share an array go on sharing it
-        arrays = {}
-        for name in batches[0].names:
-            parts = [batch._rows[name] for batch in batches]
-            key = tuple((id(p.base), p.index is not None and p.index.tobytes()) for p in parts)
-            if key not in joined:
-                joined[key] = join_rows(parts)
-            arrays[name] = joined[key]
-        finite = frozenset.intersection(*(batch._is_finite for batch in batches))
-        return batches[0]._with(_rows=arrays, bad_clips=bad, paths=paths, _is_finite=finite)
-
-    def _contents(self) -> dict:
-        """Return what tells one kind of batch from another: what is in it, and of which shape."""
-        return {
-            name: (rows.shape[1:], self._keys.get(name), self._columns.get(name))
-            for name, rows in self._rows.items()
-        }
-
     def __array_function__(self, func, types, args, kwargs):
         if func in (np.concatenate, np.hstack):
-            return DomainBatch.concatenate(args[0])
+            return _concatenate(list(args[0]))
+        if func is np.take:
+            return args[0][args[1]]
         return func._implementation(*args, **kwargs)
 
     def find(self, domain, name=None) -> np.ndarray:
@@ -327,12 +226,18 @@ class DomainBatch:
         domain : BaseDomain
             The domain asked for.
         name : str, default=None
-            As in :meth:`name_of`.
+            The entry to fall back on where the batch was made by hand and does not know what
+            computed its arrays. None accepts the only entry of such a batch.
 
         Returns
         -------
         array : ndarray of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)
             The features, read-only.
+
+        Raises
+        ------
+        ValueError
+            The batch does not hold this domain, or holds it with other parameters.
 
         Examples
         --------
@@ -348,11 +253,8 @@ class DomainBatch:
 
         Parameters
         ----------
-        domain : BaseDomain
-            The domain asked for.
-        name : str, default=None
-            The entry to fall back on where the batch was made by hand and does not know what
-            computed its arrays. None accepts the only entry of such a batch.
+        domain, name : BaseDomain and str
+            As in :meth:`find`.
         key : tuple, default=None
             The key of the domain in a plan that was made before; None computes it.
 
@@ -360,23 +262,10 @@ class DomainBatch:
         -------
         name : str
             The name of its entry.
-
-        Raises
-        ------
-        ValueError
-            The batch does not hold this domain, or holds it with other parameters.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn_genremoe import MFCC
-        >>> batch = DomainBatch({"a": np.zeros((2, 60, 4))}, {"a": MFCC()})
-        >>> batch[batch.name_of(MFCC())].shape
-        (2, 60, 4)
         """
         if key is None:
             key = Plan({"domain": domain}).keys["domain"]
-        keys = self._keys
+        keys: dict = {entry: x.key for entry, x in self.entries.items()}
         if not domain._is_complete:  # the key of lost weights is their path, no longer a hash
             keys = Plan(self.domains).keys
         for entry, stored in keys.items():
@@ -385,11 +274,11 @@ class DomainBatch:
         if name is None and len(self.names) == 1:
             name = self.names[0]
         if name in self and name not in self.domains:
-            ndim = len(self._rows[name].shape) - 1
-            if ndim != domain.output_ndim:
+            shape = self.entries[name].rows.shape
+            if len(shape) != 1 + domain.output_ndim:
                 raise ValueError(
-                    f"the entry {name!r} is {_KINDS[ndim]}, but {domain} computes "
-                    f"{_KINDS[domain.output_ndim]}; give the entry another name, or leave the "
+                    f"the entry {name!r} has {len(shape)} dimensions, {shape}, but {domain} "
+                    f"computes {1 + domain.output_ndim}; give the entry another name, or leave the "
                     "domain out of the expert that is to take it"
                 )
             return name
@@ -413,35 +302,13 @@ class DomainBatch:
         batch : DomainBatch
             The same clips; arrays are shared, not copied.
         """
-        entries = {
-            name: self.name_of(domain, name, plan.keys[name])
-            for name, domain in plan.domains.items()
-        }
-        rows = {name: self._rows[entry] for name, entry in entries.items()}
-        batch = DomainBatch(rows, plan, bad_clips=self.bad_clips, paths=self.paths)
-        batch._is_finite = frozenset(n for n, entry in entries.items() if entry in self._is_finite)
-        return batch
-
-    def non_finite_rows(self, name) -> list[int]:
-        """Return the clips for which an entry that wasn't extracted here holds NaN or infinity.
-
-        Parameters
-        ----------
-        name : str
-            The entry.
-
-        Returns
-        -------
-        rows : list of int
-            The clips. In an extracted entry only bad clips are not finite; these aren't listed.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> DomainBatch({"mert": [[0.1, 0.2], [np.nan, 0.3]]}).non_finite_rows("mert")
-        [1]
-        """
-        return [] if name in self._is_finite else self._rows[name].non_finite()
+        picked = {}
+        is_one_of_one = len(plan.domains) == len(self.entries) == 1  # whatever they are called
+        for name, domain in plan.domains.items():
+            wanted = None if is_one_of_one else name
+            entry = self.entries[self.name_of(domain, wanted, plan.keys[name])]
+            picked[name] = replace(entry, domain=clone(domain), key=plan.keys[name])
+        return DomainBatch(picked, bad_clips=self.bad_clips, paths=self.paths)
 
     def __array__(self, dtype=None, copy=None):
         """Return all domains side by side, for tests that compare batches and for numpy.ravel.
@@ -456,12 +323,13 @@ class DomainBatch:
                 f"Give it the array of one domain, batch[{self.names[0]!r}], or a "
                 "MixtureOfExpertsClassifier or pipeline that begins with a domain in its place"
             )
-        flat = [rows.array().reshape(len(self), -1) for rows in self._rows.values()]
+        flat = [self[name].reshape(len(self), -1) for name in self.names]
         return np.concatenate(flat, axis=1, dtype=dtype or self.dtype)
 
     def __repr__(self) -> str:
         shapes = ", ".join(
-            f"{name}: {' x '.join(map(str, rows.shape[1:]))}" for name, rows in self._rows.items()
+            f"{name}: {' x '.join(map(str, entry.rows.shape[1:]))}"
+            for name, entry in self.entries.items()
         )
         return f"DomainBatch({len(self)} clips; {shapes})"
 
@@ -472,7 +340,37 @@ class DomainView(DomainBatch):
     @classmethod
     def of_rows(cls, rows) -> "DomainView":
         """Return a view of some rows."""
-        return cls({"domain": rows})
+        return cls({"domain": Entry(rows)})
+
+
+def _concatenate(batches) -> DomainBatch:
+    """Join batches of the same domains: in memory, or where they are if that is one file."""
+    kinds = sorted({type(batch).__name__ for batch in batches})
+    if not all(isinstance(batch, DomainBatch) for batch in batches):
+        raise ValueError(f"expected DomainBatch, and nothing else, got {', '.join(kinds)}")
+    first = batches[0]
+    contents = [{name: x.kind() for name, x in batch.entries.items()} for batch in batches]
+    for batch, held in zip(batches, contents):
+        if held != contents[0]:
+            raise ValueError(
+                f"the batches hold different domains, {first!r} and {batch!r}; extract all by the "
+                "same DomainUnion"
+            )
+    entries = {}
+    for name, entry in first.entries.items():
+        parts = [batch.entries[name] for batch in batches]
+        rows = join_rows([part.rows for part in parts])
+        is_extracted = all(part.is_extracted for part in parts)
+        entries[name] = replace(entry, rows=rows, is_extracted=is_extracted)
+    starts = np.cumsum([0, *map(len, batches)]).tolist()
+    bad = {
+        start + row: reason
+        for start, batch in zip(starts, batches)
+        for row, reason in batch.bad_clips.items()
+    }
+    known = [batch.paths for batch in batches if batch.paths is not None]
+    paths = np.concatenate(known) if len(known) == len(batches) else None
+    return type(first)(entries, bad_clips=bad, paths=paths)
 
 
 def _resolve_rows(key):
@@ -491,20 +389,12 @@ def _resolve_rows(key):
     return rows
 
 
-def _of_one_length(rows: dict[str, Rows]) -> dict[str, Rows]:
-    """Return entries as they are; raise if they hold different numbers of clips."""
-    counts = {name: len(entry) for name, entry in rows.items()}
-    if len(set(counts.values())) > 1:
-        raise ValueError(
-            f"the domains hold different numbers of clips: {counts}; every domain needs one "
-            "row per clip"
-        )
-    return rows
-
-
-def _as_rows(name, array) -> Rows:
-    kind = type(array).__name__
+def _entry_of(name, array, plan) -> Entry:
+    """Return what a user gave as an entry: an array, a tensor, a data frame, a list of arrays."""
+    kind, columns = type(array).__name__, None
     if _is_pandas(array):
+        if all(isinstance(column, str) for column in array.columns):
+            columns = list(array.columns)
         array = _numbers_of_frame(name, array)
     try:
         array = _as_array(array)
@@ -513,17 +403,15 @@ def _as_rows(name, array) -> Rows:
             f"the clips of domain {name!r} have different shapes; expected one: cut or fill them "
             "up (duration and fill of a domain do), or sum each clip up by one row of a table"
         ) from error
-    if array.dtype.kind not in "biuf":
+    is_numeric = array.dtype.kind in "biuf"
+    if not is_numeric or array.ndim not in (2, 3, 4) or 0 in array.shape[1:]:
         raise ValueError(
-            f"domain {name!r} is of the type {kind} and holds {array.dtype}, expected an array of "
-            "numbers: one row per clip, extracted by a domain or loaded with numpy.load"
+            f"domain {name!r} is of the type {kind} and holds {array.dtype} of shape "
+            f"{array.shape}; expected numbers of shape (n_clips, n_bins, n_frames), (n_clips, "
+            "n_channels, n_bins, n_frames), or (n_clips, n_features) for a table"
         )
-    if array.ndim not in (2, 3, 4) or 0 in array.shape[1:]:
-        raise ValueError(
-            f"domain {name!r} has shape {array.shape}; expected (n_clips, n_bins, n_frames), "
-            "(n_clips, n_channels, n_bins, n_frames), or (n_clips, n_features) for a table"
-        )
-    return Rows(array)
+    domain = clone(plan.domains[name]) if name in plan.domains else None
+    return Entry(Rows(array), domain, plan.keys.get(name), columns)
 
 
 def _as_array(array) -> np.ndarray:
@@ -549,19 +437,5 @@ def _numbers_of_frame(name, frame) -> np.ndarray:
     return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _columns_of(array) -> list[str] | None:
-    """Return the names of the columns of a pandas frame; None where they are numbers or none."""
-    columns = list(array.columns) if _is_pandas(array) else []
-    return columns if columns and all(isinstance(name, str) for name in columns) else None
-
-
 def _is_pandas(array) -> bool:
     return hasattr(array, "select_dtypes")
-
-
-# By dimensions of a clip.
-_KINDS = {
-    1: "a table (n_clips, n_features)",
-    2: "spectrograms (n_clips, n_bins, n_frames)",
-    3: "spectrograms with channels (n_clips, n_channels, n_bins, n_frames)",
-}

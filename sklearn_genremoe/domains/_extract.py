@@ -2,9 +2,9 @@
 
 import warnings
 from contextlib import closing
-from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import clone
 
 from .._compat import progress_bar
 from .._parallel import map_clips
@@ -18,82 +18,42 @@ from ..audio import (
     seconds_of_file,
 )
 from ._analysis import ClipAnalysis
-from ._batch import DomainBatch
+from ._batch import DomainBatch, Entry
 from ._store import cache_folder, clip_key, store_for
 
 
-class ClipFeatures(NamedTuple):
-    """What came of a clip: its features by domain, and its length where it goes on."""
-
-    features: dict[str, np.ndarray]
-    seconds: float | None
-
-
 def extract(clips, plan, *, on_error, n_jobs, verbose, memory=None, dtype="float32"):
-    """Compute several domains of each clip.
+    """Compute the domains of a plan for each clip; those that compute the same share an array.
 
-    Parameters
-    ----------
-    clips : Clips
-        Paths, excerpts or waveforms.
-    plan : Plan
-        What to compute; domains that compute the same share an array.
-    on_error : {"raise", "warn"}
-        What to do about bad clips.
-    n_jobs, verbose : int
-        As everywhere.
-    memory : str, Path or joblib.Memory, default=None
-        Folder of the cache; None computes everything into memory.
-    dtype : {"float32", "float16"}, default="float32"
-        Type of the features.
-
-    Returns
-    -------
-    batch : DomainBatch
-        The features.
-    seconds : dict of str to float
-        Lengths of the files that go on behind what was read of them, by path.
+    Return a batch, in which rows of bad clips are NaN, and the lengths of the files that go on
+    behind what was read of them, by path.
     """
-    n_clips, domains = len(clips), plan.distinct
-    keys: list = list(range(n_clips))
-    stores: dict = dict.fromkeys(domains)
+    domains = plan.distinct
     folder = None if memory is None else cache_folder(memory)
+    keys: list = list(range(len(clips)))
     if folder is not None:
-        keys = [clip_key(clips.items[i]) for i in range(n_clips)]
-        stores = {
-            name: store_for(folder, domain, plan.keys[name][1], _width(clips, domain), dtype)
-            for name, domain in domains.items()
-        }
-    columns = {name: _Column(domains[name], keys, dtype, store) for name, store in stores.items()}
+        keys = [clip_key(clip) for clip in clips.items]
+    columns = {}
+    for name, domain in domains.items():
+        store = None
+        if folder is not None:
+            width = _width(clips, domain)
+            store = store_for(folder, domain, plan.keys[name][1], width, dtype)
+        columns[name] = _Column(domain, keys, dtype, store)
     # One task per clip that lacks something, even where the clip comes several times.
     places: dict = {}
     for i, key in enumerate(keys):
         places.setdefault(key, []).append(i)
     tasks = {}
-    for key, where in places.items():
-        lacking = {n: domains[n] for n, c in columns.items() if (c.rows[where] < 0).any()}
+    for key, (first, *_) in places.items():
+        lacking = {name: domains[name] for name, c in columns.items() if c.rows[first] < 0}
         if lacking:
-            tasks[key] = (clips.items[where[0]], lacking, dtype, where[0])
+            tasks[key] = (clips.items[first], lacking, dtype, first)
     if tasks:
         for domain in domains.values():
             domain._prepare()
     bad: dict[int, str] = {}
     seconds: dict[str, float] = {}
-
-    def put(name, where, key, features):
-        try:
-            columns[name].put(where, key, features)
-        except OSError as error:
-            warnings.warn(
-                f"{stores[name].folder} can't be written ({error.strerror}): the features are "
-                "kept in memory instead, and computed again next time; make room there, or "
-                "give another folder as memory",
-                stacklevel=5,
-            )
-            for column in columns.values():
-                column.is_full = True
-            columns[name].put(where, key, features)
-
     with closing(map_clips(extract_clip, tasks.values(), n_jobs)) as results:
         progress = progress_bar(results, total=len(tasks), unit="clip", disable=not verbose)
         for key, result in zip(tasks, progress, strict=True):
@@ -102,19 +62,22 @@ def extract(clips, plan, *, on_error, n_jobs, verbose, memory=None, dtype="float
                     raise result
                 bad |= dict.fromkeys(places[key], str(result))
                 continue
-            if result.seconds is not None:
-                seconds[tasks[key][0]] = result.seconds
-            for name, features in result.features.items():
-                put(name, places[key], key, features)
+            features, length = result
+            if length is not None:
+                seconds[tasks[key][0]] = length
+            for name, x in features.items():
+                columns[name].put(places[key], key, x)
     if bad:  # no file has this key, so it is safe to share among all bad clips
-        for name, column in columns.items():
-            shape = column.shape or _shape(clips, domains[name])
-            put(name, list(bad), "bad", np.full(shape, np.nan))
+        for column in columns.values():
+            shape = column.shape or _shape(clips, column.domain)
+            column.put(list(bad), "bad", np.full(shape, np.nan))
     rows = {name: column.finished() for name, column in columns.items()}
-    arrays = {name: rows[entry] for name, entry in plan.entries.items()}
+    entries = {
+        name: Entry(rows[plan.entries[name]], clone(domain), plan.keys[name], is_extracted=True)
+        for name, domain in plan.domains.items()
+    }
     paths = None if clips.seconds else clips.paths
-    bad = dict(sorted(bad.items()))
-    return DomainBatch(arrays, plan, bad_clips=bad, paths=paths), seconds
+    return DomainBatch(entries, bad_clips=dict(sorted(bad.items())), paths=paths), seconds
 
 
 class _Column:
@@ -123,56 +86,56 @@ class _Column:
     def __init__(self, domain, keys, dtype, store):
         self.domain = domain
         self.store = store
-        self.array = None
+        self.array: np.ndarray | None = None
         self.dtype = dtype
-        self.is_full = store is None
         self.rows = np.full(len(keys), -1) if store is None else store.find(keys)
 
     @property
     def shape(self):
         """Shape of a clip's features; None if no clip has told."""
-        if self.array is not None:
-            return self.array.shape[1:]
-        return None if self.store is None else self.store.shape
+        if self.store is not None:
+            return self.store.shape
+        return None if self.array is None else self.array.shape[1:]
 
     def put(self, where, key, features):
         """Take the features of a clip, which comes at some rows."""
-        if not self.is_full:
-            self.rows[where] = self.store.write(key, features)
-            return
-        if self.array is None:
-            self.array = np.empty((len(self.rows), *features.shape), self.dtype)
-        if features.shape != self.shape:
+        if self.shape not in (None, features.shape):
             raise ValueError(
                 f"{type(self.domain).__name__}.features returned the shape {features.shape} for "
                 f"clip {where[0]} and {self.shape} for those before; the features of a domain "
                 "need one shape for all clips"
             )
+        if self.store is not None:
+            try:
+                self.rows[where] = self.store.write(key, features)
+                return
+            except OSError as error:
+                warnings.warn(
+                    f"{self.store.folder.parent} can't be written ({error.strerror}): the features "
+                    "are kept in memory instead, and computed again next time; make room there, or "
+                    "give another folder as memory",
+                    stacklevel=5,
+                )
+            saved = np.flatnonzero(self.rows >= 0)
+            self.array = np.empty((len(self.rows), *features.shape), self.dtype)
+            if len(saved):
+                self.array[saved] = self.store.map()[self.rows[saved]]
+            self.store = None
+        if self.array is None:
+            self.array = np.empty((len(self.rows), *features.shape), self.dtype)
         self.array[where] = features
 
     def finished(self) -> Rows:
-        """Return all rows: those of the store, or all in memory if it could not take some."""
-        if self.array is None:
-            return Rows(self.store.map(), self.rows)
-        saved = np.flatnonzero(self.rows >= 0)
-        if len(saved):
-            self.array[saved] = self.store.map()[self.rows[saved]]
-        return Rows(self.array)
+        """Return all rows."""
+        return Rows(self.store.map(), self.rows) if self.array is None else Rows(self.array)
 
 
 def extract_clip(task):
     """Compute some domains of one clip, with one decode and one analysis.
 
-    Parameters
-    ----------
-    task : tuple of (str, SourceExcerpt or ndarray), (dict of str to BaseDomain), str and int
-        The path, excerpt or waveform, what to compute, its type, and the row of the clip.
-
-    Returns
-    -------
-    result : ClipFeatures or BadClipError
-        The features. An error is returned, not raised, so that the first bad clip in order is
-        reported and not the first in time.
+    A task holds the path, excerpt or waveform, what to compute, its type, and the row of the clip.
+    Return the features by domain, and the length of a file that goes on. An error is returned, not
+    raised, so that the first bad clip in order is reported and not the first in time.
     """
     clip, domains, dtype, row = task
     features = {}
@@ -189,7 +152,7 @@ def extract_clip(task):
                 )
     except BadClipError as error:
         return error
-    return ClipFeatures(features, seconds_of_file(clip) if goes_on else None)
+    return features, seconds_of_file(clip) if goes_on else None
 
 
 def _analyses(clip, domains) -> tuple[list[ClipAnalysis], bool]:

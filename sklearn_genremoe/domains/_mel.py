@@ -39,14 +39,6 @@ class MelDomain(BaseDomain):
     normalize : {"clip", "bin"} or None, default="clip"
         What is shifted and scaled to mean 0 and deviation 1: the whole clip, each of its
         mel bands by itself, or nothing. What is constant becomes zeros.
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips extracted in parallel; joblib's meaning.
-    verbose : int, default=0
-        Whether to show a progress bar.
     """
 
     sample_rate: int = 22050

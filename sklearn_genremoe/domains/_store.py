@@ -96,11 +96,6 @@ class FeatureStore:
             self._refresh()
             if not self._features.exists():
                 self._begin(features.shape)
-            if features.shape != self.shape:
-                raise ValueError(
-                    f"features of shape {features.shape} where {self.folder} holds "
-                    f"{self.shape}; the features of a domain need one shape for all clips"
-                )
             with open(self._features, "a+b") as file:
                 row, _ = self._entries.get(key, (_MISSING, 0))
                 if row != _MISSING and self._read(file, row) == data:

@@ -190,7 +190,9 @@ def view_clips(
     else:
         params = {"memory": mixture.memory, "n_jobs": mixture.n_jobs}
         batch = extract_domains(X, plan, on_error=on_error, verbose=verbose, **params)
-        views = [batch.rows(name) if name in plan.domains else X.given for name, _ in experts]
+        views = [
+            batch.entries[name].rows if name in plan.domains else X.given for name, _ in experts
+        ]
         of_mixer = None if plan.mixer is None else batch[plan.mixer]
         bad = batch.bad_clips
     if of_mixer is not None and of_mixer.ndim == 2:  # a table: one frame, as CNNClassifier has it
@@ -223,9 +225,9 @@ def _views_of_batch(
     """Return the entries that experts and mixer take, and the bad clips."""
     entries = [_entry(batch, name, plan, len(experts)) for name, _ in experts]
     views = [
-        batch.table(entry)
-        if name not in plan.domains and len(batch.rows(entry).shape) == 2
-        else batch.rows(entry)
+        batch.entries[entry].table()
+        if name not in plan.domains and len(batch.entries[entry].rows.shape) == 2
+        else batch.entries[entry].rows
         for (name, _), entry in zip(experts, entries)
     ]
     of_mixer = None
@@ -234,8 +236,9 @@ def _views_of_batch(
         of_mixer = batch[entries[-1]]
     bad = dict(batch.bad_clips)
     for entry in dict.fromkeys(entries):  # some share an entry
-        kind = "table" if len(batch.rows(entry).shape) == 2 else "entry"
-        for row in batch.non_finite_rows(entry):
+        found = batch.entries[entry]
+        kind = "table" if len(found.rows.shape) == 2 else "entry"
+        for row in [] if found.is_extracted else found.rows.non_finite():
             bad.setdefault(row, f"its row {row} in the {kind} {entry!r} holds NaN or infinity")
     bad = dict(sorted(bad.items()))
     if bad and on_error == "raise":
@@ -253,7 +256,9 @@ def _entry(batch: DomainBatch, name: str, plan: Plan, n_experts: int) -> str:
         return name
     [only, *others] = batch.names
     # Any network may take the only spectrograms there are; a table is its own expert's.
-    if not (others or plan.domains) and (n_experts == 1 or len(batch.rows(only).shape) >= 3):
+    if not (others or plan.domains) and (
+        n_experts == 1 or len(batch.entries[only].rows.shape) >= 3
+    ):
         return only
     raise ValueError(
         f"The expert {name!r} begins with no domain and the DomainBatch has no entry of that "
@@ -270,7 +275,7 @@ def _entry_of_mixer(batch: DomainBatch, mixer_domain: Any, plan: Plan) -> str:
     domain = domain_of_mixer(mixer_domain, plan.domains)
     if mixer_domain is not None:
         return batch.name_of(domain)
-    spectrograms = [name for name in batch.names if len(batch.rows(name).shape) == 3]
+    spectrograms = [name for name in batch.names if len(batch.entries[name].rows.shape) == 3]
     try:
         return batch.name_of(domain, "original" if "original" in batch else None)
     except ValueError:

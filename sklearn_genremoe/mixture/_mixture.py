@@ -391,7 +391,7 @@ class MixtureOfExpertsClassifier(
             )
         if isinstance(X, DomainBatch):
             batch = X.pick_domains(plan)
-            others = {name: X.table(name) for name, _ in experts if name in X and name not in batch}
+            others = {n: X.entries[n] for n, _ in experts if n in X and n not in batch}
             return batch | others if others else batch
         batch = extract_domains(
             X,

@@ -187,7 +187,7 @@ def test_three_dimensional_output_opts_out_of_data_frames(waveforms):
     domain = LogMelSpectrogram()
     assert not hasattr(domain, "get_feature_names_out")
     assert not hasattr(domain, "set_output")
-    with pytest.raises(AttributeError, match=r"LogMelSpectrogram has no set_output: .*FunctionTr"):
+    with pytest.raises(AttributeError, match="set_output"):
         domain.set_output(transform="pandas")
     with pytest.raises(ValueError, match="Unable to configure output for LogMelSpectrogram"):
         make_pipeline(domain, VarianceThreshold()).set_output(transform="pandas")

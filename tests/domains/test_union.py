@@ -284,7 +284,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("domains", "said"),
         [
-            ([], "domains is empty"),
+            ([], "at least one"),
             ([LogMelSpectrogram()], r"expected tuples \(name, domain\)"),
             ([("mel", LogisticRegression())], "with a feature domain such as"),
             ([("mel", LogMelSpectrogram)], "with a feature domain such as"),
