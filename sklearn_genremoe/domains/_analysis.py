@@ -1,7 +1,7 @@
 """What several domains need of one clip, computed once."""
 
 import warnings
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import NamedTuple
 
 import numpy as np
@@ -9,28 +9,34 @@ import scipy.fft
 
 from .._rows import read_only
 from ._median import running_median
-from ._mel_kernels import masked_mel_power, mel_power
+from ._mel_kernels import mel_power
 
 _MIN_POWER = 1e-10  # -100 dB, as in librosa.power_to_db
 _CHUNK = 64  # frames transformed at a time: 0.5 MB, which stays in the second-level cache
 
 
 class Separation(NamedTuple):
-    """How to part the harmonic from the percussive.
+    """How to part the harmonic from the percussive, by running medians and soft masks."""
 
-    Attributes
-    ----------
-    kernel_size : tuple of (int, int)
-        Frames per running median along time, and bins per running median along frequency.
-    power : float
-        Exponent of the soft masks.
-    margin : float
-        How many times louder one part must be than the other; 1 splits everything.
-    """
+    kernel_size: tuple[int, int]  # frames along time, bins along frequency
+    power: float  # exponent of the masks
+    margin: float  # how many times louder one part must be than the other; 1 splits everything
 
-    kernel_size: tuple[int, int]
-    power: float
-    margin: float
+
+def _once(method):
+    """Let a method of an analysis compute once for the same arguments."""
+
+    @wraps(method)
+    def kept(self, *args, **kwargs):
+        key = (method.__name__, *args, *sorted(kwargs.items()))
+        if key not in self._kept:
+            found = method(self, *args, **kwargs)
+            # All domains see the same arrays.
+            read = tuple(map(read_only, found)) if isinstance(found, tuple) else read_only(found)
+            self._kept[key] = read
+        return self._kept[key]
+
+    return kept
 
 
 class ClipAnalysis:
@@ -73,16 +79,7 @@ class ClipAnalysis:
         self.sample_rate = sample_rate
         self._kept: dict[tuple, object] = {}
 
-    def _once(self, compute, *args):
-        key = (compute.__name__, *args)
-        if key not in self._kept:
-            kept = compute(*args)
-            # All domains see the same arrays.
-            self._kept[key] = (
-                tuple(map(read_only, kept)) if isinstance(kept, tuple) else read_only(kept)
-            )
-        return self._kept[key]
-
+    @_once
     def amplitude(self, n_fft, hop_length):
         """Return the amplitude spectrogram.
 
@@ -100,8 +97,13 @@ class ClipAnalysis:
         amplitude : ndarray of shape (1 + n_fft // 2, n_frames), dtype float32
             Magnitude of the short-time Fourier transform.
         """
-        return self._once(self._amplitude, n_fft, hop_length)
+        return np.ascontiguousarray(self._frames(n_fft, hop_length).T)
 
+    @_once
+    def _frames(self, n_fft, hop_length):
+        return magnitude_by_frames(self.waveform, n_fft, hop_length)
+
+    @_once
     def medians(self, n_fft, hop_length, kernel_size):
         """Return the amplitude spectrogram smoothed along time and along frequency.
 
@@ -118,8 +120,12 @@ class ClipAnalysis:
             Medians over neighbouring frames, which keep tones, and over neighbouring bins,
             which keep strokes.
         """
-        return self._once(self._medians, n_fft, hop_length, kernel_size)
+        frames, bins = kernel_size
+        harmonic = running_median(self._frames(n_fft, hop_length), frames)
+        percussive = running_median(self.amplitude(n_fft, hop_length), bins)
+        return np.ascontiguousarray(harmonic.T), percussive
 
+    @_once
     def mel_power(self, n_fft, hop_length, n_mels, fmin, fmax, part="original", separation=None):
         """Return the mel power spectrogram of the clip or of a part of it.
 
@@ -141,18 +147,18 @@ class ClipAnalysis:
         mel_power : ndarray of shape (n_mels, n_frames), dtype float32
             Power per band.
         """
-        return self._once(self._mel_power, n_fft, hop_length, n_mels, fmin, fmax, part, separation)
+        amplitude = self.amplitude(n_fft, hop_length)
+        bands = mel_filterbank(self.sample_rate, n_fft, n_mels, fmin, fmax)
+        if part == "original":
+            return mel_power(amplitude, amplitude, amplitude, 1.0, 0.0, *bands)
+        wanted, other = self.medians(n_fft, hop_length, separation.kernel_size)
+        if part == "percussive":
+            wanted, other = other, wanted
+        return mel_power(amplitude, wanted, other, separation.margin, separation.power, *bands)
 
+    @_once
     def log_mel(
-        self,
-        n_fft,
-        hop_length,
-        n_mels,
-        fmin,
-        fmax,
-        top_db,
-        part="original",
-        separation=None,
+        self, n_fft, hop_length, n_mels, fmin, fmax, top_db, part="original", separation=None
     ):
         """Return the mel power spectrogram of the clip or of a part of it in decibels.
 
@@ -170,64 +176,32 @@ class ClipAnalysis:
         log_mel : ndarray of shape (n_mels, n_frames), dtype float32
             Decibels.
         """
-        mel = (n_fft, hop_length, n_mels, fmin, fmax)
-        return self._once(self._log_mel, mel, top_db, part, separation)
+        power = self.mel_power(n_fft, hop_length, n_mels, fmin, fmax, part, separation)
+        return power_to_db(power, top_db)
 
-    def _log_mel(self, mel, top_db, part, separation):
-        return power_to_db(self._once(self._mel_power, *mel, part, separation), top_db)
 
-    def _amplitude(self, n_fft, hop_length):
-        return np.ascontiguousarray(self._once(self._amplitude_by_frames, n_fft, hop_length).T)
-
-    def _amplitude_by_frames(self, n_fft, hop_length):
-        waveform = self.waveform
-        if len(waveform) < n_fft:
-            waveform = np.pad(waveform, (0, n_fft - len(waveform)))
-        padded = np.pad(waveform, n_fft // 2, mode="reflect")
-        frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
-        # Transformed in double precision, like librosa does: single precision would blur the
-        # bins that are 100 dB below their frame's maximum, and the masks depend on them.
-        window = np.hanning(n_fft + 1)[:-1]  # periodic
-        amplitude = np.empty((len(frames), 1 + n_fft // 2), dtype=np.float32)
-        for start in range(0, len(frames), _CHUNK):
-            chunk = slice(start, start + _CHUNK)
-            spectra = scipy.fft.rfft(frames[chunk] * window, axis=1, overwrite_x=True)
-            np.abs(spectra.astype(np.complex64), out=amplitude[chunk])
-        return amplitude
-
-    def _medians(self, n_fft, hop_length, kernel_size):
-        frames, bins = kernel_size
-        by_frames = self._once(self._amplitude_by_frames, n_fft, hop_length)
-        harmonic = np.ascontiguousarray(running_median(by_frames, frames).T)
-        return harmonic, running_median(self.amplitude(n_fft, hop_length), bins)
-
-    def _mel_power(self, n_fft, hop_length, n_mels, fmin, fmax, part, separation):
-        amplitude = self.amplitude(n_fft, hop_length)
-        weights, first, last = mel_filterbank(self.sample_rate, n_fft, n_mels, fmin, fmax)
-        if part == "original":
-            return mel_power(amplitude, weights, first, last)
-        wanted, other = self.medians(n_fft, hop_length, separation.kernel_size)
-        if part == "percussive":
-            wanted, other = other, wanted
-        margin, exponent = separation.margin, separation.power
-        return masked_mel_power(amplitude, wanted, other, margin, exponent, weights, first, last)
+def magnitude_by_frames(waveform, n_fft, hop_length):
+    """Return the magnitude of the short-time Fourier transform, (n_frames, 1 + n_fft // 2)."""
+    if len(waveform) < n_fft:
+        waveform = np.pad(waveform, (0, n_fft - len(waveform)))
+    padded = np.pad(waveform, n_fft // 2, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
+    # Transformed in double precision, like librosa does: single precision would blur the
+    # bins that are 100 dB below their frame's maximum, and the masks depend on them.
+    window = np.hanning(n_fft + 1)[:-1]  # periodic
+    amplitude = np.empty((len(frames), 1 + n_fft // 2), dtype=np.float32)
+    for start in range(0, len(frames), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        spectra = scipy.fft.rfft(frames[chunk] * window, axis=1, overwrite_x=True)
+        np.abs(spectra.astype(np.complex64), out=amplitude[chunk])
+    return amplitude
 
 
 @lru_cache(maxsize=32)
 def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
-    """Return the Slaney mel filterbank, and to which bands each frequency bin belongs.
+    """Return librosa's Slaney mel filterbank, and to which bands each frequency bin belongs.
 
-    Parameters
-    ----------
-    sample_rate, n_fft, n_mels, fmin, fmax : int or float
-        As :func:`librosa.filters.mel` has them.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_mels, 1 + n_fft // 2), dtype float32
-        Slaney's scale and area normalisation.
-    first, last : ndarray of shape (1 + n_fft // 2,), dtype int
-        ``weights[:, bin]`` is zero outside ``first[bin] <= band < last[bin]``.
+    ``weights[:, bin]`` is zero outside ``first[bin] <= band < last[bin]``.
     """
     nyquist = sample_rate / 2
     top = nyquist if fmax is None else fmax
@@ -255,20 +229,7 @@ def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
 
 
 def power_to_db(power, top_db):
-    """Convert power to decibels.
-
-    Parameters
-    ----------
-    power : ndarray, dtype float32
-        Power; below 1e-10 it counts as 1e-10.
-    top_db : float or None
-        Floor below the maximum, in dB; None for no floor.
-
-    Returns
-    -------
-    decibels : ndarray, dtype float32
-        ``10 * log10(power)``.
-    """
+    """Convert power, at least 1e-10, to decibels, no more than `top_db` below the maximum."""
     decibels = np.log(np.maximum(power, np.float32(_MIN_POWER)))  # 3 times as fast as log10
     decibels *= np.float32(10 / np.log(10))
     if top_db is not None:
@@ -277,20 +238,7 @@ def power_to_db(power, top_db):
 
 
 def zscore(x, axis=None):
-    """Shift and scale to mean 0 and standard deviation 1.
-
-    Parameters
-    ----------
-    x : ndarray, dtype float32
-        Any numbers.
-    axis : int, default=None
-        The axis of one z-score; None takes one over all of x.
-
-    Returns
-    -------
-    scores : ndarray, dtype float32
-        The z-scores; zeros where x is constant within float32 rounding.
-    """
+    """Shift and scale to mean 0 and deviation 1; zeros where x is constant within rounding."""
     mean = x.mean(axis=axis, keepdims=True, dtype=np.float64)
     scores = x - mean.astype(np.float32)
     deviation = np.sqrt(np.square(scores).mean(axis=axis, keepdims=True, dtype=np.float64))

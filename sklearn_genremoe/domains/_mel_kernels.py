@@ -8,53 +8,12 @@ _TINY = np.float32(np.finfo(np.float32).tiny)
 
 
 @compiled
-def mel_power(amplitude, weights, first, last):
-    """Sum the power of an amplitude spectrogram over mel bands.
-
-    Parameters
-    ----------
-    amplitude : ndarray of shape (n_bins, n_frames), dtype float32
-        The spectrogram.
-    weights : ndarray of shape (n_bands, n_bins), dtype float32
-        The bands.
-    first, last : ndarray of shape (n_bins,), dtype int
-        For each bin, the bands ``first[bin] <= band < last[bin]`` that it belongs to.
-
-    Returns
-    -------
-    sums : ndarray of shape (n_bands, n_frames), dtype float32
-        ``weights @ amplitude**2``.
-    """
-    n_bins, n_frames = amplitude.shape
-    sums = np.zeros((len(weights), n_frames), dtype=np.float32)
-    power = np.empty(n_frames, dtype=np.float32)
-    for row in range(n_bins):
-        for i in range(n_frames):
-            power[i] = amplitude[row, i] ** 2
-        _add_to_bands(power, row, weights, first, last, sums)
-    return sums
-
-
-@compiled
-def masked_mel_power(amplitude, wanted, other, margin, exponent, weights, first, last):
-    """Sum the power of what a soft mask lets through over mel bands.
+def mel_power(amplitude, wanted, other, margin, exponent, weights, first, last):
+    """Sum the power of what a soft mask lets through over mel bands, ``weights @ power``.
 
     The mask is ``wanted**exponent / (wanted**exponent + (margin * other)**exponent)``; where both
-    are empty it is 0.5 if the margin is 1, so that masks sum to 1, else 0.
-
-    Parameters
-    ----------
-    amplitude, wanted, other : ndarray of shape (n_bins, n_frames), dtype float32
-        The spectrogram, and what two filters made of it.
-    margin, exponent : float
-        The constants of the mask.
-    weights, first, last : ndarray
-        The bands, as for `mel_power`.
-
-    Returns
-    -------
-    sums : ndarray of shape (n_bands, n_frames), dtype float32
-        ``weights @ (mask * amplitude)**2``.
+    are empty it is 0.5 if the margin is 1, so that masks sum to 1, else 0. With an exponent of 0
+    all passes. A bin belongs to the bands ``first[bin] <= band < last[bin]`` only.
     """
     n_bins, n_frames = amplitude.shape
     sums = np.zeros((len(weights), n_frames), dtype=np.float32)
@@ -62,7 +21,11 @@ def masked_mel_power(amplitude, wanted, other, margin, exponent, weights, first,
     margin = np.float32(margin)
     both_empty = np.float32(0.5) if margin == 1 else np.float32(0)
     for row in range(n_bins):
-        if exponent == 2:  # decided outside of the inner loop, which vectorises without powers
+        # Decided outside of the inner loop, which vectorises without powers.
+        if exponent == 0:
+            for i in range(n_frames):
+                power[i] = amplitude[row, i] ** 2
+        elif exponent == 2:
             for i in range(n_frames):
                 a, b = wanted[row, i], other[row, i] * margin
                 ratio = _ratio(a, b)
