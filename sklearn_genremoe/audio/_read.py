@@ -1,12 +1,12 @@
 """From an audio file to blocks of samples, by libsndfile or, where it is installed, FFmpeg."""
 
 import contextlib
+import itertools
 import os
 import re
 import stat
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -250,15 +250,13 @@ def _require_whole(source, seconds: float, total: float) -> None:
 
 def _by_ffmpeg(av, source, start: int, stop: float, rate: int | None, done: int) -> Blocks:
     """Read a file from its beginning, but for `done` frames at a rate that libsndfile has read."""
-    begun, position, is_damaged = rate is not None, 0, False
+    begun, position = rate is not None, 0
+    damaged: list = []
     with (
         opened(source) as stream,
         av.open(stream, options=_NO_OTHER_FILES, metadata_errors="ignore") as container,
     ):
-        for frame in _ffmpeg_frames(av, container, rate):
-            is_damaged = frame is None
-            if frame is None:
-                continue
+        for frame in _ffmpeg_frames(av, container, rate, damaged):
             if rate is None:
                 rate = frame.sample_rate
                 _require_rate(source, rate)
@@ -271,7 +269,7 @@ def _by_ffmpeg(av, source, start: int, stop: float, rate: int | None, done: int)
         if rate is None:
             raise ValueError("no sound")
         total = _promised_seconds(container)
-    if begun and is_damaged and container.format.name == "flac":
+    if begun and damaged and container.format.name == "flac":
         raise ValueError("cut off, since this is no mp3 with a tag behind it")
     seconds = position / rate
     _require_whole(source, seconds, total if seconds < 0.98 * total else 0.0)
@@ -289,27 +287,28 @@ def _promised_seconds(container) -> float:
     return (container.duration - max(0, container.start_time or 0)) / 1e6
 
 
-def _ffmpeg_frames(av, container, rate: int | None):
-    """Yield frames of float32 in the layout of the first and at a rate, None if damaged."""
-    layout = kind = None
-    resampler: Any = None
-    for packet in container.demux(container.streams.audio[0]):
-        try:
-            frames = packet.decode()
-        except av.InvalidDataError:
-            yield None
-            continue
-        for frame in frames:
-            if layout is None:
-                layout, rate = frame.layout.name, rate or frame.sample_rate
-            this_kind = frame.layout.name, frame.sample_rate, frame.format.name
-            if kind != this_kind:  # pieces of a joined file
-                if resampler is not None:
-                    yield from resampler.resample(None)
-                kind, resampler = this_kind, av.AudioResampler("flt", layout, rate)
+def _ffmpeg_frames(av, container, rate: int | None, damaged: list):
+    """Yield frames of float32 in the layout of the first and at a rate; note damage behind them."""
+
+    def decoded():
+        for packet in container.demux(container.streams.audio[0]):
+            try:
+                for frame in packet.decode():
+                    damaged.clear()
+                    yield frame
+            except av.InvalidDataError:
+                damaged.append(packet)
+
+    def kind(frame):
+        return frame.layout.name, frame.sample_rate, frame.format.name
+
+    layout = None
+    for _, piece in itertools.groupby(decoded(), kind):  # of a joined file
+        first = next(piece)
+        layout, rate = layout or first.layout.name, rate or first.sample_rate
+        resampler = av.AudioResampler("flt", layout, rate)
+        for frame in itertools.chain([first], piece, [None]):
             yield from resampler.resample(frame)
-    if resampler is not None:
-        yield from resampler.resample(None)
 
 
 def _require_rate(source, rate: int) -> None:
