@@ -77,9 +77,8 @@ def decode_audio(
 ) -> np.ndarray:
     """Decode a part of an audio file to mono at a given sample rate.
 
-    Reads only the part that is needed, takes the mean of the channels, and resamples with
-    soxr (quality "HQ"). Where the channels cancel in their mean, as those of a recording with one
-    channel in opposite phase do, the channel with the most energy is taken instead.
+    Reads only the part that is needed, takes the mean of the channels (where they cancel in their
+    mean, as in opposite phase, the loudest channel), and resamples with soxr (quality "HQ").
 
     Parameters
     ----------

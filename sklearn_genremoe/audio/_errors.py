@@ -18,10 +18,8 @@ class BadClipError(ValueError):
 
     Attributes
     ----------
-    path : str
-        The clip as given; of a file object its name or type.
-    reason : str
-        The reason as given.
+    path, reason : str
+        As given; of a file object its name or type.
 
     Examples
     --------
@@ -56,10 +54,8 @@ class BadClipWarning(UserWarning):
 
     Attributes
     ----------
-    bad_clips : dict of int to str
-        The bad clips as given.
-    fate : str
-        Their fate as given.
+    bad_clips, fate : dict and str
+        As given.
 
     Examples
     --------

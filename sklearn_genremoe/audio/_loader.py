@@ -19,12 +19,10 @@ from ._read import seconds_of_file
 class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Decode audio files to waveforms of one length.
 
-    Each file is decoded, mixed to mono by the mean of its channels, resampled, and cut or
-    filled up to ``duration * sample_rate`` samples. Waveforms (numbers in 2-D) pass
-    through, so that a pipeline that begins with a loader takes either.
-
-    All waveforms are held at once: 2.6 MB per clip of 30 s. Pipelines that begin with a domain
-    such as :class:`~sklearn_genremoe.LogMelSpectrogram` read files clip by clip instead.
+    Each file is decoded, mixed to mono, resampled, and cut or filled up to
+    ``duration * sample_rate`` samples. Waveforms (numbers in 2-D) pass through. All waveforms are
+    held at once, 2.6 MB per clip of 30 s, where pipelines that begin with a domain such as
+    :class:`~sklearn_genremoe.LogMelSpectrogram` read files clip by clip.
 
     Parameters
     ----------
@@ -130,8 +128,8 @@ class AudioLoader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         waveforms : ndarray of shape (n_clips, n_samples)
-            The waveforms: float32 for paths, and for arrays as they came (integers become
-            float32, scaled by the full scale of their type). Rows of bad clips are NaN.
+            Of float32 for paths and integers, which are scaled by the full scale of their type;
+            other arrays as they came. Rows of bad clips are NaN.
         """
         return self._load(self._check(X, reset=False))
 

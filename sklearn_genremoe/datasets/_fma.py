@@ -54,9 +54,8 @@ def fetch_fma(
 ):
     """Fetch the clips of the Free Music Archive dataset, with their official split.
 
-    Downloads the archives of the subset and the metadata on first use, checks their hashes, and
-    removes them once they are unpacked. Folders ``fma_small`` and ``fma_metadata`` that are there
-    already are used as they are.
+    Downloads archives on first use, checks their hashes, and removes them once they are unpacked.
+    Folders ``fma_small`` and ``fma_metadata`` that are there already are used as they are.
 
     Parameters
     ----------

@@ -36,10 +36,9 @@ _LISTS = (
     {"split": [StrOptions({"fault-filtered"}), None]}, prefer_skip_nested_validation=False
 )
 def fetch_gtzan(data_home=None, *, split=None, split_files=None, return_X_y=False):
-    """Load the GTZAN collection from a folder, with its fault-filtered split.
+    """Load the GTZAN collection from a folder of your own, with its fault-filtered split.
 
-    GTZAN carries no licence and its official address is gone: nothing is downloaded. Put a copy
-    of your own into `data_home`.
+    GTZAN carries no licence and its official address is gone: nothing is downloaded.
 
     Parameters
     ----------
@@ -54,9 +53,8 @@ def fetch_gtzan(data_home=None, *, split=None, split_files=None, return_X_y=Fals
     split_files : str, Path or list of str or Path, default=None
         The lists of the fault-filtered split, one clip per line such as
         ``blues/blues.00029.wav``: three files whose names begin with "train", "valid" and
-        "test", or the folder that holds ``train_filtered.txt``, ``valid_filtered.txt`` and
-        ``test_filtered.txt``. None means `data_home`. They are found at
-        https://github.com/jordipons/sklearn-audio-transfer-learning in ``data/index/GTZAN``.
+        "test", or a folder with ``train_filtered.txt`` and so on; None means `data_home`. They are
+        in https://github.com/jordipons/sklearn-audio-transfer-learning, ``data/index/GTZAN``.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -87,8 +85,7 @@ def fetch_gtzan(data_home=None, *, split=None, split_files=None, return_X_y=Fals
     Raises
     ------
     FileNotFoundError
-        If the folder, clips or the lists of the split are missing; the message says where
-        files go.
+        If the folder, clips or the lists of the split are missing.
     ValueError
         If `split` is unknown, or a list names anything but clips, or a clip twice.
 

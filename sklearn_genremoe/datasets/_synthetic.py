@@ -127,11 +127,6 @@ def make_genre_clips(
         If the cue is unknown, there are fewer than two or more than eight genres, fewer clips
         than genres, or clips shorter than 1 s.
 
-    Notes
-    -----
-    The parts that don't carry the cue are drawn alike for all genres and are louder. Still, the
-    original domain holds everything, and the modulation domain the mean over time of every band.
-
     Examples
     --------
     >>> from sklearn_genremoe.datasets import make_genre_clips
