@@ -3,8 +3,6 @@
 import hashlib
 import inspect
 import os
-import sys
-import sysconfig
 from collections.abc import Mapping
 from functools import lru_cache
 from types import CodeType, FunctionType
@@ -15,36 +13,18 @@ import numpy as np
 
 from .._clips import without_torch
 
-# What lies here is versioned by its packages, ours included.
-_INSTALLED = tuple(
-    sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
-)
-_OURS = __name__.partition(".")[0]
+# Classes of these are versioned by their packages.
+_PACKAGES = {"builtins", "sklearn", "sklearn_genremoe"}
+_CONSTANTS = (str, bytes, int, float, complex)
 
 
 class Plan:
     """Domains by name, with their parameters checked and their keys, for one public call.
 
     Who is called by the user makes it and hands it down: nobody below checks parameters or asks
-    again what a domain computes.
-
-    Parameters
-    ----------
-    domains : mapping of str to BaseDomain
-        Names of entries and domains.
-
-    Attributes
-    ----------
-    domains : dict of str to BaseDomain
-        As given.
-    keys : dict of str to tuple
-        Class and signature of each domain: equal for domains that compute the same.
-    distinct : dict of str to BaseDomain
-        The first of the domains that compute the same.
-    entries : dict of str to str
-        For each domain, the name of that first one.
-    mixer : str or None
-        The name of the domain in which a mixer sees the clips.
+    again what a domain computes. ``keys`` are equal for domains that compute the same; ``distinct``
+    holds the first of these, and ``entries`` its name for each. ``mixer`` is the name of the domain
+    in which a mixer sees the clips, if it does.
     """
 
     def __init__(self, domains: Mapping[str, Any]):
@@ -80,16 +60,7 @@ def fingerprint(value: Any) -> str:
     Numbers, text, paths and sequences of them are legible, as 30 for 30 and 30.0; anything else is
     known by its type and the hash of its content, which is the same in each process.
 
-    Raises
-    ------
-    ValueError
-        If it can't be pickled, so that its content is unknown.
-
-    Examples
-    --------
-    >>> fingerprint([1, 2.5, None])
-    '(1, 2.5, None)'
-    >>> fingerprint(np.ones(3)) == fingerprint(np.ones(3)) != fingerprint(np.zeros(3))
+    >>> fingerprint([1, 2.5, np.ones(3)]) == fingerprint((1.0, 2.5, np.ones(3)))
     True
     """
     value = without_torch(value)
@@ -99,7 +70,7 @@ def fingerprint(value: Any) -> str:
         value = os.fspath(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if value is None or isinstance(value, (str, bytes, int, float, complex)):
+    if value is None or isinstance(value, _CONSTANTS):
         return repr(value)
     if isinstance(value, (list, tuple)):
         return f"({', '.join(map(fingerprint, value))})"
@@ -126,7 +97,7 @@ def code_of(cls: type) -> str:
     parts = [
         f"{base.__name__}.{name} {_code_of_attribute(value)}"
         for base in cls.__mro__
-        if not _is_installed(base)
+        if base.__module__.partition(".")[0] not in _PACKAGES
         for name, value in vars(base).items()
         if not name.startswith("__") or isinstance(value, FunctionType)
     ]
@@ -155,7 +126,7 @@ def _is_constant(value: Any) -> bool:
     """Tell whether a value is one that code doesn't change in place."""
     if isinstance(value, tuple):
         return all(map(_is_constant, value))
-    return value is None or isinstance(value, (str, bytes, int, float, complex, np.ndarray))
+    return value is None or isinstance(value, (*_CONSTANTS, np.ndarray))
 
 
 def _bytecode(code: CodeType) -> str:
@@ -167,12 +138,3 @@ def _bytecode(code: CodeType) -> str:
         for value in code.co_consts
     ]
     return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {constants}"
-
-
-def _is_installed(cls: type) -> bool:
-    """Tell whether a class comes from a package, not from the user."""
-    if cls.__module__ == "__main__":
-        return False
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
-    is_ours = cls.__module__.partition(".")[0] == _OURS
-    return is_ours or cls.__module__ == "builtins" or file.startswith(_INSTALLED)

@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 from filelock import FileLock
 
-from .._files import user_path
+from .._files import user_path, write_atomically
 from .._parallel import interrupts_wait
 from ..audio import SourceExcerpt
 from ._plan import code_of
@@ -33,24 +33,11 @@ class FeatureStore:
     """The features of one domain, one fixed-size row per clip, in one file.
 
     The folder holds ``features-<id>.bin`` (the rows), ``index.txt`` (a line ``key row crc32`` per
-    finished row, only ever appended to) and ``about.json`` (what the rows are). A row counts once
-    its line is complete and its checksum is right; whatever else an interrupted or a broken
-    writer leaves behind is computed again. Writers take turns by a file lock. A store that is
-    begun anew has another id, so that no batch of before takes its rows for those it had.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder, which is made when the first row is written.
-    about : dict
-        What the rows are, for people who look into the folder.
-    dtype : str
-        Type of the numbers on disk.
-
-    Attributes
-    ----------
-    shape : tuple of int or None
-        Shape of a row; None until it is known.
+    finished row, only ever appended to) and ``about.json`` (what the rows are, their ``shape``,
+    which is None until it is known). A row counts once its line is complete and its checksum is
+    right; whatever else an interrupted or a broken writer leaves behind is computed again. Writers
+    take turns by a file lock. A store that is begun anew has another id, so that no batch of before
+    takes its rows for those it had.
     """
 
     def __init__(self, folder: Path, about: dict, dtype: str):
@@ -58,6 +45,7 @@ class FeatureStore:
         self.about = about
         self.dtype = np.dtype(dtype).newbyteorder("<")
         self.shape: tuple[int, ...] | None = None
+        self._index = folder / "index.txt"
         self._features = folder / "none"
         self._entries: dict[str, tuple[int, int]] = {}
         self._index_read = 0
@@ -121,10 +109,6 @@ class FeatureStore:
         return np.memmap(self._features, self.dtype, mode="r", shape=(n_rows, *self.shape))
 
     @property
-    def _index(self) -> Path:
-        return self.folder / "index.txt"
-
-    @property
     def _row_bytes(self) -> int:
         return int(np.prod(self.shape)) * self.dtype.itemsize  # type: ignore[arg-type]
 
@@ -133,9 +117,8 @@ class FeatureStore:
         self._index.unlink(missing_ok=True)
         name = f"features-{uuid4().hex[:16]}.bin"
         about = {**self.about, "shape": list(shape), "dtype": self.dtype.str, "file": name}
-        temporary = self.folder / f"about.json.{os.getpid()}"
-        temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
-        temporary.replace(self.folder / "about.json")
+        data = json.dumps(about, indent=2).encode()
+        write_atomically(self.folder / "about.json", data)
         (self.folder / name).touch()
         self._features, self.shape = self.folder / name, tuple(shape)
         self._entries, self._index_read = {}, 0
