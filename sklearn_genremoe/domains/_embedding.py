@@ -54,9 +54,8 @@ class AudioSetEmbedding(BaseEmbedding):
 
     Notes
     -----
-    The network is part of neither the parameters nor the state: pickles stay small, and each
-    process loads it once. It may have heard the very songs that it is tested on, since AudioSet
-    is drawn from YouTube: see :ref:`pretrained`.
+    The network is part of neither the parameters nor the state. It may have heard the very songs
+    that it is tested on, since AudioSet is drawn from YouTube: see :ref:`pretrained`.
 
     References
     ----------

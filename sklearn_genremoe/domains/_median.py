@@ -28,19 +28,10 @@ _NOT_NEEDED = -1
 class MedianProgram(NamedTuple):
     """A program that finds the medians of a group of windows.
 
-    Lines ``0 .. size + n_windows - 2`` are loaded with consecutive rows before it runs.
-
-    Attributes
-    ----------
-    instructions : ndarray of shape (n_instructions, 4), dtype int32
-        Each row ``(a, b, low, high)`` stores the minimum of lines a and b in line ``low`` and
-        their maximum in line ``high``; -1 where nobody needs it.
-    medians : ndarray of shape (n_windows,), dtype int32
-        The lines that hold the medians at the end.
-    n_lines : int
-        Number of lines.
-    cost : float
-        Minima and maxima per window.
+    Lines ``0 .. size + n_windows - 2`` are loaded with consecutive rows before it runs. Each
+    instruction ``(a, b, low, high)`` stores the minimum of lines a and b in line ``low`` and their
+    maximum in line ``high``; -1 where nobody needs it. ``medians`` are the lines that hold the
+    medians at the end, ``cost`` the minima and maxima per window.
     """
 
     instructions: np.ndarray
@@ -56,18 +47,6 @@ def running_median(x: np.ndarray, size: int) -> np.ndarray:
     :func:`librosa.decompose.hpss` uses; also right where the window is longer than the axis, where
     scipy 1.17 reads beyond its memory. Of an even number of neighbours, the upper median counts
     and the window reaches one element further back.
-
-    Parameters
-    ----------
-    x : ndarray of shape (n_rows, n_columns), dtype float32
-        Finite numbers.
-    size : int
-        Number of neighbours, at least 1.
-
-    Returns
-    -------
-    medians : ndarray of shape (n_rows, n_columns), dtype float32
-        The medians.
 
     Examples
     --------

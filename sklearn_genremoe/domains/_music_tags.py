@@ -17,14 +17,13 @@ _TAGS = (
 
 @with_init
 class MusicTagEmbedding(BaseEmbedding):
-    r"""The embedding of a network that was trained to tag songs.
+    """The embedding of a network that was trained to tag songs.
 
     musicnn [1]_ learned from a million songs which of 50 tags their listeners had given them, such
     as rock, female vocalists or 80s. It knows nothing but music, where the networks of
     :class:`AudioSetEmbedding` know all sounds, and errs on other clips: a mixture of both is better
-    than either. For a clip with the windows :math:`w`, scaled to the level of `level`, the features
-    are the means and the standard deviations of :math:`e_w`, what the network makes of a window,
-    over the windows.
+    than either. As there, the features are the means and the standard deviations of what the
+    network makes of the windows.
 
     Parameters
     ----------
@@ -47,9 +46,8 @@ class MusicTagEmbedding(BaseEmbedding):
 
     Notes
     -----
-    The file of weights is read as numbers, of which nothing is executed; the network is part of
-    neither the parameters nor the state. It may have heard the very songs that it is tested on:
-    see :ref:`pretrained`.
+    Nothing in the file of weights is executed. The network may have heard the very songs that it is
+    tested on: see :ref:`pretrained`.
 
     References
     ----------

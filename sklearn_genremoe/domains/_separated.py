@@ -103,14 +103,9 @@ class HarmonicSpectrogram(SeparatedSpectrogram):
 class PercussiveSpectrogram(SeparatedSpectrogram):
     """Log-mel spectrogram of the percussive (transient) part: the paper's percussive domain.
 
-    Running medians along frequency of the amplitude spectrogram keep strokes, those along
-    time keep tones. A soft mask made of both lets the percussive part of the clip
-    pass [1]_::
+    What the mask of :class:`~sklearn_genremoe.HarmonicSpectrogram` keeps out passes [1]_::
 
         mask = strokes**power / (strokes**power + (margin * tones)**power)
-
-    The power of what passes is summed over mel bands and taken in decibels, as in
-    :class:`~sklearn_genremoe.LogMelSpectrogram`.
 
     Parameters
     ----------
