@@ -169,8 +169,9 @@ class CollectionReport:
         '48 clips of 4 genres in 41 groups.'
         """
         labels = out_of_fold.check_labels(X, y, groups, cv)
-        if paths is None:
-            paths = out_of_fold.paths_of(X)
+        names = out_of_fold.paths_of(X)
+        if paths is not None:
+            names = out_of_fold.check_paths(paths, len(labels.y))
         estimators, seen, labels.errors = out_of_fold.extract_once({"estimator": estimator}, X)
         if len(labels.errors) == len(labels.y):
             raise ValueError(f"none of the {len(labels.y)} clips can be used: {labels.errors}")
@@ -185,7 +186,7 @@ class CollectionReport:
             classes=labels.classes,
             y=labels.y,
             groups=labels.groups,
-            paths=None if paths is None else out_of_fold.check_paths(paths, len(labels.y)),
+            paths=names,
             feature_entries=entries,
             errors=labels.errors,
             baselines=out_of_fold.baselines(seen, labels),
@@ -379,7 +380,8 @@ class CollectionReport:
         columns = {"row": first, "other_row": second, "similarity": cosines.ravel()}
         frame = _pandas().DataFrame(columns).drop_duplicates(["row", "other_row"])
         least = self.same_recording if threshold is None else threshold
-        frame = frame[frame["similarity"] >= least].sort_values("similarity", ascending=False)
+        frame = frame[frame["similarity"] >= least]
+        frame = frame.sort_values("similarity", ascending=False, kind="stable")
         first, second = frame["row"].to_numpy(), frame["other_row"].to_numpy()
         names = np.asarray(self.names, dtype=object)
         frame.insert(0, "clip", names[first])

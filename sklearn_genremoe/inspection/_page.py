@@ -36,7 +36,7 @@ def summary_of(report: Any) -> list[str]:
     if n_bad == n_clips:
         return lines
     if report.y is None:
-        predicted = report.frame()["predicted"].value_counts(sort=False).sort_index()
+        predicted = report._judgements()["predicted"].value_counts(sort=False).sort_index()
         counts = predicted.sort_values(ascending=False, kind="stable").items()
         return [*lines, f"Predicted: {', '.join(f'{genre} {n}' for genre, n in counts)}."]
     scores = report.scores()
@@ -50,12 +50,14 @@ def summary_of(report: Any) -> list[str]:
         f"{'that' if report.groups is None else 'of groups that'} it never heard "
         f"({value}, interval {low} to {high}{''.join(others)})."
     )
-    confusion = report.confusion().T.unstack()
-    wrong = confusion[[true != said for true, said in confusion.index]]
+    counts = report.confusion().to_numpy()
+    wrong = counts * (1 - np.eye(len(counts), dtype=int))
     if wrong.any():
-        true, said = wrong.idxmax()
-        n_true = confusion[true].sum()
-        lines.append(f"Most often {true} is taken for {said} ({wrong.max()} of {n_true} clips).")
+        true, said = np.unravel_index(wrong.argmax(), wrong.shape)
+        lines.append(
+            f"Most often {report.classes[true]} is taken for {report.classes[said]} "
+            f"({wrong[true, said]} of {counts[true].sum()} clips)."
+        )
     coverage = report.coverage()["accuracy"]
     half = _percent(coverage.iloc[(len(coverage) - 1) // 2])
     error = _percent(scores.loc[("mixture", "calibration_error"), "value"])

@@ -348,6 +348,8 @@ def test_from_cross_validation_refuses(folder):
     X, y = load_wine(return_X_y=True)
     with pytest.raises(ValueError, match=r"tests \d+ of 178 clips never"):
         CollectionReport.from_cross_validation(GaussianNB(), X, y, cv=ShuffleSplit(2))
+    with pytest.raises(ValueError, match="1 paths for 178 clips"):  # before any fit
+        CollectionReport.from_cross_validation("no estimator", X, y, paths=["a.ogg"])
     clf = MixtureOfExpertsClassifier(experts(), cv=2)
     with pytest.warns(BadClipWarning), pytest.raises(ValueError, match="none of the 4 clips"):
         CollectionReport.from_cross_validation(
@@ -380,6 +382,15 @@ def test_few_clips_to_compare(n_usable, tmp_path):
     report = CollectionReport.from_predictions(Y, proba, classes=CLASSES, features=features)
     assert len(report.frame()) == 6
     assert len(report.duplicates(-1.0)) == (n_usable == 2)
+    report.save(tmp_path / "report.html")
+
+
+@pytest.mark.parametrize("labels", [[False, True], [2, 7], [1.0, 2.0]])
+def test_labels_that_are_no_text(labels, tmp_path):
+    y = np.array(labels)[[0, 0, 1, 1, 1, 1]]
+    report = CollectionReport.from_predictions(y, PROBA, classes=labels)
+    said = f"Most often {labels[1]} is taken for {labels[0]} (2 of 4 clips)."
+    assert said in report.summary()
     report.save(tmp_path / "report.html")
 
 
