@@ -1,6 +1,7 @@
 """Several estimators on the same folds."""
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ._plotting import COLOURS, BaseDisplay, plot_intervals
 from ._statistics import difference, mcnemar, measures
 
 
+@dataclass(eq=False, repr=False)
 class ComparisonDisplay(BaseDisplay):
     """Scores of several estimators on the same folds, and their differences.
 
@@ -50,18 +52,11 @@ class ComparisonDisplay(BaseDisplay):
     Name: difference, dtype: float64
     """
 
-    def __init__(
-        self,
-        proba: Mapping[str, NDArray[np.float64]],
-        y: NDArray,
-        classes: NDArray,
-        *,
-        groups: NDArray | None = None,
-    ) -> None:
-        self.proba = proba
-        self.y = y
-        self.classes = classes
-        self.groups = groups
+    proba: Mapping[str, NDArray[np.float64]]
+    y: NDArray
+    classes: NDArray
+    _: KW_ONLY
+    groups: NDArray | None = None
 
     _several_axes = True
 

@@ -1,6 +1,7 @@
 """What the experts see of a clip."""
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -37,6 +38,7 @@ class DomainAxes(NamedTuple):
     by_row: bool = False
 
 
+@dataclass(eq=False, repr=False)
 class DomainDisplay(BaseDisplay):
     """One clip in one or several feature domains.
 
@@ -73,14 +75,9 @@ class DomainDisplay(BaseDisplay):
     ['original', 'harmonic', 'percussive', 'modulation']
     """
 
-    def __init__(
-        self,
-        spectrograms: Mapping[str, ArrayLike],
-        *,
-        axes: Mapping[str, DomainAxes] | None = None,
-    ) -> None:
-        self.spectrograms = spectrograms
-        self.axes = axes
+    spectrograms: Mapping[str, ArrayLike]
+    _: KW_ONLY
+    axes: Mapping[str, DomainAxes] | None = None
 
     _several_axes = True
 

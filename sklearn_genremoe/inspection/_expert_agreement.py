@@ -1,6 +1,7 @@
 """How often two experts say the same."""
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from .._compat import import_pandas
 from ._plotting import BaseDisplay, ask_mixture, check_names
 
 
+@dataclass(eq=False, repr=False)
 class ExpertAgreementDisplay(BaseDisplay):
     """Share of the clips for which two experts name the same genre.
 
@@ -48,9 +50,9 @@ class ExpertAgreementDisplay(BaseDisplay):
     b       0.5  1.0
     """
 
-    def __init__(self, agreement: ArrayLike, *, expert_names: Sequence[str]) -> None:
-        self.agreement = agreement
-        self.expert_names = expert_names
+    agreement: ArrayLike
+    _: KW_ONLY
+    expert_names: Sequence[str]
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: Any = None, *, ax: Any = None) -> Self:

@@ -1,6 +1,7 @@
 """How the losses fell."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from ._plotting import COLOURS, BaseDisplay, names_of_experts
 _LOSSES = {"train_loss": "-", "valid_loss": ":"}
 
 
+@dataclass(eq=False, repr=False)
 class LearningHistoryDisplay(BaseDisplay):
     """Loss of networks on their training and validation clips, epoch by epoch.
 
@@ -49,8 +51,7 @@ class LearningHistoryDisplay(BaseDisplay):
     1  harmonic      2         1.0         NaN
     """
 
-    def __init__(self, histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        self.histories = histories
+    histories: Mapping[str, Sequence[Mapping[str, Any]]]
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:

@@ -1,6 +1,7 @@
 """Whom a mixture trusts, genre by genre."""
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ _ALL = "all clips"
 _LABELLED = 0.045
 
 
+@dataclass(eq=False, repr=False)
 class MixtureWeightsDisplay(BaseDisplay):
     """Mean weight of each expert in a mixture, genre by genre.
 
@@ -61,18 +63,11 @@ class MixtureWeightsDisplay(BaseDisplay):
     all clips       0.5         0.5
     """
 
-    def __init__(
-        self,
-        mean_weights: ArrayLike,
-        *,
-        genres: Sequence[Any],
-        expert_names: Sequence[str],
-        n_clips: Sequence[int],
-    ) -> None:
-        self.mean_weights = mean_weights
-        self.genres = genres
-        self.expert_names = expert_names
-        self.n_clips = n_clips
+    mean_weights: ArrayLike
+    _: KW_ONLY
+    genres: Sequence[Any]
+    expert_names: Sequence[str]
+    n_clips: Sequence[int]
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: ArrayLike, *, ax: Any = None) -> Self:

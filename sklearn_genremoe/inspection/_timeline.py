@@ -1,6 +1,7 @@
 """How the genre of a track changes over time."""
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from ._plotting import COLOURS, BaseDisplay, check_names
 _GAP = 1e-3
 
 
+@dataclass(eq=False, repr=False)
 class TimelineDisplay(BaseDisplay):
     """Probability of each genre over the time of a track, and whom the mixture trusts.
 
@@ -60,22 +62,13 @@ class TimelineDisplay(BaseDisplay):
     2   30.0  60.0   0.2   0.8
     """
 
-    def __init__(
-        self,
-        start: ArrayLike,
-        end: ArrayLike,
-        proba: ArrayLike,
-        *,
-        genres: Sequence[Any],
-        weights: ArrayLike | None = None,
-        expert_names: Sequence[str] | None = None,
-    ) -> None:
-        self.start = start
-        self.end = end
-        self.proba = proba
-        self.genres = genres
-        self.weights = weights
-        self.expert_names = expert_names
+    start: ArrayLike
+    end: ArrayLike
+    proba: ArrayLike
+    _: KW_ONLY
+    genres: Sequence[Any]
+    weights: ArrayLike | None = None
+    expert_names: Sequence[str] | None = None
 
     _several_axes = True
 
