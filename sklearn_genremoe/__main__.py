@@ -113,7 +113,7 @@ def _predict(options) -> int:
     from ._compat import progress_bar
 
     out = _check_out(options.out, "--out")
-    page = _check_report(options.report)
+    page = _check_out(options.report, "--report", "jinja2", "pandas")
     if options.resume and out is None:
         raise ValueError("--resume goes on with the table of --out; give its name.")
     if out is None and sys.stdout is None:
@@ -231,7 +231,7 @@ def _train(options) -> int:
     out = _check_out(options.out, "--out")
     if out.suffix not in (".skops", ""):
         raise ValueError(f"--out {out}: models are saved as *.skops, and in no other format.")
-    page = _check_report(options.report)
+    page = _check_out(options.report, "--report", "jinja2", "pandas")
     if page and not options.cv:
         raise ValueError("--report shows predictions out of fold: leave --cv 0 out.")
     if options.max_epochs is not None and options.max_epochs < 1:
@@ -341,12 +341,14 @@ def _audio_files(given) -> tuple[list[str], dict[str, str]]:
     return list(found), left_out
 
 
-def _check_out(given, option) -> Any:
-    """Raise before the work if its result can't be written after it."""
+def _check_out(given, option, *packages) -> Any:
+    """Raise before the work if its result can't be written after it; these packages do it."""
     from ._files import user_path
 
     if given is None:
         return None
+    for package in packages:
+        importlib.import_module(package)
     path = user_path(given)
     if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
         raise ValueError(
@@ -354,12 +356,6 @@ def _check_out(given, option) -> Any:
             "yours; give the name of a file in a folder that is there."
         )
     return path
-
-
-def _check_report(given) -> Any:
-    for package in ("jinja2", "pandas") if given else ():
-        importlib.import_module(package)
-    return _check_out(given, "--report")
 
 
 def _report(bad, left_out=()) -> int:
