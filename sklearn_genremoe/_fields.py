@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import dataclass_transform
 
 _SECTIONS = {
-    title: re.compile(rf"{title}\n----------\n.*?(?=\n\n|\Z)", re.DOTALL)
+    title: re.compile(rf"{title}\n----------\n.*?(?=\n\n\S|\Z)", re.DOTALL)
     for title in ("Parameters", "Attributes")
 }
-_ENTRY = re.compile(r"^\w+ : .*(?:\n +.*)*", re.MULTILINE)
+_ENTRY = re.compile(r"^\w+ : .*(?:\n+ +.*)*", re.MULTILINE)
 
 
 @dataclass_transform(eq_default=False)

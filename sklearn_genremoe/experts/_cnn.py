@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY
 from numbers import Integral, Real
 from typing import Any, cast
 
@@ -15,9 +16,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
 
-from .._checks import check_classes, check_groups, check_labels, single_column, unchanged_on_error
+from .._checks import check_classes, check_groups, check_labels, unchanged_on_error
 from .._clips import MAX_AMPLITUDE, check_finite, kind_of_clips, without_torch
-from .._compat import Interval, StrOptions
+from .._compat import Interval, StrOptions, _check_partial_fit_first_call
+from .._fields import with_init
 from ..domains import DomainBatch
 from ..networks import (
     K2C2,
@@ -39,6 +41,7 @@ from ..networks import (
 _PATIENCE = 10
 
 
+@with_init
 class CNNClassifier(ClassifierMixin, NetEstimator):
     r"""Convolutional network that tells genres apart in one kind of spectrogram.
 
@@ -85,10 +88,6 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
         more than there are, takes whole clips.
     dropout : float, default=0.0
         Share of the inputs of the dense layer that is set to zero in training, in [0, 1).
-    max_epochs : int, default=50
-        Passes over the clips.
-    batch_size : int, default=16
-        Clips per update.
     lr : float, default=5e-3
         Learning rate of the first update.
     lr_decay : float, default=1e-2
@@ -113,16 +112,6 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
     callbacks : list of skorch.callbacks.Callback or None, default=None
         Passed on to the net, after its own. A :class:`skorch.callbacks.LRScheduler` takes the
         place of `schedule`.
-    device : str, default="auto"
-        Where to train: "auto" takes CUDA, then MPS, then the CPU; or a torch device. On a GPU of
-        the Ampere generation or later the network trains in mixed precision, and the clips stay
-        on the GPU if they take less than half of its free memory. A model that was saved on a
-        GPU loads on the CPU where there is none.
-    random_state : int, RandomState instance or None, default=None
-        Determines the initial network, the order of the clips, dropout and the held-out
-        clips. The same value gives the same network, in other processes too.
-    verbose : int, default=0
-        Above zero, `fit` shows a progress bar.
 
     Attributes
     ----------
@@ -134,10 +123,6 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
         Names of the features, where `X` was 2-D with names.
     input_shape_ : tuple of int
         Bins and frames, or channels, bins and frames.
-    net_ : skorch.NeuralNetClassifier
-        The fitted net; ``net_.module_`` is the torch module, which returns logits.
-    history_ : skorch.history.History
-        For each epoch its losses and time.
     n_iter_ : int
         Number of epochs so far.
 
@@ -169,8 +154,24 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
     array(['high', 'low'], dtype='<U4')
     """
 
-    classes_: NDArray[Any]
-    input_shape_: tuple[int, ...]
+    channels: Sequence[int] = (64, 128, 128, 192, 256)
+    pool_sizes: str | Sequence[tuple[int, int]] = "auto"
+    _: KW_ONLY
+    architecture: str = "k2c2"
+    center_bins: bool = False
+    crop_frames: int | None = None
+    dropout: float = 0.0
+    lr: float = 5e-3
+    lr_decay: float = 1e-2
+    schedule: str = "inverse_time"
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    class_weight: Mapping[Any, float] | str | None = None
+    validation_fraction: float | None = None
+    early_stopping: bool | int = False
+    callbacks: Sequence[Callback] | None = None
+
+    _network = K2C2
 
     # groups come without a request, as for scikit-learn's own group splitters.
     __metadata_request__fit = {"groups": True}
@@ -191,51 +192,6 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
         "early_stopping": ["boolean", Interval(Integral, 0, None, closed="left")],
         "callbacks": [list, tuple, None],
     }
-
-    def __init__(
-        self,
-        channels: Sequence[int] = (64, 128, 128, 192, 256),
-        pool_sizes: str | Sequence[tuple[int, int]] = "auto",
-        *,
-        architecture: str = "k2c2",
-        center_bins: bool = False,
-        crop_frames: int | None = None,
-        dropout: float = 0.0,
-        max_epochs: int = 50,
-        batch_size: int = 16,
-        lr: float = 5e-3,
-        lr_decay: float = 1e-2,
-        schedule: str = "inverse_time",
-        weight_decay: float = 0.0,
-        label_smoothing: float = 0.0,
-        class_weight: Mapping[Any, float] | str | None = None,
-        validation_fraction: float | None = None,
-        early_stopping: bool | int = False,
-        callbacks: Sequence[Callback] | None = None,
-        device: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.channels = channels
-        self.pool_sizes = pool_sizes
-        self.architecture = architecture
-        self.center_bins = center_bins
-        self.crop_frames = crop_frames
-        self.dropout = dropout
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.lr_decay = lr_decay
-        self.schedule = schedule
-        self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
-        self.class_weight = class_weight
-        self.validation_fraction = validation_fraction
-        self.early_stopping = early_stopping
-        self.callbacks = callbacks
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -285,13 +241,15 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
             clips = self._check_clips(X, reset=True)
             y, weight = check_labels(clips, y, sample_weight)
             self.classes_, self.input_shape_ = check_classes(y[weight > 0]), clips.shape[1:]
-            dataset, position = self._distinct(clips, y, weight)
+            dataset = self._distinct(clips, y, weight)
             net = self._new_net(self._module())
             validation = None
             if self.validation_fraction is not None:
-                codes = None if groups is None else _group_codes(groups, position)
+                if groups is not None:
+                    _, codes = np.unique(check_groups(groups, len(clips)), return_inverse=True)
+                    groups = codes[dataset.rows]
                 learn, watch = split_validation(
-                    dataset.y, self.validation_fraction, codes, net.seed, self.classes_
+                    dataset.y, self.validation_fraction, groups, net.seed, self.classes_
                 )
                 dataset, validation = dataset.take(learn), dataset.take(watch)
             if self.verbose:
@@ -325,35 +283,26 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
         """
         if self.class_weight == "balanced":
             raise ValueError(
-                "class_weight='balanced' needs all clips at once, which partial_fit doesn't see: "
-                "give the weights of the classes as a dict."
-            )
-        first = not hasattr(self, "net_")
-        if first and classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        known = np.unique(
-            single_column(self.classes_ if classes is None else classes, "classes", "labels")
-        )
-        if len(known) < 2:
-            raise ValueError(
-                f"classes={known.tolist()} is one class only; a classifier needs at least two. "
-                "Name all labels that may come later."
-            )
-        if not first and not np.array_equal(known, self.classes_):
-            raise ValueError(
-                f"classes={known.tolist()} differ from those of before, {self.classes_.tolist()}."
+                "class_weight='balanced' needs all clips at once; give partial_fit a dict."
             )
         with unchanged_on_error(self):
+            first = _check_partial_fit_first_call(self, classes)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    f"classes={self.classes_.tolist()} is one class only; name all labels that may "
+                    "come later."
+                )
             self._check_params(watch=False)
             clips = self._check_clips(X, reset=first)
             y, weight = check_labels(clips, y, sample_weight)
-            unknown = np.setdiff1d(y, known)
+            unknown = np.setdiff1d(y, self.classes_)
             if len(unknown):
                 raise ValueError(
-                    f"y has the labels {unknown.tolist()}, but classes are {known.tolist()}."
+                    f"y has the labels {unknown.tolist()}, but classes are "
+                    f"{self.classes_.tolist()}."
                 )
-            self.classes_, self.input_shape_ = known, clips.shape[1:]
-            dataset, _ = self._distinct(clips, y, weight)
+            self.input_shape_ = clips.shape[1:]
+            dataset = self._distinct(clips, y, weight)
             net = self._new_net(self._module()) if first else self._continued()
         return self._train(net, dataset, 1)
 
@@ -383,7 +332,7 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
         Returns
         -------
         log_probabilities : ndarray of shape (n_clips, n_classes)
-            Natural logarithms, finite also where the probability rounds to zero.
+            Finite also where the probability rounds to zero.
         """
         return log_softmax(self._predict_logits(X), axis=1)
 
@@ -436,8 +385,7 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
         if isinstance(X, DomainBatch):
             if len(X.names) != 1:
                 raise ValueError(
-                    f"The DomainBatch holds {len(X.names)} domains ({', '.join(X.names)}), but "
-                    f"{name} takes one: pass batch[{X.names[0]!r}] or another."
+                    f"{name} takes one domain: pass batch[{X.names[0]!r}] or another of {X!r}."
                 )
             X = X[X.names[0]]
         X = without_torch(X)
@@ -453,19 +401,15 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
                 "several: give X[np.newaxis]."
             )
         X = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite=False)
-        if X.ndim == 2:
-            X = X[:, :, np.newaxis]
+        X = X[:, :, np.newaxis] if X.ndim == 2 else X
+        found = f"X has {X.ndim} dimensions, with clips of shape {X.shape[1:]}, but {name} is"
         if X.ndim not in (3, 4) or 0 in X.shape:
             raise ValueError(
-                f"X has {X.ndim} dimensions, {X.shape}, but {name} is expecting spectrograms of "
-                "shape (n_clips, n_bins, n_frames) or (n_clips, n_channels, n_bins, n_frames), or "
-                "a table (n_clips, n_features), with at least one bin and frame."
+                f"{found} expecting spectrograms, ([channels,] bins, frames), or a table, with at "
+                "least one bin and frame."
             )
         if not reset and X.shape[1:] != self.input_shape_:
-            raise ValueError(
-                f"X has clips of shape {X.shape[1:]}, but {name} is expecting clips of shape "
-                f"{self.input_shape_} as in fit: ([channels,] bins, frames)."
-            )
+            raise ValueError(f"{found} expecting clips of shape {self.input_shape_} as in fit.")
         peak = check_finite(X)
         if peak > MAX_AMPLITUDE:
             raise ValueError(
@@ -491,31 +435,28 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
             "center_bins": self.center_bins,
         }
 
-    def _net(self, module: dict[str, Any], seed: int = 0) -> GenreNet:
-        """Return a net, not initialized, that trains as the parameters say."""
-        callbacks: list[Any] = []
+    def _net_settings(self, module: dict[str, Any]) -> dict[str, Any]:
+        callbacks: list[Any] = list(self.callbacks or [])
         kinds = [each if isinstance(each, type) else type(each) for each in self._callbacks()]
-        if not any(issubclass(kind, LRScheduler) for kind in kinds):
-            decay = None if self.schedule == "one_cycle" else self.lr_decay
-            callbacks.append(LearningRate(self.lr, decay))
         if self.early_stopping:
             patience = _PATIENCE if self.early_stopping is True else int(self.early_stopping)
-            callbacks.append(ValidationStopping(patience=patience, threshold=0, load_best=True))
-        return self._make_net(
-            K2C2,
-            module,
-            seed,
-            [*callbacks, *(self.callbacks or [])],
-            criterion=torch.nn.CrossEntropyLoss,
-            criterion__reduction="none",
-            criterion__label_smoothing=self.label_smoothing,
-            optimizer__param_groups=[
+            stopping = ValidationStopping(patience=patience, threshold=0, load_best=True)
+            callbacks.insert(0, stopping)
+        if not any(issubclass(kind, LRScheduler) for kind in kinds):
+            decay = None if self.schedule == "one_cycle" else self.lr_decay
+            callbacks.insert(0, LearningRate(self.lr, decay))
+        return {
+            "callbacks": callbacks,
+            "criterion": torch.nn.CrossEntropyLoss,
+            "criterion__reduction": "none",
+            "criterion__label_smoothing": self.label_smoothing,
+            "optimizer__param_groups": [
                 (name, {"weight_decay": self.weight_decay})
                 for name in ("blocks.*.conv.weight", "head.weight")
             ],
-            classes=range(module["n_classes"]),
-            crop_frames=module["input_shape"][-1],
-        )
+            "classes": range(module["n_classes"]),
+            "crop_frames": module["input_shape"][-1],
+        }
 
     def _continued(self) -> GenreNet:
         """Return the net of before, which trains as the parameters say now."""
@@ -534,8 +475,8 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
 
     def _distinct(
         self, clips: NDArray[Any], y: NDArray[Any], weight: NDArray[np.float64]
-    ) -> tuple[ClipDataset, NDArray[np.intp]]:
-        """Return the distinct clips with their weights, and where each clip went."""
+    ) -> ClipDataset:
+        """Return the distinct clips with their weights."""
         n_classes = len(self.classes_)
         # Labels of clips without weight may be unknown; those clips drop out below.
         encoded = np.minimum(np.searchsorted(self.classes_, y), n_classes - 1)
@@ -551,10 +492,10 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
                     f"class_weight={self.class_weight} has to hold finite factors >= 0."
                 )
             weight = weight * factors[encoded]
-        rows, weights, position = merge_duplicates([clips], encoded, weight)
+        rows, weights = merge_duplicates([clips], encoded, weight)
         if not len(rows):
             raise ValueError("class_weight leaves no clip with a weight above zero.")
-        return ClipDataset(clips, encoded[rows], rows, weights), position
+        return ClipDataset(clips, encoded[rows], rows, weights)
 
     def _train(
         self, net: GenreNet, dataset: ClipDataset, epochs: int, validation: Any = None
@@ -573,12 +514,3 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
         self.history_ = net.history
         self.n_iter_ = len(net.history)
         return self
-
-
-def _group_codes(groups: Any, position: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return a number for the group of each distinct clip, the first if it came in several."""
-    _, codes = np.unique(check_groups(groups, len(position)), return_inverse=True)
-    kept = position >= 0
-    first = np.full(position.max() + 1, len(codes), dtype=np.intp)
-    np.minimum.at(first, position[kept], codes[kept])
-    return first

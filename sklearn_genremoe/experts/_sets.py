@@ -29,14 +29,9 @@ def default_experts(
     duration: float = 30.0,
     *,
     networks: bool = True,
-    sample_rate: int = 22050,
-    offset: float = 0.0,
-    fill: str = "repeat",
-    on_error: str = "raise",
-    n_jobs: int | None = None,
     class_weight: Mapping[Any, float] | str | None = None,
     random_state: Any = None,
-    **cnn_params: Any,
+    **params: Any,
 ) -> list[tuple[str, Pipeline]]:
     """Return experts that are made to learn from a few hundred clips.
 
@@ -58,23 +53,14 @@ def default_experts(
         Seconds of each file that all experts get.
     networks : bool, default=True
         Whether the networks are among them. Without them a fit takes seconds.
-    sample_rate : int, default=22050
-        Hz, to which files are resampled.
-    offset : float, default=0.0
-        Seconds at the beginning of each file to skip.
-    fill : {"repeat", "zeros"}, default="repeat"
-        How shorter files are filled up. Zeros would make crops of nothing but zeros.
-    on_error : {"raise", "warn"}, default="raise"
-        What happens where a file can't be used, as in the domains.
-    n_jobs : int or None, default=None
-        Clips that each domain extracts at the same time.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, for the networks and the linear experts alike.
     random_state : int, RandomState instance or None, default=None
         Determines the training of all experts. A mixture with a `random_state` sets it.
-    **cnn_params : dict
-        Parameters of all :class:`~sklearn_genremoe.CNNClassifier` to change, for example
-        ``max_epochs=10`` or ``device="cpu"``.
+    **params : dict
+        What to change in all domains: sample_rate, offset, fill (shorter files are repeated: zeros
+        would make crops of nothing but zeros), on_error or n_jobs; and in all
+        :class:`~sklearn_genremoe.CNNClassifier`, for example ``max_epochs=10``.
 
     Returns
     -------
@@ -108,17 +94,7 @@ def default_experts(
     >>> len(default_experts(networks=False))
     3
     """
-    signal: dict[str, Any] = {
-        "duration": duration,
-        "sample_rate": sample_rate,
-        "offset": offset,
-        "fill": fill,
-        "on_error": on_error,
-        "n_jobs": n_jobs,
-        "n_fft": 2048,
-        "hop_length": 1707,
-        "n_mels": 128,
-    }
+    signal = _signal(duration, params, fill="repeat", n_fft=2048, hop_length=1707, n_mels=128)
     # 0.7 s along time, 680 Hz along frequency: what the paper's 31 x 31 cells are in its frames.
     kernel: dict[str, Any] = {"kernel_size": (9, 63)}
     recipe: dict[str, Any] = {
@@ -144,7 +120,7 @@ def default_experts(
         "crop_frames": 24,
         "dropout": 0.5,
     }
-    given = {"class_weight": class_weight, "random_state": random_state, **cnn_params}
+    given = {"class_weight": class_weight, "random_state": random_state, **params}
     mfcc = MFCC(**signal, normalize=None)
     scattering = TimeFrequencyScattering(part="all", **signal, **kernel)
     with_network = [
@@ -231,16 +207,7 @@ def pretrained_experts(
     ]
 
 
-def paper_experts(
-    duration: float = 30.0,
-    *,
-    sample_rate: int = 22050,
-    offset: float = 0.0,
-    fill: str = "zeros",
-    on_error: str = "raise",
-    n_jobs: int | None = None,
-    **cnn_params: Any,
-) -> list[tuple[str, Pipeline]]:
+def paper_experts(duration: float = 30.0, **params: Any) -> list[tuple[str, Pipeline]]:
     """Return the paper's four experts: original, harmonic, percussive and modulation.
 
     Each is a Pipeline of a feature domain and a k2c2 network, untrained.
@@ -249,19 +216,10 @@ def paper_experts(
     ----------
     duration : float, default=30.0
         Seconds of each file that all experts get.
-    sample_rate : int, default=22050
-        Hz, to which files are resampled.
-    offset : float, default=0.0
-        Seconds at the beginning of each file to skip.
-    fill : {"zeros", "repeat"}, default="zeros"
-        How shorter files are filled up.
-    on_error : {"raise", "warn"}, default="raise"
-        What happens where a file can't be used, as in the domains.
-    n_jobs : int or None, default=None
-        Clips that each domain extracts at the same time.
-    **cnn_params : dict
-        Parameters of all four :class:`~sklearn_genremoe.CNNClassifier`, for example
-        ``max_epochs=10`` or ``class_weight="balanced"``. Its defaults are the paper's.
+    **params : dict
+        What to change in all domains: sample_rate, offset, fill, on_error or n_jobs; and in all
+        four :class:`~sklearn_genremoe.CNNClassifier`, whose defaults are the paper's, for example
+        ``max_epochs=10`` or ``class_weight="balanced"``.
 
     Returns
     -------
@@ -283,30 +241,24 @@ def paper_experts(
     >>> [name for name, _ in paper_experts(max_epochs=10)]
     ['original', 'harmonic', 'percussive', 'modulation']
     """
-    signal: dict[str, Any] = {
-        "duration": duration,
-        "sample_rate": sample_rate,
-        "offset": offset,
-        "fill": fill,
-        "on_error": on_error,
-        "n_jobs": n_jobs,
+    signal = _signal(duration, params)
+    kinds = {
+        "original": LogMelSpectrogram,
+        "harmonic": HarmonicSpectrogram,
+        "percussive": PercussiveSpectrogram,
+        "modulation": ModulationSpectrogram,
     }
-    return [
-        _expert("original", LogMelSpectrogram(**signal), cnn_params),
-        _expert("harmonic", HarmonicSpectrogram(**signal), cnn_params),
-        _expert("percussive", PercussiveSpectrogram(**signal), cnn_params),
-        _expert("modulation", ModulationSpectrogram(**signal), cnn_params),
-    ]
+    return [_expert(name, kind(**signal), params) for name, kind in kinds.items()]
+
+
+def _signal(duration: float, params: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    """Take what concerns all domains out of the parameters of a set."""
+    names = ("sample_rate", "offset", "fill", "on_error", "n_jobs")
+    given = {name: params.pop(name) for name in names if name in params}
+    return {"duration": duration, **defaults, **given}
 
 
 def _expert(name: str, domain: BaseDomain, cnn_params: dict[str, Any]) -> tuple[str, Pipeline]:
-    accepted = CNNClassifier().get_params()
-    unknown = sorted(cnn_params.keys() - accepted)
-    if unknown:
-        raise TypeError(
-            f"got the unexpected arguments {unknown}; beside its own, a function that makes "
-            f"experts takes the parameters of CNNClassifier: {sorted(accepted)}."
-        )
     cnn = CNNClassifier(**cnn_params)
     if _routing_enabled():
         cnn.set_fit_request(sample_weight=True)

@@ -101,8 +101,7 @@ class ClipClassifierMixin(ClassifierMixin):
     def predict_frame(self, X: Any) -> Any:
         """Return genre and probabilities of each clip, or why there are none, in one table.
 
-        Unlike ``predict`` followed by a look at ``bad_clips_``, this is safe with several threads:
-        reasons come with the answer.
+        Safe with several threads: unlike those of ``bad_clips_``, reasons come with the answer.
 
         Parameters
         ----------
@@ -112,9 +111,9 @@ class ClipClassifierMixin(ClassifierMixin):
         Returns
         -------
         frame : pandas.DataFrame
-            A row per clip. The columns: path, None where clips came otherwise; genre;
+            A row per clip. The columns: path, where clips came as such; genre;
             ``probability[<genre>]`` for each genre; and error, why a clip can't be used, whatever
-            `on_error` is. Genre and error are None, and probabilities NaN, where there are none.
+            `on_error` is. What there is none of is missing (:func:`pandas.isna`).
 
         Raises
         ------
@@ -131,12 +130,7 @@ class ClipClassifierMixin(ClassifierMixin):
             **{f"probability[{genre}]": proba[:, i] for i, genre in enumerate(self.classes_)},
             "error": [bad.get(row) for row in rows],
         }
-        return pandas.DataFrame(
-            {
-                name: pandas.Series(column, dtype=object if name in ("path", "error") else None)
-                for name, column in columns.items()
-            }
-        )
+        return pandas.DataFrame(columns)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the share of clips whose genre is found.
@@ -170,21 +164,33 @@ class ClipClassifierMixin(ClassifierMixin):
         found = self.classes_[proba[good].argmax(axis=1)]
         return float(accuracy_score(true.y[good], found, sample_weight=weight))
 
-    def _report(self, bad: dict[int, str], fate: str = "whose rows are NaN") -> None:
+    def _report(
+        self, bad: dict[int, str], fate: str = "whose rows are NaN", stacklevel: int = 3
+    ) -> None:
         """Say once which clips were bad, and keep it."""
         if bad or getattr(self, "bad_clips_", None):
             self.bad_clips_ = bad
         if bad:
-            warnings.warn(BadClipWarning(bad, fate), stacklevel=3)
+            warnings.warn(BadClipWarning(bad, fate), stacklevel=stacklevel)
+
+    def _leave_out(self, clips: TrainingClips, bad: dict[int, str]) -> dict[int, str]:
+        """Report the bad clips of a fit by their place in the user's list, and return them so."""
+        if bad and len(bad) == len(clips.y):
+            raise none_usable(bad)
+        genres, counts = np.unique(clips.y[list(bad)], return_counts=True)
+        lost = ", ".join(f"{genre} {n}" for genre, n in zip(genres, counts))
+        n_others = len(clips.y) - len(bad)
+        bad = {int(clips.origin[row]): why for row, why in sorted(bad.items())}
+        self._report(bad, f"left out of the fit on {n_others} others ({lost})", 4)
+        return bad
 
 
 def paths_of(X: Any, n_clips: int) -> list[Any]:
     """Return the paths of clips, None for those that came otherwise."""
     if isinstance(X, DomainBatch):
-        return [None] * n_clips if X.paths is None else list(X.paths)
-    if np.ndim(X) > 1 or kind_of_clips(X) != "paths":
-        return [None] * n_clips
-    return [os.fsdecode(path) for path in entries_of(X)]
+        X = X.paths
+    is_paths = X is not None and np.ndim(X) == 1 and kind_of_clips(X) == "paths"
+    return [os.fsdecode(path) for path in entries_of(X)] if is_paths else [None] * n_clips
 
 
 def labels_from_proba(
@@ -217,9 +223,9 @@ def rows_to_score(true: TrainingClips, bad: dict[int, str]) -> NDArray[np.intp]:
     return good
 
 
-def none_usable(bad: dict[int, str], what: str = "clips") -> BadClipError:
-    """Return the error for clips, or tracks, that are all bad."""
-    return BadClipError(f"all {len(bad)} {what}", "none can be used:\n" + "\n".join(bad.values()))
+def none_usable(bad: dict[int, str]) -> BadClipError:
+    """Return the error for clips that are all bad."""
+    return BadClipError(f"all {len(bad)} clips", "none can be used:\n" + "\n".join(bad.values()))
 
 
 # A genre that was excluded costs this much at most: -log(1e-15) = 34.5.

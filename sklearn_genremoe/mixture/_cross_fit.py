@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import (
     PredefinedSplit,
@@ -30,11 +30,6 @@ from .._compat import BaseSearchCV, _check_method_params, _routing_enabled, prog
 from ..experts import CNNClassifier
 from ..networks import resolve_device, split_groups
 from ._experts import Experts, FoldAverage, explain, predict_expert, split_expert, take_clips
-
-_ACCEPTED = (
-    "an integer of at least 2 (folds), a share between 0 and 1 (hold-out), 'train', 'prefit', "
-    "a splitter, or an iterable of (train, test) row numbers"
-)
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -96,23 +91,20 @@ class TrainingClips:
 
 
 def fit_experts(
+    mixture: Any,
     experts: Experts,
     views: Sequence[Any],
     clips: TrainingClips,
     classes: NDArray,
     splits: Sequence[Split],
-    *,
-    refit: bool,
-    n_jobs: int | None,
-    verbose: int,
 ) -> tuple[list[Any], NDArray[np.float64], NDArray[np.intp]]:
     """Fit every expert on all clips and on each split, in one pool of jobs.
 
     Without `refit` the models of the splits are kept and averaged. Also return what the models
     predict for the clips that they weren't trained on, (n_held_out, n_experts, n_classes), and the
-    rows of those, ascending.
+    rows of those, ascending. Of the `mixture` only parameters are read.
     """
-    refit = refit or not splits
+    refit, n_jobs = mixture.refit or not splits, mixture.n_jobs
     parts: list[Split | None] = [*splits, *([None] if refit else [])]
     jobs = [
         delayed(_fit_and_predict)(
@@ -127,8 +119,8 @@ def fit_experts(
         finished = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
     except ValueError:  # the backends "multiprocessing" and "ray" cannot stream results
         finished = Parallel(n_jobs=n_jobs)(jobs)
-    bar = progress_bar(finished, desc="experts", unit="fit", total=len(jobs), disable=not verbose)
-    results = list(bar)
+    options = {"desc": "experts", "unit": "fit", "total": len(jobs)}
+    results = list(progress_bar(finished, disable=not mixture.verbose, **options))
     fitted, probas = [], []
     for start in range(0, len(jobs), len(parts)):
         models, expert_proba = zip(*results[start : start + len(parts)])
@@ -248,16 +240,10 @@ def seed_missing(component: Any, seed: int) -> None:
     component.set_params(**{name: seeds[name] for name in names if params[name] is None})
 
 
-def classes_of_prefit(experts: Sequence[tuple[str, Any]], y: NDArray) -> NDArray:
+def classes_of_prefit(experts: Experts, y: NDArray) -> NDArray:
     """Return the genres that fitted experts know; raise if one isn't fitted or `y` has others."""
     for name, expert in experts:
-        try:
-            check_is_fitted(expert)
-        except NotFittedError as error:
-            raise NotFittedError(
-                f"cv='prefit' takes fitted experts, but {name!r} isn't fitted: fit it, or give "
-                "another cv."
-            ) from error
+        check_is_fitted(expert, msg=f"cv='prefit' takes fitted experts, but {name!r} isn't fitted.")
     known = [np.asarray(expert.classes_) for _, expert in experts]
     if len({labels.dtype.kind in "biuf" for labels in known}) > 1:
         raise ValueError(
@@ -266,32 +252,21 @@ def classes_of_prefit(experts: Sequence[tuple[str, Any]], y: NDArray) -> NDArray
             + ". Fit all on labels of one type, for example y.astype(str)."
         )
     classes = np.unique(np.concatenate(known))
-    unknown = np.setdiff1d(y, classes)
-    if len(unknown):
-        raise ValueError(
-            f"y has the genres {unknown.tolist()}, which no expert knows; the fitted experts "
-            f"know {classes.tolist()}."
-        )
+    require_known(y, classes)
     return classes
 
 
+def require_known(y: NDArray, classes: NDArray) -> None:
+    """Raise if there are genres that nobody has learned."""
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(
+            f"y has the genres {unknown.tolist()}, which were not seen in fit; known are "
+            f"{classes.tolist()}."
+        )
+
+
 # Splits.
-
-
-def check_cv_value(cv: Any) -> None:
-    """Raise if a value of `cv` means nothing."""
-    if isinstance(cv, (bool, np.bool_)):
-        accepted = False
-    elif isinstance(cv, Integral):
-        accepted = int(cv) >= 2
-    elif isinstance(cv, Real):
-        accepted = 0 < float(cv) < 1
-    elif isinstance(cv, str):
-        accepted = cv in ("train", "prefit")
-    else:
-        accepted = hasattr(cv, "split") or isinstance(cv, Iterable)
-    if not accepted:
-        raise ValueError(f"cv={cv!r} is not accepted; expected {_ACCEPTED}.")
 
 
 def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list[Split]:
@@ -303,7 +278,9 @@ def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list
     y, groups = clips.y, clips.groups
     if isinstance(cv, Integral):
         _check_enough(y, groups, int(cv))
-        splits = _folds(int(cv), y, groups)
+        # No shuffling: clips of one album tend to stand beside each other, and then stay together.
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        splits = list(kind(int(cv)).split(y, y, groups))
     elif isinstance(cv, Real):
         _check_enough(y, groups, 2)
         splits = [_hold_out(float(cv), y, groups, random_state)]
@@ -321,20 +298,30 @@ def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list
                 "Give the rows of all as a list, list(splitter.split(...))."
             )
     else:
-        pairs = list(cv)
-        for pair in pairs:
-            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-                raise ValueError(f"cv yields {pair!r}; expected {_ACCEPTED}.")
-        splits = [
-            (_rows(train, clips.origin, clips.n_given), _rows(test, clips.origin, clips.n_given))
-            for train, test in pairs
-        ]
+        # Rows that were taken out, for a weight of zero or a bad clip, fall out of splits as well.
+        place = np.full(clips.n_given, -1)
+        place[clips.origin] = np.arange(len(y))
+        splits = [_rows(pair, place) for pair in cv]
     if not splits:
         raise ValueError(
-            f"cv={cv!r} yields no split; expected {_ACCEPTED}. A generator can be used once: give "
-            "a list, list(splitter.split(X, y))."
+            f"cv={cv!r} yields no split; expected pairs of (train, test) rows. A generator can be "
+            "used once: give a list, list(splitter.split(X, y))."
         )
     return splits
+
+
+def _rows(pair: Any, place: NDArray[np.intp]) -> Split:
+    """Return where the rows of a split are by now."""
+    try:
+        train, test = (np.atleast_1d(side) for side in pair)
+        sides = [place[side if len(side) else []] for side in (train, test)]
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"cv yields {reprlib.repr(pair)}; expected a pair of row numbers or masks, (train, "
+            f"test), but there are {len(place)} clips ({error})."
+        ) from error
+    train, test = (side[side >= 0] for side in sides)
+    return train, test
 
 
 def check_splits(splits: list[Split], y: NDArray, cv: Any) -> list[Split]:
@@ -344,16 +331,12 @@ def check_splits(splits: list[Split], y: NDArray, cv: Any) -> list[Split]:
     """
     kept = []
     for number, (train, test) in enumerate(splits):
-        if not len(train) or not len(test):
-            side = "learn from" if not len(train) else "hold out"
+        genres = np.unique(y[train])
+        if not len(test) or len(genres) < 2:
             raise ValueError(
-                f"Split {number} of cv={cv!r} leaves no clip to {side}; use fewer folds or "
-                "larger sides."
-            )
-        if len(np.unique(y[train])) < 2:
-            raise ValueError(
-                f"In split {number} of cv={cv!r} the experts would learn from clips of one genre "
-                f"only, {y[train][0]!s}; use fewer folds, or groups that aren't genres."
+                f"Split {number} of cv={cv!r} holds out {len(test)} clips and leaves those of "
+                f"{len(genres)} genres to learn from; expected one or more, and two or more: use "
+                "fewer folds, larger sides, or groups that aren't genres."
             )
         kept.append((train, test[np.isin(y[test], y[train])]))
     if splits and not any(len(test) for _, test in kept):
@@ -363,13 +346,6 @@ def check_splits(splits: list[Split], y: NDArray, cv: Any) -> list[Split]:
             "themselves."
         )
     return kept
-
-
-def _folds(n_folds: int, y: NDArray, groups: NDArray | None) -> list[Split]:
-    # No shuffling: clips of one album tend to stand beside each other, and then stay together.
-    if groups is None:
-        return list(StratifiedKFold(n_folds).split(y, y))
-    return list(StratifiedGroupKFold(n_folds).split(y, y, groups))
 
 
 def _hold_out(share: float, y: NDArray, groups: NDArray | None, random_state: Any) -> Split:
@@ -384,24 +360,6 @@ def _hold_out(share: float, y: NDArray, groups: NDArray | None, random_state: An
     n_folds = min(max(2, round(1 / smaller)), _fewest_groups(y, groups)[1])
     train, test = split_groups(n_folds, y, groups, rng)
     return (train, test) if share <= 0.5 else (test, train)
-
-
-def _rows(rows: Any, origin: NDArray[np.intp], n_clips: int) -> NDArray[np.intp]:
-    rows = np.asarray(rows)
-    if rows.dtype == bool and len(rows) != n_clips:
-        raise ValueError(f"cv yields a mask of {len(rows)} entries, but there are {n_clips} clips.")
-    if len(rows) and rows.dtype.kind not in "biu":
-        raise ValueError(f"cv yields rows of type {rows.dtype}; expected {_ACCEPTED}.")
-    rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
-    if len(rows) and not -n_clips <= rows.min() <= rows.max() < n_clips:
-        raise ValueError(
-            f"cv yields rows {rows.min()} to {rows.max()}, but there are {n_clips} clips."
-        )
-    rows = np.where(rows < 0, rows + n_clips, rows)  # from the end, as numpy has it
-    # Rows that were taken out, for a weight of zero or a bad clip, fall out of the split as well.
-    position = np.searchsorted(origin, rows)
-    present = (position < len(origin)) & (origin[np.minimum(position, len(origin) - 1)] == rows)
-    return position[present]
 
 
 def _fewest_groups(y: NDArray, groups: NDArray) -> tuple[Any, int]:
@@ -420,15 +378,7 @@ def _check_enough(y: NDArray, groups: NDArray | None, n_folds: int) -> None:
             "folds in which the mixer needs it: use a smaller cv, add clips, or take a mixer "
             "that learns nothing (mixer='balanced' or 'log_pool')."
         )
-    if groups is None:
-        return
-    n_groups = len(np.unique(groups))
-    if n_groups < n_folds:
-        raise ValueError(
-            f"There are {n_groups} group(s), fewer than the {n_folds} folds: use a smaller cv or "
-            "finer groups."
-        )
-    genre, n_groups = _fewest_groups(y, groups)
+    genre, n_groups = (None, 2) if groups is None else _fewest_groups(y, groups)
     if n_groups < 2:
         raise ValueError(
             f"All clips of the genre {genre!s} belong to one group, so no expert could know the "

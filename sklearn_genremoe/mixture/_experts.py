@@ -75,15 +75,7 @@ def check_experts(experts: Any, reserved: Collection[str] = ()) -> list[tuple[st
 def leading_domain(expert: Any) -> BaseDomain | None:
     """Return the feature domain that an expert begins with, None if it searches over that.
 
-    Looked for in nested pipelines, calibrated and frozen estimators, searches and averages of
-    folds.
-
-    Examples
-    --------
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn_genremoe import CNNClassifier, HarmonicSpectrogram
-    >>> leading_domain(make_pipeline(HarmonicSpectrogram(), CNNClassifier()))
-    HarmonicSpectrogram()
+    Looked for in nested pipelines, calibrated and frozen estimators, searches, averages of folds.
     """
     grids: list[Any] = []
     path: list[str] = []
@@ -175,8 +167,7 @@ def view_clips(
     views, of_mixer = [X] * len(experts), None
     bad: dict[int, str] = {}
     if isinstance(X, DomainBatch):
-        mixer_domain = mixture.mixer_domain
-        views, of_mixer, bad = _views_of_batch(X, experts, plan, with_mixer, mixer_domain, on_error)
+        views, of_mixer, bad = _views_of_batch(mixture, X, experts, plan, with_mixer, on_error)
     elif not isinstance(X, Clips):
         of_mixer = np.asarray(X) if with_mixer else None
         if of_mixer is not None and mixture.mixer_domain is not None and of_mixer.ndim >= 3:
@@ -215,12 +206,7 @@ def extract_domains(clips: Clips, plan: Plan, **extraction_params: Any) -> Domai
 
 
 def _views_of_batch(
-    batch: DomainBatch,
-    experts: Experts,
-    plan: Plan,
-    with_mixer: bool,
-    mixer_domain: Any,
-    on_error: str,
+    mixture: Any, batch: DomainBatch, experts: Experts, plan: Plan, with_mixer: bool, on_error: str
 ) -> tuple[list[Any], NDArray | None, dict[int, str]]:
     """Return the entries that experts and mixer take, and the bad clips."""
     entries = [_entry(batch, name, plan, len(experts)) for name, _ in experts]
@@ -232,7 +218,7 @@ def _views_of_batch(
     ]
     of_mixer = None
     if with_mixer:
-        entries.append(_entry_of_mixer(batch, mixer_domain, plan))
+        entries.append(_entry_of_mixer(batch, mixture.mixer_domain, plan))
         of_mixer = batch[entries[-1]]
     bad = dict(batch.bad_clips)
     for entry in dict.fromkeys(entries):  # some share an entry
@@ -379,13 +365,7 @@ def aligned_proba(expert: Any, X: Any, classes: NDArray, rows: NDArray | None = 
 
 
 class FoldAverage(ClassifierMixin, BaseEstimator):
-    """One expert whose prediction is the mean of those of several models, those of the folds.
-
-    Parameters
-    ----------
-    models : list of estimators
-        Fitted classifiers; ``fit`` trains clones of them instead.
-    """
+    """One expert whose prediction is the mean of those of `models`, those of the folds."""
 
     def __init__(self, models: list[Any]) -> None:
         self.models = models

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,10 +14,10 @@ from scipy.special import softmax
 from torch import nn
 
 from .._compat import Interval, StrOptions
+from .._fields import with_init
 from ..networks import (
     K2C2,
     ClipDataset,
-    GenreNet,
     LearningRate,
     NetEstimator,
     ProgressBar,
@@ -32,19 +33,11 @@ _FLOOR = 1e-7
 
 
 class MixtureLoss(nn.Module):
-    r"""Negative log of the probability that the mixture gives to the true genre.
+    r"""Negative log of what the mixture gives the true genre, pulled towards equal weights.
 
-    With :math:`p_m` the probability that expert m gives to it, and the gate :math:`g`,
-
-    .. math:: -\log \sum_m g_m p_m - \lambda \frac{1}{M} \sum_m \log (M g_m).
-
-    The second term is :math:`\lambda` times the Kullback-Leibler divergence of the gate from
-    equal weights.
-
-    Parameters
-    ----------
-    shrinkage : float, default=0.0
-        The factor :math:`\lambda`.
+    :math:`-\log \sum_m g_m p_m - \lambda \frac{1}{M} \sum_m \log (M g_m)`, with the probability
+    :math:`p_m` that expert m gives to the true genre, the gate :math:`g` and the `shrinkage`
+    :math:`\lambda`, the factor of the divergence of the gate from equal weights.
     """
 
     def __init__(self, shrinkage: float = 0.0) -> None:
@@ -60,17 +53,27 @@ class MixtureLoss(nn.Module):
         return loss
 
 
+@with_init
 class GateMixer(NetEstimator, BaseMixer):
-    """A network that sees the clip and weights the experts; they stay as they are."""
+    """A network that sees the clip and weights the experts; they stay as they are.
+
+    Parameters
+    ----------
+    shrinkage : float, default=0.0
+        Pull towards equal weights, zero or above: the factor of the divergence of the weights
+        from equal ones in the loss. Zero is the paper's loss; with a large factor the mixer
+        becomes :class:`BalancedMixer`.
+    """
+
+    _: KW_ONLY
+    shrinkage: float = 0.0
 
     needs_fit = True
     needs_clips = True
-    _module: type[nn.Module]
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints = {
         **NetEstimator._parameter_constraints,
         "shrinkage": [Interval(Real, 0, None, closed="left")],
     }
-    shrinkage: float
 
     def _module_arguments(self, n_experts: int, clip_shape: tuple[int, int]) -> dict[str, Any]:
         """Return the arguments of the network, which maps clips to a logit per expert."""
@@ -78,19 +81,20 @@ class GateMixer(NetEstimator, BaseMixer):
 
     def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
         self.clip_shape_ = clips.shape[1:]
-        rows, weights, _ = merge_duplicates([clips, expert_proba], y, sample_weight)
+        rows, weights = merge_duplicates([clips, expert_proba], y, sample_weight)
         true_class_proba = np.maximum(expert_proba[rows, :, y[rows]], _FLOOR).astype(np.float32)
         net = self._new_net(self._module_arguments(expert_proba.shape[1], self.clip_shape_))
         dataset = ClipDataset(clips, true_class_proba, rows, weights)
         self.net_ = net.train(dataset.on(net.device), self.max_epochs)
         self.history_ = net.history
 
-    def _net(self, module: dict[str, Any], seed: int = 0) -> GenreNet:
-        callbacks: list[Any] = [LearningRate(self.lr, self.lr_decay)]
-        if self.verbose:
-            callbacks.append(ProgressBar("mixer"))
-        loss = {"criterion": MixtureLoss, "criterion__shrinkage": self.shrinkage}
-        return self._make_net(self._module, module, seed, callbacks, **loss)
+    def _net_settings(self, module: dict[str, Any]) -> dict[str, Any]:
+        bar = [ProgressBar("mixer")] if self.verbose else []
+        return {
+            "callbacks": [LearningRate(self.lr, self.lr_decay), *bar],
+            "criterion": MixtureLoss,
+            "criterion__shrinkage": self.shrinkage,
+        }
 
     def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
         if clips.shape[1:] != self.clip_shape_:
@@ -101,6 +105,7 @@ class GateMixer(NetEstimator, BaseMixer):
         return softmax(self._logits(clips), axis=1)
 
 
+@with_init
 class CNNMixer(GateMixer):
     r"""Mixture weights by a k2c2 network that sees the clip (the paper's MoEC).
 
@@ -117,31 +122,6 @@ class CNNMixer(GateMixer):
         Filters of each convolutional block.
     pool_sizes : "auto" or sequence of (int, int), default="auto"
         Pooling over bins and frames in each block, as in :class:`CNNClassifier`.
-    shrinkage : float, default=0.0
-        Pull towards equal weights, zero or above: the factor of the divergence of the weights
-        from equal ones in the loss. Zero is the paper's loss; with a large factor the mixer
-        becomes :class:`BalancedMixer`.
-    max_epochs : int, default=50
-        Passes over the clips.
-    batch_size : int, default=16
-        Clips per update.
-    lr : float, default=5e-4
-        Learning rate of Adam at the first update.
-    lr_decay : float, default=1e-4
-        Decay per update: the rate of update t is ``lr / (1 + lr_decay * t)``.
-    device : str, default="auto"
-        Where to train: "auto" takes CUDA, then MPS, then the CPU.
-    random_state : int, RandomState instance or None, default=None
-        Determines the initial network, the order of the clips and the dropout.
-    verbose : int, default=0
-        Above zero, show a progress bar.
-
-    Attributes
-    ----------
-    net_ : skorch.NeuralNetClassifier
-        The fitted network.
-    history_ : skorch.history.History
-        Loss and time of each epoch.
 
     See Also
     --------
@@ -172,7 +152,10 @@ class CNNMixer(GateMixer):
     True
     """
 
-    _module = K2C2
+    channels: Sequence[int] = (64, 128, 128, 192, 256)
+    pool_sizes: str | Sequence[tuple[int, int]] = "auto"
+
+    _network = K2C2
     _parameter_constraints = {
         **GateMixer._parameter_constraints,
         "channels": ["array-like"],
@@ -184,40 +167,12 @@ class CNNMixer(GateMixer):
         check_channels(self.channels)
         resolve_pool_sizes((96, 96), len(self.channels), self.pool_sizes)
 
-    def __init__(
-        self,
-        channels: Sequence[int] = (64, 128, 128, 192, 256),
-        pool_sizes: str | Sequence[tuple[int, int]] = "auto",
-        *,
-        shrinkage: float = 0.0,
-        max_epochs: int = 50,
-        batch_size: int = 16,
-        lr: float = 5e-4,
-        lr_decay: float = 1e-4,
-        device: str = "auto",
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.channels = channels
-        self.pool_sizes = pool_sizes
-        self.shrinkage = shrinkage
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.lr_decay = lr_decay
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _module_arguments(self, n_experts: int, clip_shape: tuple[int, int]) -> dict[str, Any]:
-        return {
-            "n_classes": n_experts,
-            "input_shape": clip_shape,
-            "channels": tuple(self.channels),
-            "pool_sizes": self.pool_sizes,
-        }
+        of_blocks = {"channels": tuple(self.channels), "pool_sizes": self.pool_sizes}
+        return {"n_classes": n_experts, "input_shape": clip_shape, **of_blocks}
 
 
+@with_init
 class RNNMixer(GateMixer):
     r"""Mixture weights by a recurrent network that reads the clip (the paper's MoER).
 
@@ -226,38 +181,12 @@ class RNNMixer(GateMixer):
 
     The network reads the frames of the clip in both directions: dropout .25, bidirectional
     GRU, dropout .25, bidirectional GRU of which the last states are kept, dropout .5, dense 32
-    with batch normalisation and ELU, dense. It learns to give the true genre a large
-    probability, :math:`-\log \sum_m g_m(x) h_{m y}(x)`, while the experts stay as they are.
+    with batch normalisation and ELU, dense. It learns like that of :class:`CNNMixer`.
 
     Parameters
     ----------
     hidden_size : int, default=64
         Units of each GRU, in each direction.
-    shrinkage : float, default=0.0
-        Pull towards equal weights, zero or above: the factor of the divergence of the weights
-        from equal ones in the loss. Zero is the paper's loss; with a large factor the mixer
-        becomes :class:`BalancedMixer`.
-    max_epochs : int, default=50
-        Passes over the clips.
-    batch_size : int, default=16
-        Clips per update.
-    lr : float, default=5e-4
-        Learning rate of Adam at the first update.
-    lr_decay : float, default=1e-4
-        Decay per update: the rate of update t is ``lr / (1 + lr_decay * t)``.
-    device : str, default="auto"
-        Where to train: "auto" takes CUDA, then MPS, then the CPU.
-    random_state : int, RandomState instance or None, default=None
-        Determines the initial network, the order of the clips and the dropout.
-    verbose : int, default=0
-        Above zero, show a progress bar.
-
-    Attributes
-    ----------
-    net_ : skorch.NeuralNetClassifier
-        The fitted network.
-    history_ : skorch.history.History
-        Loss and time of each epoch.
 
     See Also
     --------
@@ -270,56 +199,22 @@ class RNNMixer(GateMixer):
 
     Examples
     --------
-    Two experts, of which one is right on clips with power in the upper bins, the other on
-    those with power in the lower bins:
-
     >>> import numpy as np
     >>> from sklearn_genremoe import RNNMixer
     >>> rng = np.random.default_rng(0)
-    >>> upper = rng.integers(2, size=64)
-    >>> clips = rng.normal(size=(64, 8, 8))
-    >>> clips[:, 4:] += 3 * upper[:, None, None]
-    >>> right = np.stack([upper, 1 - upper], axis=1) * 0.8 + 0.1
-    >>> expert_proba = np.stack([right, 1 - right], axis=2)
-    >>> y = np.zeros(64, dtype=int)
-    >>> mixer = RNNMixer(hidden_size=8, max_epochs=20, lr=1e-2, device="cpu", random_state=0)
-    >>> weights = mixer.fit(expert_proba, y, clips).weights(expert_proba, clips)
-    >>> bool(((weights[:, 0] > 0.5) == upper).mean() > 0.9)
-    True
+    >>> expert_proba, clips = rng.dirichlet(np.ones(3), size=(6, 2)), rng.normal(size=(6, 8, 10))
+    >>> mixer = RNNMixer(hidden_size=2, max_epochs=1, device="cpu", random_state=0)
+    >>> mixer.fit(expert_proba, [0, 1, 2, 0, 1, 2], clips).weights(expert_proba, clips).shape
+    (6, 2)
     """
 
-    _module = RecurrentGate
+    hidden_size: int = 64
+
+    _network = RecurrentGate
     _parameter_constraints = {
         **GateMixer._parameter_constraints,
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        hidden_size: int = 64,
-        *,
-        shrinkage: float = 0.0,
-        max_epochs: int = 50,
-        batch_size: int = 16,
-        lr: float = 5e-4,
-        lr_decay: float = 1e-4,
-        device: str = "auto",
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.hidden_size = hidden_size
-        self.shrinkage = shrinkage
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.lr_decay = lr_decay
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _module_arguments(self, n_experts: int, clip_shape: tuple[int, int]) -> dict[str, Any]:
-        return {
-            "n_outputs": n_experts,
-            "n_bins": clip_shape[0],
-            "hidden_size": self.hidden_size,
-        }
+        return {"n_outputs": n_experts, "n_bins": clip_shape[0], "hidden_size": self.hidden_size}

@@ -4,7 +4,7 @@ import reprlib
 import warnings
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,7 +95,7 @@ class BaseMixer(BaseEstimator):
     needs_clips: bool = False
     n_experts_: int
     n_classes_: int
-    _parameter_constraints: dict[str, list[Any]] = {}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
     def fit(
         self,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import os
 import warnings
+from dataclasses import KW_ONLY
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import joblib
 import numpy as np
@@ -19,26 +20,28 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._checks import check_classes, unchanged_on_error, unfitted_on_error
 from .._clips import Clips, check_clips, check_finite, kind_of_clips, without_torch
 from .._compat import (
+    Interval,
     StrOptions,
     _BaseComposition,
     _check_feature_names_in,
     _VisualBlock,
 )
 from .._diagram import DiagramMixin
+from .._fields import with_init
 from .._rows import Rows
 from ..audio import BadClipWarning
 from ..domains import BaseDomain, DomainBatch, Plan
 from ..experts import default_experts
 from ..networks import resolve_device
-from ._answers import ClipClassifierMixin, none_usable, rows_to_score, score_table
+from ._answers import ClipClassifierMixin, rows_to_score, score_table
 from ._cross_fit import (
     TrainingClips,
-    check_cv_value,
     check_splits,
     classes_of_prefit,
     fit_experts,
     make_splits,
     networks_in,
+    require_known,
     route_fit,
     seed_missing,
 )
@@ -71,6 +74,7 @@ def make_mixer(mixer: Any) -> BaseMixer:
     )
 
 
+@with_init
 class MixtureOfExpertsClassifier(
     DiagramMixin, ClipClassifierMixin, TransformerMixin, MetaEstimatorMixin, _BaseComposition
 ):
@@ -98,11 +102,11 @@ class MixtureOfExpertsClassifier(
         In which domain a gate sees the clips: a domain, or the name of an expert (that
         expert's domain) or of an entry of a DomainBatch. None is the original spectrogram, or
         `X` itself if it holds spectrograms.
-    cv : int, float, "train", "prefit", splitter or iterable, default=5
+    cv : int, float, "train", "prefit", splitter, iterable or None, default=5
         Which predictions of the experts the mixer learns from.
 
-        - int: out-of-fold predictions. Each expert is trained on all folds but one and predicts
-          that one; stratified, and with `groups` no group stands on both sides.
+        - int, 5 for None: out-of-fold predictions. Each expert is trained on all folds but one
+          and predicts that one; stratified, and with `groups` no group stands on both sides.
         - splitter or iterable of (train, test) rows: likewise. A genre that is missing among
           the clips that an expert learned from gets the probability zero.
         - float: experts are trained on a part, and predict a share of that size that is held
@@ -191,9 +195,26 @@ class MixtureOfExpertsClassifier(
     (178, 2)
     """
 
-    # Experts, mixer and cv have checks of their own.
-    _parameter_constraints: dict[str, list[Any]] = {
+    experts: Any = None
+    mixer: Any = "stacking"
+    _: KW_ONLY
+    mixer_domain: Any = None
+    cv: Any = 5
+    refit: bool = True
+    on_error: str = "raise"
+    memory: Any = None
+    n_jobs: int | None = None
+    random_state: Any = None
+    verbose: int = 0
+
+    # Experts and mixer have checks of their own.
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "mixer_domain": [BaseDomain, str, None],
+        "cv": [
+            "cv_object",
+            Interval(Real, 0, 1, closed="neither"),
+            StrOptions({"train", "prefit"}),
+        ],
         "refit": ["boolean"],
         "on_error": [StrOptions({"raise", "warn"})],
         "memory": [str, os.PathLike, joblib.Memory, None],
@@ -201,31 +222,6 @@ class MixtureOfExpertsClassifier(
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
-
-    def __init__(
-        self,
-        experts: Any = None,
-        mixer: Any = "stacking",
-        *,
-        mixer_domain: Any = None,
-        cv: Any = 5,
-        refit: bool = True,
-        on_error: str = "raise",
-        memory: Any = None,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.experts = experts
-        self.mixer = mixer
-        self.mixer_domain = mixer_domain
-        self.cv = cv
-        self.refit = refit
-        self.on_error = on_error
-        self.memory = memory
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
 
     # Fitting.
 
@@ -272,7 +268,6 @@ class MixtureOfExpertsClassifier(
         prefit = self._is_prefit
         with unchanged_on_error(self):
             self._validate_params()
-            check_cv_value(self.cv)
             experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
             for cnn in networks_in(experts):
                 resolve_device(cnn.device)
@@ -287,7 +282,7 @@ class MixtureOfExpertsClassifier(
             clips = clips.present()
             out_of_fold = mixer.needs_fit and not isinstance(self.cv, str)
             split_seed = self._seed(to_fit, mixer)
-            cv = self.cv
+            cv: Any = 5 if self.cv is None else self.cv
             if out_of_fold and not isinstance(cv, Real) and not hasattr(cv, "split"):
                 cv = list(cv)  # perhaps an iterator, which can be read only once
 
@@ -302,35 +297,19 @@ class MixtureOfExpertsClassifier(
             views, of_mixer, good, bad = view_clips(
                 self, clips.X, experts, plan, mixer.needs_clips, self.on_error, self.verbose
             )
+            bad = self._leave_out(clips, bad)
             if bad:
-                if not len(good):
-                    raise none_usable(bad)
-                genres, counts = np.unique(clips.y[list(bad)], return_counts=True)
-                lost = ", ".join(f"{genre} {n}" for genre, n in zip(genres, counts))
-                bad = {int(clips.origin[row]): why for row, why in bad.items()}
-                self._report(bad, f"left out of the fit on {len(good)} others ({lost})")
                 clips = clips.take(good)
                 classes, splits = split(clips)
         with unfitted_on_error(self):
             self.bad_clips_ = bad
-            fitted, held_out = [expert for _, expert in experts], np.arange(len(clips.y))
+            names, fitted = [name for name, _ in experts], [expert for _, expert in experts]
             if not prefit:
-                fitted, proba, of_folds = fit_experts(
-                    experts,
-                    views,
-                    clips,
-                    classes,
-                    splits,
-                    refit=self.refit,
-                    n_jobs=self.n_jobs,
-                    verbose=self.verbose,
-                )
-            names = [name for name, _ in experts]
+                fitted, proba, held_out = fit_experts(self, experts, views, clips, classes, splits)
             if mixer.needs_fit:
-                if splits:
-                    held_out = of_folds
-                else:
+                if not splits:
                     proba = expert_proba_of(list(zip(names, fitted)), views, classes)
+                    held_out = np.arange(len(clips.y))
                 if self.verbose and getattr(mixer, "verbose", None) == 0:
                     mixer.set_params(verbose=self.verbose)
                 mixer.fit(
@@ -420,7 +399,7 @@ class MixtureOfExpertsClassifier(
         proba : ndarray of shape (n_clips, n_experts, n_classes)
             Probabilities, experts in the order of ``experts_``.
         """
-        proba, bad = self._predict_rows(X, self.on_error, "experts")
+        [proba], bad = self._judge(X, self.on_error, "experts")
         self._report(bad)
         return proba
 
@@ -438,7 +417,7 @@ class MixtureOfExpertsClassifier(
             Weights, zero or above; rows sum to one. What they mean is up to the mixer: see its
             documentation.
         """
-        weights, bad = self._predict_rows(X, self.on_error, "weights")
+        [weights], bad = self._judge(X, self.on_error, "weights")
         self._report(bad)
         return weights
 
@@ -510,10 +489,9 @@ class MixtureOfExpertsClassifier(
         >>> from sklearn.datasets import load_wine
         >>> from sklearn.naive_bayes import GaussianNB
         >>> from sklearn.neighbors import KNeighborsClassifier
-        >>> from sklearn_genremoe import MixtureOfExpertsClassifier
         >>> X, y = load_wine(return_X_y=True)
         >>> experts = [("bayes", GaussianNB()), ("neighbours", KNeighborsClassifier())]
-        >>> moe = MixtureOfExpertsClassifier(experts, mixer="stacking").fit(X[::2], y[::2])
+        >>> moe = MixtureOfExpertsClassifier(experts, "stacking").fit(X[::2], y[::2])
         >>> moe.score_experts(X[1::2], y[1::2])["accuracy"].round(2)
         expert
         bayes         0.93
@@ -524,19 +502,16 @@ class MixtureOfExpertsClassifier(
         """
         check_is_fitted(self)
         true = TrainingClips.check(X, y, sample_weight, None, self.classes_)
-        unknown = np.setdiff1d(true.y, self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"y has the genres {unknown.tolist()}, which were not seen in fit; known are "
-                f"{self.classes_.tolist()}."
-            )
-        proba, clips, _, bad = self._expert_proba(X, self.mixer_.needs_clips, self.on_error)
-        true = true.take(rows_to_score(true, bad))
+        require_known(true.y, self.classes_)
+        answers, bad = self._judge(X, self.on_error, "experts", "predict_proba", "weights")
+        good = rows_to_score(true, bad)
+        true = true.take(good)
         self._report(bad, "left out of the scores")
+        expert_proba, proba, weights = (answer[good] for answer in answers)
         return score_table(
+            expert_proba,
             proba,
-            self.mixer_.predict_proba(proba, clips),
-            self.mixer_.weights(proba, clips),
+            weights,
             np.searchsorted(self.classes_, true.y),
             self.classes_,
             [name for name, _ in self._fitted()],
@@ -549,18 +524,18 @@ class MixtureOfExpertsClassifier(
         self, X: Any, experts: list[Any], with_mixer: bool, *, reset: bool
     ) -> tuple[Any, Plan]:
         """Return clips validated, as Clips if they are audio, and which domains see them."""
-        is_checked = isinstance(X, (DomainBatch, Clips))
-        if isinstance(X, Clips):
+        if isinstance(X, DomainBatch):
+            kind = "batch"
+        elif isinstance(X, Clips):
             kind = "waveforms" if X.paths is None else "paths"
         else:
-            X = X if is_checked else without_torch(X)
-            kind = "batch" if is_checked else kind_of_clips(X)
+            X = without_torch(X)
+            kind = kind_of_clips(X)
         plan = plan_experts(experts, kind, with_mixer=with_mixer, mixer_domain=self.mixer_domain)
-        if reset and kind in ("batch", "paths"):  # a batch has no width, and paths no columns
-            self.__dict__.pop("feature_names_in_", None)
-        if reset and kind == "batch":
-            self.__dict__.pop("n_features_in_", None)
-        if is_checked:
+        if reset and kind in ("batch", "paths"):  # which have no columns, and a batch no width
+            for name in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(name, None)
+        if isinstance(X, (DomainBatch, Clips)):
             return X, plan
         if kind == "paths" or (kind == "waveforms" and plan.domains):
             first = next(iter(plan.domains.values()), None)
@@ -580,53 +555,38 @@ class MixtureOfExpertsClassifier(
             check_finite(numbers)
             return X, plan
         X = validate_data(self, X, allow_nd=True, reset=reset, ensure_all_finite=False)
-        if X.ndim > 4:
-            raise ValueError(
-                f"X has {X.ndim} dimensions; {type(self).__name__} expects paths (a 1-D "
-                "sequence of str or Path), waveforms of shape (n_clips, n_samples) or "
-                "spectrograms of shape (n_clips, n_bins, n_frames) or (n_clips, n_channels, "
-                "n_bins, n_frames)."
-            )
         check_finite(X)
         return X, plan
 
-    def _expert_proba(
-        self, X: Any, with_mixer: bool, on_error: str
-    ) -> tuple[NDArray, NDArray | None, NDArray[np.intp], dict[int, str]]:
-        """Return for the usable clips the experts' probabilities, the clips themselves if asked
-        for, and their rows; and the bad clips."""
+    def _judge(
+        self, X: Any, on_error: str, *questions: str
+    ) -> tuple[list[NDArray[np.float64]], dict[int, str]]:
+        """Return what the mixer ("predict_proba", "weights") or the "experts" say about each clip.
+
+        In rows of bad clips it is NaN; and the bad clips.
+        """
+        check_is_fitted(self)
         self._validate_params()
         experts = self._fitted()
+        with_mixer = self.mixer_.needs_clips and questions != ("experts",)
         X, plan = self._check_X(X, experts, with_mixer, reset=False)
         verbose = self.verbose if len(X) >= _MANY_CLIPS else 0
         views, of_mixer, good, bad = view_clips(
             self, X, experts, plan, with_mixer, on_error, verbose
         )
-        proba = np.zeros((0, len(experts), len(self.classes_)))
+        shape = len(experts), len(self.classes_)
+        shapes = {"experts": shape, "weights": shape[:1], "predict_proba": shape[1:]}
+        answers = [np.full((len(X), *shapes[question]), np.nan) for question in questions]
         if len(good):
             proba = expert_proba_of(experts, views, self.classes_)
-        return proba, of_mixer, good, bad
+            for question, answer in zip(questions, answers):
+                ask = None if question == "experts" else getattr(self.mixer_, question)
+                answer[good] = ask(proba, of_mixer) if ask else proba
+        return answers, bad
 
-    def _predict_rows(
-        self, X: Any, on_error: str, what: str = "predict_proba"
-    ) -> tuple[NDArray, dict[int, str]]:
-        """Return what the mixer ("predict_proba" or "weights") or the experts say about each
-        clip, with NaN in the rows of bad clips; and the bad clips."""
-        check_is_fitted(self)
-        of_experts = what == "experts"
-        with_mixer = not of_experts and self.mixer_.needs_clips
-        proba, clips, good, bad = self._expert_proba(X, with_mixer, on_error)
-        if of_experts:
-            values = proba
-        elif len(good):
-            values = getattr(self.mixer_, what)(proba, clips)
-        else:
-            values = proba[:, 0] if what == "predict_proba" else proba[:, :, 0]
-        if not bad:
-            return values, bad
-        rows = np.full((len(good) + len(bad), *values.shape[1:]), np.nan)
-        rows[good] = values
-        return rows, bad
+    def _predict_rows(self, X: Any, on_error: str) -> tuple[NDArray, dict[int, str]]:
+        [proba], bad = self._judge(X, on_error, "predict_proba")
+        return proba, bad
 
     def _fitted(self) -> list[tuple[str, Any]]:
         return [
@@ -661,18 +621,6 @@ class MixtureOfExpertsClassifier(
     # Experts and mixer as parts of one estimator: parameters, metadata, seeds, display.
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters of the mixture, its experts and its mixer.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the experts by name and all nested parameters.
-
-        Returns
-        -------
-        params : dict
-            Names and values.
-        """
         return self._get_params("experts", deep=deep and not isinstance(self.experts, dict))
 
     def set_params(self, **params: Any) -> MixtureOfExpertsClassifier:
@@ -732,14 +680,6 @@ class MixtureOfExpertsClassifier(
         return int(rng.randint(np.iinfo(np.int32).max))
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Say which metadata goes where.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            To the ``fit`` of each expert, unless ``cv="prefit"``, and the ``split`` of `cv`. The
-            mixture itself takes ``sample_weight``, for the mixer, and ``groups``.
-        """
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         to_fit = MethodMapping().add(caller="fit", callee="fit")
         for name, expert in [] if self._is_prefit else check_experts(self._experts()):

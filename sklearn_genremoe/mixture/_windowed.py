@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import KW_ONLY, replace
 from itertools import islice
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -15,27 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import (
-    GroupKFold,
-    GroupShuffleSplit,
-    LeaveOneGroupOut,
-    LeavePGroupsOut,
-    StratifiedGroupKFold,
-    check_cv,
-)
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    get_routing_for_object,
-    process_routing,
-)
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._checks import check_classes, forget_fit, unchanged_on_error, unfitted_on_error
 from .._clips import Clips, check_clips, kind_of_clips, only_clip, without_torch
 from .._compat import (
     BaseSearchCV,
+    GroupsConsumerMixin,
     Interval,
     StrOptions,
     _check_method_params,
@@ -44,6 +33,7 @@ from .._compat import (
     progress_bar,
 )
 from .._diagram import DiagramMixin
+from .._fields import with_init
 from ..audio import (
     ONE_FRAME,
     REST,
@@ -54,9 +44,9 @@ from ..audio import (
     read_excerpts,
 )
 from ..domains import BaseDomain, DomainBatch, Plan
-from ._answers import ClipClassifierMixin, none_usable
-from ._cross_fit import TrainingClips, group_params, last_step, make_splits, weight_params
-from ._experts import check_experts, extract_domains, first_part, plan_experts, take_clips
+from ._answers import ClipClassifierMixin
+from ._cross_fit import TrainingClips, last_step, make_splits, route_fit, weight_params
+from ._experts import Experts, check_experts, extract_domains, first_part, plan_experts, take_clips
 from ._mixture import MixtureOfExpertsClassifier, make_mixer
 
 # Windows at a time, or more for more jobs: 5 MB each at 44,100 Hz.
@@ -67,44 +57,21 @@ _CHUNK_SAMPLES = 2**22
 _APART = 64
 # Hz of the waveforms that an estimator without a feature domain gets.
 _SAMPLE_RATE = 22050
-# Splitters that keep groups whole.
-_BY_GROUP = (
-    GroupKFold,
-    GroupShuffleSplit,
-    LeaveOneGroupOut,
-    LeavePGroupsOut,
-    StratifiedGroupKFold,
-)
 
-
-class Window(NamedTuple):
-    """A window of the track in a row, with its begin and end in seconds, and what is heard of it.
-
-    `clip` is an excerpt or samples, None if it is silent; `end` is None behind a track's last one.
-    """
-
-    row: int
-    start: float = 0.0
-    end: float | None = None
-    clip: Any = None
-
-
-class WindowChunk(NamedTuple):
-    """Some windows: their tracks, begin and end in seconds, which can be used, and what the
-    estimator sees of those."""
-
-    rows: NDArray[np.intp]
-    spans: NDArray[np.float64]
-    usable: NDArray[np.bool_]
-    view: Any
+# A row, begin and end in seconds, and an excerpt or samples, None where they are silent.
+Window = tuple[int, float, float, Any]
 
 
 class Front(NamedTuple):
-    """What sees the windows first: a mixture, a domain or what takes waveforms (and whether it is
-    one, not one of several); the domains; what is extracted (None: waveforms); sample rates."""
+    """What of an estimator sees the windows first: a mixture, a domain or what takes waveforms.
+
+    And whether it is the only one, a mixture's experts, all domains, what is extracted (None:
+    waveforms), and the sample rates.
+    """
 
     inner: Any
     is_single: bool
+    experts: Experts
     domains: list[BaseDomain]
     plan: Plan | None
     rates: list[int]
@@ -113,36 +80,27 @@ class Front(NamedTuple):
     def of(cls, estimator: Any) -> Front:
         """Resolve an estimator, once per call."""
         inner, is_single = _first(estimator)
-        if isinstance(inner, BaseDomain):
-            return cls(inner, is_single, [inner], Plan({"domain": inner}), [inner.sample_rate])
-        if not isinstance(inner, MixtureOfExpertsClassifier):
-            rates = [inner.sample_rate] if hasattr(inner, "sample_rate") else []
-            return cls(inner, is_single, [], None, rates)
-        experts = check_experts(inner._experts(), reserved=inner.get_params(deep=False))
-        with_mixer = make_mixer(inner.mixer).needs_clips
-        plan = plan_experts(
-            experts, "paths", with_mixer=with_mixer, mixer_domain=inner.mixer_domain
-        )
-        domains = [plan.domains[name] for name, _ in experts if name in plan.domains]
-        firsts = [_first(expert)[0] for _, expert in experts]
-        if with_mixer and isinstance(inner.mixer_domain, BaseDomain):
-            firsts.append(inner.mixer_domain)
-        rates = [first.sample_rate for first in firsts if hasattr(first, "sample_rate")]
-        whole = plan if len(domains) == len(experts) else None
-        return cls(inner, is_single, domains, whole, rates)
+        experts: Experts = []
+        mixer: dict[str, Any] = {"with_mixer": False, "mixer_domain": None}
+        if isinstance(inner, MixtureOfExpertsClassifier):
+            experts = check_experts(inner._experts(), reserved=inner.get_params(deep=False))
+            with_mixer = make_mixer(inner.mixer).needs_clips
+            mixer = {"with_mixer": with_mixer, "mixer_domain": inner.mixer_domain}
+        parts = experts or [("estimator", estimator)]
+        plan = plan_experts(parts, "paths", **mixer)
+        others = [_first(part)[0] for name, part in parts if name not in plan.domains]
+        domains = list(plan.domains.values())
+        rates = [e.sample_rate for e in (*domains, *others) if hasattr(e, "sample_rate")]
+        whole = None if others else plan
+        return cls(inner, is_single, experts, domains, whole, rates or [_SAMPLE_RATE])
 
     @property
     def rate(self) -> int:
         """Hz of the waveforms that the estimator takes."""
-        return self.rates[0] if self.rates else _SAMPLE_RATE
-
-    @property
-    def mixture(self) -> MixtureOfExpertsClassifier | None:
-        """The one mixture that classifies the windows, if there is one."""
-        is_mixture = isinstance(self.inner, MixtureOfExpertsClassifier)
-        return self.inner if is_mixture and self.is_single else None
+        return self.rates[0]
 
 
+@with_init
 class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Classifies whole tracks by windows.
 
@@ -182,8 +140,7 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
     estimator_ : estimator
         The fitted classifier of a window.
     bad_clips_ : dict of int to str
-        The rows of the last call that could not be used, and why; absent as long as there were
-        none.
+        The rows of the last call that could not be used, and why.
     n_features_in_ : int
         Samples per window, or per clip where waveforms were shorter.
     feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
@@ -232,7 +189,16 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
     2    6.0  10.0
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    estimator: Any
+    window: float = 30.0
+    hop: float = 15.0
+    aggregate: str = "mean"
+    _: KW_ONLY
+    on_error: str = "raise"
+    n_jobs: int | None = None
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "window": [Interval(Real, 0, None, closed="neither")],
         "hop": [Interval(Real, 0, None, closed="neither")],
         "aggregate": [StrOptions({"mean", "geometric_mean", "vote"})],
@@ -240,25 +206,6 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
-
-    def __init__(
-        self,
-        estimator: Any,
-        window: float = 30.0,
-        hop: float = 15.0,
-        aggregate: str = "mean",
-        *,
-        on_error: str = "raise",
-        n_jobs: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.estimator = estimator
-        self.window = window
-        self.hop = hop
-        self.aggregate = aggregate
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def fit(
         self,
@@ -301,8 +248,7 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
             self._validate_params()
             if not hasattr(self.estimator, "predict_proba"):
                 raise TypeError(
-                    f"{type(self.estimator).__name__} has no predict_proba; windows are taken by "
-                    "probabilities: give a classifier that has them."
+                    f"{self.estimator!r} has no predict_proba; give a classifier that has one."
                 )
             front = Front.of(self.estimator)
             clips = self._check_X(X, front, reset=True)
@@ -315,20 +261,15 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
             check_classes(tracks.y)
             tracks = tracks.present()
             # Refuse what the estimator can't take before files are read.
-            self._metadata(tracks, np.arange(len(tracks.y)), params)
+            self._metadata(tracks, np.arange(len(tracks.y)), front, params)
             bad: dict[int, str] = {}
             view, of_track = self._all_windows(tracks.X, front, bad)
-            bad = dict(sorted(bad.items()))
-            bad_clips = {int(tracks.origin[row]): why for row, why in bad.items()}
-            self._report(bad_clips, f"left out of the fit on {len(tracks.y) - len(bad)} others")
-            if not len(of_track):
-                raise none_usable(bad, "tracks")
+            bad = self._leave_out(tracks, bad)
             check_classes(tracks.y[of_track])
-            metadata = self._metadata(tracks, of_track, params)
+            metadata = self._metadata(tracks, of_track, front, params)
             estimator = _split_by_track(clone(self.estimator), tracks, of_track)
         with unfitted_on_error(self):
-            if bad_clips:
-                self.bad_clips_ = bad_clips
+            self.bad_clips_ = bad
             self.estimator_ = estimator.fit(view, tracks.y[of_track], **metadata)
         return self
 
@@ -372,17 +313,16 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         """
         pandas = import_pandas("predict_windows")
         model, front, clips = self._ready(only_clip(track, "track"))
-        mixture = front.mixture
-        names = [] if mixture is None else [name for name, _ in mixture._fitted()]
-        columns = ["start", "end", *self.classes_, *(f"weight[{name}]" for name in names)]
+        judge = front.inner if front.is_single and front.experts else None
+        weighted = [f"weight[{name}]" for name, _ in front.experts] if judge else []
+        columns = ["start", "end", *self.classes_, *weighted]
         tables = []
-        for chunk in self._iter_windows(clips, front, {}, "raise"):
-            table = np.full((len(chunk.rows), len(columns)), np.nan)
-            table[:, :2] = chunk.spans
-            if chunk.usable.any():
-                values = [model.predict_proba(chunk.view)]
-                values += [] if mixture is None else [mixture.mixture_weights(chunk.view)]
-                table[chunk.usable, 2:] = np.hstack(values)
+        for rows, spans, used, view in self._iter_windows(clips, front, {}, "raise"):
+            table = np.full((len(rows), len(columns)), np.nan)
+            table[:, :2] = spans
+            if len(used):
+                weights = [judge.mixture_weights(view)] if judge else []
+                table[used, 2:] = np.hstack([model.predict_proba(view), *weights])
             tables.append(table)
         return pandas.DataFrame(np.concatenate(tables), columns=columns)
 
@@ -405,8 +345,18 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         model = self._model()
         front = Front.of(model)
         clips = self._check_X(X, front, reset=False)
-        if _is_frozen(self.estimator):
-            self._check_window(clips, front)
+        n_samples = round(self.window * front.rate)
+        is_cut = clips.width is None or clips.width >= n_samples
+        if _is_frozen(self.estimator) and front.domains and is_cut:
+            seconds = sorted({domain.duration for domain in front.domains})
+            # Absent after fitting on a DomainBatch, which doesn't say how long its clips were.
+            fitted_on = getattr(front.inner, "n_features_in_", front.domains[0].n_samples)
+            if fitted_on != n_samples or len(seconds) > 1:
+                raise ValueError(
+                    f"window={self.window} makes clips of {n_samples} samples, but the estimator "
+                    f"was fitted on clips of {fitted_on}, and its domains read {seconds} s of each "
+                    f"clip: fit experts of one duration, and set window={fitted_on / front.rate:g}."
+                )
         return model, front, clips
 
     def _check_X(self, X: Any, front: Front, *, reset: bool) -> Clips:
@@ -425,20 +375,16 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
                 + (", or each expert a domain." if front.plan is None else ", or pass paths.")
             )
         n_samples = round(self.window * front.rate)
-        owner = self
-        is_long = kind == "waveforms" and _width(X) > n_samples
-        if is_long:  # it is windows that must have the same number of samples, not tracks
-            owner = copy.copy(self)
-        clips = check_clips(owner, X, path_samples=n_samples, reset=reset or is_long)
-        if is_long and reset:
+        shape: tuple[int, ...] = getattr(X, "shape", ())
+        if isinstance(X, (list, tuple)):
+            shape = (len(X), *np.shape(X[0]))
+        is_long = kind == "waveforms" and len(shape) == 2 and shape[1] > n_samples
+        if not is_long:
+            return check_clips(self, X, path_samples=n_samples, reset=reset)
+        if reset:  # it is windows that must have the same number of samples, not tracks
             self.n_features_in_ = n_samples
             self.__dict__.pop("feature_names_in_", None)
-        elif is_long and getattr(self, "n_features_in_", n_samples) != n_samples:
-            raise ValueError(
-                f"X has windows of {n_samples} samples, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input: it was fitted on shorter waveforms."
-            )
-        return clips
+        return check_clips(copy.copy(self), X, path_samples=n_samples, reset=True)
 
     def _windows_of_files(
         self, paths: list[str], bad: dict[int, str], on_error: str
@@ -446,18 +392,16 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         for row, path in enumerate(paths):
             try:
                 for excerpt in read_excerpts(path, self.window, self.hop):
-                    yield Window(row, excerpt.offset, excerpt.end, excerpt)
+                    yield row, excerpt.offset, excerpt.end, excerpt
             except BadClipError as error:
                 if on_error == "raise":
                     raise
                 bad[row] = str(error)
-            yield Window(row)
 
     def _windows_of_waveforms(self, waveforms: NDArray, rate: int) -> Iterator[Window]:
         """Yield the windows of waveforms; silent ones are heard where a track has no others."""
         length = waveforms.shape[1]
-        n_samples, hop = round(self.window * rate), max(1, round(self.hop * rate))
-        width = min(length, n_samples)
+        width, hop = min(length, round(self.window * rate)), max(1, round(self.hop * rate))
         starts = list(range(0, length - width + 1, hop))
         if length - starts[-1] - width > REST * width:
             starts.append(length - width)
@@ -466,53 +410,49 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
             loud = [np.abs(part).max() >= SILENCE for part in parts]
             for start, part, is_loud in zip(starts, parts, loud):
                 heard = part if is_loud or not any(loud) else None
-                yield Window(row, start / rate, (start + width) / rate, heard)
-            yield Window(row)
+                yield row, start / rate, (start + width) / rate, heard
 
     def _iter_windows(
         self, clips: Clips, front: Front, bad: dict[int, str], on_error: str, memory: Any = None
-    ) -> Iterator[WindowChunk]:
-        """Yield the windows of all tracks, a few at a time; bad tracks are put into `bad`."""
-        params = {"memory": memory, "n_jobs": self.n_jobs, "on_error": "warn", "verbose": 0}
+    ) -> Iterator[tuple[NDArray, NDArray, NDArray, Any]]:
+        """Yield the windows of all tracks, a few at a time; bad tracks are put into `bad`.
+
+        That is their rows, begin and end, which of them can be used, and what the estimator sees of
+        those.
+        """
         if clips.waveforms is not None:
             windows = self._windows_of_waveforms(clips.waveforms, front.rate)
             size = max(2, _CHUNK_SAMPLES // clips.waveforms.shape[1])
         else:
             windows = self._windows_of_files(clips.paths or [], bad, on_error)
             size = max(_CHUNK, effective_n_jobs(self.n_jobs))
-        heard = np.zeros(len(clips), dtype=bool)
         reasons: dict[int, str] = {}
+        heard = np.zeros(len(clips), dtype=bool)
         while chunk := list(islice(windows, size)):
-            found = [window for window in chunk if window.end is not None]
-            if found:
-                rows = np.array([window.row for window in found])
-                used = np.flatnonzero([window.clip is not None for window in found])
-                view, unusable = self._view([found[i].clip for i in used], front, params)
-                if unusable:
-                    for i, why in unusable.items():
-                        reasons.setdefault(rows[used[i]], why)
-                    good = np.setdiff1d(np.arange(len(used)), list(unusable))
-                    view, used = take_clips(view, good), used[good]
-                heard[rows[used]] = True
-                spans = np.array([(window.start, window.end) for window in found])
-                yield WindowChunk(rows, spans, np.isin(np.arange(len(rows)), used), view)
-            for row in (window.row for window in chunk if window.end is None):
-                if not heard[row] and row not in bad:
-                    bad[row] = reasons[row]
-                    if on_error == "raise":
-                        name = f"row {row}" if clips.paths is None else clips.paths[row]
-                        raise BadClipError(name, reasons[row].removeprefix(f"{name}: "))
+            rows = np.array([row for row, *_ in chunk])
+            used = np.flatnonzero([clip is not None for *_, clip in chunk])
+            view, unusable = self._view([chunk[i][3] for i in used], front, memory)
+            if unusable:
+                reasons = {rows[used[i]]: why for i, why in unusable.items()} | reasons
+                good = np.setdiff1d(np.arange(len(used)), list(unusable))
+                view, used = take_clips(view, good), used[good]
+            heard[rows[used]] = True
+            yield rows, np.array([(start, end) for _, start, end, _ in chunk]), used, view
+        for row in np.setdiff1d(list(reasons), [*np.flatnonzero(heard), *bad]).tolist():
+            bad[row] = reasons[row]
+            if on_error == "raise":
+                path = f"row {row}" if clips.paths is None else clips.paths[row]
+                raise BadClipError(path, bad[row].removeprefix(f"{path}: "))
 
-    def _view(
-        self, heard: list[Any], front: Front, params: dict[str, Any]
-    ) -> tuple[Any, dict[int, str]]:
+    def _view(self, heard: list[Any], front: Front, memory: Any) -> tuple[Any, dict[int, str]]:
         """Return what the estimator sees of excerpts or samples, and why some can't be used."""
         if not heard:
             return None, {}
         is_files = isinstance(heard[0], SourceExcerpt)
         if front.plan is not None:
             clips = Clips(heard, None, self.window) if is_files else Clips(None, np.stack(heard))
-            batch = extract_domains(clips, front.plan, **params)
+            params = {"memory": memory, "n_jobs": self.n_jobs, "verbose": 0}
+            batch = extract_domains(clips, front.plan, on_error="warn", **params)
             return batch, batch.bad_clips
         if not is_files:
             return np.stack(heard), {}
@@ -532,90 +472,56 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
     ) -> tuple[Any, NDArray[np.intp]]:
         """Return what the estimator sees of all usable windows, and of which track each is."""
         views: list[Any] = []
-        rows: list[NDArray] = [np.zeros(0, dtype=np.intp)]
+        of_track = np.zeros(0, dtype=np.intp)
         memory = getattr(front.inner, "memory", None)
         chunks = self._iter_windows(clips, front, bad, self.on_error, memory)
-        for chunk in progress_bar(chunks, unit=" chunks of windows", disable=not self.verbose):
-            if not chunk.usable.any():
-                continue
-            views.append(chunk.view)
-            rows.append(chunk.rows[chunk.usable])
-            if len(views) == _APART:
-                views = [_joined(views)]
-        of_track = np.concatenate(rows)
+        for rows, _, used, view in self._progress(chunks):
+            if len(used):
+                views = [*(views if len(views) < _APART else [np.concatenate(views)]), view]
+                of_track = np.append(of_track, rows[used])
         good = np.flatnonzero(~np.isin(of_track, list(bad)))
-        view = _joined(views) if views else None
-        return (view if len(good) == len(of_track) else take_clips(view, good)), of_track[good]
+        joined = views[0] if len(views) == 1 else np.concatenate(views) if views else None
+        return (take_clips(joined, good) if len(good) < len(of_track) else joined), of_track[good]
+
+    def _progress(self, chunks: Iterator[Any]) -> Any:
+        return progress_bar(chunks, unit=" chunks of windows", disable=not self.verbose)
 
     # What the estimator gets with the windows.
 
     def _metadata(
-        self, tracks: TrainingClips, of_track: NDArray[np.intp], params: dict[str, Any]
+        self, tracks: TrainingClips, of_track: NDArray[np.intp], front: Front, params: Any
     ) -> dict[str, Any]:
         """Return weights, groups and other metadata of the windows, as the estimator takes them."""
         counts = np.bincount(of_track, minlength=len(tracks.y))
         present = counts > 0
         weight, groups = tracks.weight, tracks.groups
-        if counts.max() > 1 and groups is None:
+        if groups is None and counts.max() > 1:
             groups = np.arange(len(tracks.y))
-        if weight is not None or len(np.unique(counts[present])) > 1:
-            if weight is None and _takes_weight(self.estimator):
-                weight = np.ones(len(tracks.y))
-            if weight is not None:  # an equal share to each window; a mean track keeps its weight
-                weight = weight[of_track] / counts[of_track] * counts[present].mean()
+        unequal = len(np.unique(counts[present])) > 1
+        if weight is None and unequal and _takes_weight(self.estimator, front):
+            weight = np.ones(len(tracks.y))
+        if weight is not None:  # an equal share to each window; a mean track keeps its weight
+            weight = weight[of_track] / counts[of_track] * counts[present].mean()
+            _check_weighted(front, weight)
         groups = None if groups is None else groups[of_track]
-        if _routing_enabled():
-            params = _check_method_params(tracks.y, params, of_track)
-            routed = process_routing(self, "fit", sample_weight=weight, groups=groups, **params)
-            return routed["estimator"]["fit"]
-        if params:
-            raise TypeError(
-                f"fit got the unexpected arguments {sorted(params)}; other metadata than "
-                "sample_weight and groups needs sklearn.set_config(enable_metadata_routing=True)."
-            )
-        # All of them are asked; the estimator, which is the first, hands the weights on.
-        own, *_ = [weight_params(name, part, weight) for name, part in _weighted(self.estimator)]
-        return {**own, **group_params(self.estimator, groups)}
+        params = _check_method_params(tracks.y, params, of_track)
+        parts = [("estimator", self.estimator)]
+        return route_fit(self, parts, weight, groups, params)["estimator"]
 
     # From windows to tracks.
-
-    def _check_window(self, clips: Clips, front: Front) -> None:
-        """Raise if a frozen estimator was fitted on clips of another length than the windows."""
-        n_samples = round(self.window * front.rate)
-        if not front.domains or (clips.width is not None and clips.width < n_samples):
-            return
-        seconds = sorted({domain.duration for domain in front.domains})
-        of_files = front.domains[0].n_samples
-        # Absent after fitting on a DomainBatch, which doesn't say how long its clips were.
-        fitted_on = getattr(front.inner, "n_features_in_", of_files)
-        if fitted_on == of_files and len(seconds) > 1:
-            raise ValueError(
-                f"the domains of the estimator read {seconds} s of each clip, and no window is "
-                "both: fit experts whose domains have one duration."
-            )
-        if fitted_on != n_samples:
-            raise ValueError(
-                f"window={self.window} makes clips of {n_samples} samples, but the estimator was "
-                f"fitted on clips of {fitted_on}: set window={fitted_on / front.rate:g}. If those "
-                "came in a DomainBatch of shorter waveforms, set the duration of the estimator's "
-                "domains to their length."
-            )
 
     def _predict_rows(self, X: Any, on_error: str) -> tuple[NDArray[np.float64], dict[int, str]]:
         """Return the probabilities of the tracks, NaN in the rows of bad ones, and these."""
         model, front, clips = self._ready(X)
         bad: dict[int, str] = {}
-        classes = model.classes_
-        totals = np.zeros((len(clips), len(classes)))
+        totals = np.zeros((len(clips), len(model.classes_)))
         counts = np.zeros((len(clips), 1))
         chunks = self._iter_windows(clips, front, bad, on_error)
-        for chunk in progress_bar(chunks, unit=" chunks of windows", disable=not self.verbose):
-            if not chunk.usable.any():
-                continue
-            rows = chunk.rows[chunk.usable]
-            proba = np.asarray(model.predict_proba(chunk.view), dtype=np.float64)
-            np.add.at(totals, rows, self._in_total(proba))
-            np.add.at(counts, rows, 1)
+        for rows, _, used, view in self._progress(chunks):
+            if len(used):
+                proba = np.asarray(model.predict_proba(view), dtype=np.float64)
+                np.add.at(totals, rows[used], self._in_total(proba))
+                np.add.at(counts, rows[used], 1)
         bad = dict(sorted(bad.items()))  # those that can't be read were found first
         counts[list(bad)] = np.nan
         means = totals / counts
@@ -646,14 +552,6 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         return tags
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Say which metadata goes where.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            To the ``fit`` of the estimator, window by window. The classifier itself takes
-            ``sample_weight`` and ``groups``.
-        """
         return (
             MetadataRouter(owner=type(self).__name__)
             .add_self_request(self)
@@ -678,14 +576,6 @@ def _first(estimator: Any) -> tuple[Any, bool]:
     return estimator, is_single
 
 
-def _width(X: Any) -> int:
-    """Return the number of samples of waveforms that aren't validated yet; 0 if that can't be."""
-    shape = getattr(X, "shape", None)
-    if shape is None and isinstance(X, (list, tuple)):
-        shape = (len(X), *np.shape(X[0]))
-    return shape[1] if shape is not None and len(shape) == 2 else 0
-
-
 def _is_frozen(estimator: Any) -> bool:
     return isinstance(estimator, FrozenEstimator)
 
@@ -693,44 +583,37 @@ def _is_frozen(estimator: Any) -> bool:
 def _split_by_track(estimator: Any, tracks: TrainingClips, of_track: NDArray[np.intp]) -> Any:
     """Let a mixture, search or calibration split tracks, so that no track is on both sides."""
     _, owner = last_step(estimator, through_searches=False)
-    is_mixture = isinstance(owner, MixtureOfExpertsClassifier)
-    cv = getattr(owner, "cv", None)
-    if len(of_track) == len(tracks.y) or isinstance(cv, str):
-        return estimator
-    if isinstance(cv, _BY_GROUP) and not isinstance(owner, CalibratedClassifierCV):
-        return estimator  # which get the tracks as groups
-    groups = tracks.groups
-    if groups is None and isinstance(cv, _BY_GROUP):
-        groups = np.arange(len(tracks.y))
-    if is_mixture and not isinstance(cv, Real):  # folds and hold-outs go by groups anyway
-        splits = make_splits(cv, replace(tracks, groups=groups, params={"cv": {}}))
-    elif isinstance(owner, (BaseSearchCV, CalibratedClassifierCV)) and not (
-        _is_frozen(owner.estimator)
-    ):
-        if tracks.groups is not None and (cv is None or isinstance(cv, Integral)):
-            cv = StratifiedGroupKFold(5 if cv is None else cv)
-        splitter = check_cv(5 if cv is None else cv, tracks.y, classifier=True)
-        splits = list(splitter.split(tracks.y, tracks.y, groups))
+    cv = getattr(owner, "cv", "train")
+    is_number = cv is None or isinstance(cv, Real)
+    if isinstance(owner, MixtureOfExpertsClassifier):
+        splits_windows = not is_number  # folds and hold-outs go by groups anyway
     else:
+        is_known = isinstance(owner, (BaseSearchCV, CalibratedClassifierCV))
+        splits_windows = is_known and not _is_frozen(owner.estimator)
+    by_group = isinstance(cv, GroupsConsumerMixin)
+    if by_group and not isinstance(owner, CalibratedClassifierCV):  # they get tracks as groups
+        splits_windows = False
+    if len(of_track) == len(tracks.y) or isinstance(cv, str) or not splits_windows:
         return estimator
+    if is_number:
+        cv = StratifiedGroupKFold(5 if cv is None else cv)
+    groups = tracks.groups
+    if groups is None and (by_group or is_number):
+        groups = np.arange(len(tracks.y))
+    splits = make_splits(cv, replace(tracks, groups=groups, params={"cv": {}}))
     owner.set_params(
         cv=[tuple(np.flatnonzero(np.isin(of_track, side)) for side in split) for split in splits]
     )
     return estimator
 
 
-def _joined(views: list[Any]) -> Any:
-    """Put what was seen of some windows behind what was seen of others."""
-    return views[0] if len(views) == 1 else np.concatenate(views)
-
-
-def _takes_weight(estimator: Any) -> bool:
+def _takes_weight(estimator: Any, front: Front) -> bool:
     """Tell whether an estimator can be fitted with weights."""
     if _routing_enabled():
         return bool(get_routing_for_object(estimator).consumes("fit", ["sample_weight"]))
     try:
-        for name, part in _weighted(estimator):
-            weight_params(name, part, np.ones(1))
+        weight_params("estimator", estimator, np.ones(1))
+        _check_weighted(front, np.ones(1))
     except ValueError:
         return False
     while isinstance(estimator, CalibratedClassifierCV):  # hands them on by this name only
@@ -740,10 +623,8 @@ def _takes_weight(estimator: Any) -> bool:
     return True
 
 
-def _weighted(estimator: Any) -> list[tuple[str, Any]]:
-    """Return by name all that gets the weights of a fit, and so has to take them."""
-    parts = [(type(estimator).__name__, estimator)]
-    last, _ = _first(last_step(estimator)[1])
-    if isinstance(last, MixtureOfExpertsClassifier) and not last._is_prefit:
-        parts += check_experts(last._experts(), reserved=last.get_params(deep=False))
-    return parts
+def _check_weighted(front: Front, weight: NDArray) -> None:
+    """Raise if an expert of a mixture to be trained can't take weights."""
+    if not (_routing_enabled() or getattr(front.inner, "_is_prefit", False)):
+        for name, expert in front.experts:
+            weight_params(name, expert, weight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,31 +20,17 @@ _CHUNK_BYTES = 1 << 24
 
 
 def merge_duplicates(
-    arrays: Sequence[NDArray[Any]],
-    y: NDArray[np.intp],
-    sample_weight: NDArray[Any] | None = None,
-) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]:
+    arrays: Sequence[NDArray[Any]], y: NDArray[np.intp], sample_weight: NDArray[Any]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Reduce training clips to distinct ones, weighted, in the order of a hash of their content.
 
-    Returns a row for each, their weights, and for each clip of `arrays` its place among them, -1
-    for those of weight zero. Contents are compared as float32.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> X = np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [5.0, 6.0]])
-    >>> rows, weights, _ = merge_duplicates([X], np.zeros(4, int), np.array([1.0, 1.0, 2.0, 0.0]))
-    >>> sorted(zip(rows.tolist(), weights.tolist()))
-    [(0, 3.0), (1, 1.0)]
+    Returns the first row of each, none for those of weight zero, and their weights. Contents are
+    compared as float32.
     """
-    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-    kept = np.flatnonzero(weight)
+    kept = np.flatnonzero(sample_weight)
     keys = np.array([_content_key(arrays, row) + int(y[row]).to_bytes(8, "big") for row in kept])
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    position = np.full(len(y), -1, dtype=np.intp)
-    position[kept] = inverse
-    weights: NDArray[np.float64] = np.bincount(inverse, weight[kept]).astype(np.float64)
-    return kept[first], weights, position
+    return kept[first], np.bincount(inverse, sample_weight[kept]).astype(np.float64)
 
 
 def _content_key(arrays: Sequence[NDArray[Any]], row: np.intp) -> bytes:
@@ -102,25 +89,21 @@ def split_groups(
     return next(StratifiedGroupKFold(n_parts).split(y, y, np.argsort(order)[codes]))
 
 
+@dataclass(eq=False)
 class ClipDataset(torch.utils.data.Dataset):
     """Weighted training clips that are read from their array only when a batch asks for them.
 
     `X` (n_clips, [n_channels,] n_bins, n_frames) is an array, possibly memory-mapped, or a tensor
-    on the network's device; `y` (n_rows, ...) and `weights` belong to its
-    `rows`.
+    on the network's device; `y` (n_rows, ...) and `weights` belong to its `rows`.
     """
 
-    def __init__(
-        self,
-        X: NDArray[Any] | torch.Tensor,
-        y: NDArray[Any],
-        rows: NDArray[np.intp],
-        weights: NDArray[Any],
-    ) -> None:
-        self.X = X
-        self.y = y
-        self.rows = rows
-        self.weights = np.asarray(weights, dtype=np.float32)
+    X: NDArray[Any] | torch.Tensor
+    y: NDArray[Any]
+    rows: NDArray[np.intp]
+    weights: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        self.weights = self.weights.astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -175,20 +158,14 @@ class ClipDataset(torch.utils.data.Dataset):
         return ClipDataset(clips, self.y, np.arange(len(self)), self.weights)
 
 
+@dataclass
 class Batches:
     """A dataset in batches: in order, or with `rng` drawn anew and cropped to `n_frames`."""
 
-    def __init__(
-        self,
-        dataset: Any,
-        batch_size: int,
-        rng: np.random.Generator | None = None,
-        n_frames: int | None = None,
-    ) -> None:
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.rng = rng
-        self.n_frames = n_frames
+    dataset: Any
+    batch_size: int
+    rng: np.random.Generator | None = None
+    n_frames: int | None = None
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)

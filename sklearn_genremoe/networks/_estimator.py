@@ -2,34 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from skorch.history import History
 
 from .._compat import Interval
-from ._training import (
-    GenreNet,
-    net_state,
-    predict_logits,
-    resolve_device,
-    restore_net,
-)
+from .._fields import with_init
+from ._training import GenreNet, net_state, predict_logits, resolve_device, restore_net
 
 
+@with_init
 class NetEstimator(BaseEstimator):
     """An estimator that keeps a net as ``net_`` and stores it as parameters and arrays.
 
-    Subclasses implement ``_net(module, seed)``, which returns the net for these arguments of its
-    network, not initialized.
+    Subclasses have ``_network``, its class, and ``_net_settings(module)``, what the net with these
+    arguments of its network trains by, beside the parameters here.
+
+    Parameters
+    ----------
+    max_epochs : int, default=50
+        Passes over the clips.
+    batch_size : int, default=16
+        Clips per update.
+    lr : float, default=5e-4
+        Learning rate of Adam at the first update.
+    lr_decay : float, default=1e-4
+        Decay per update: the rate of update t is ``lr / (1 + lr_decay * t)``.
+    device : str, default="auto"
+        Where to train: "auto" takes CUDA, then MPS, then the CPU; or a torch device. On a GPU of
+        the Ampere generation or later networks train in mixed precision, and clips stay there if
+        they take less than half of its free memory. A model that was saved on a GPU loads on the
+        CPU where there is none.
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial network, the order of the clips, dropout and held-out clips. The
+        same value gives the same network, in other processes too.
+    verbose : int, default=0
+        Above zero, show a progress bar.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNetClassifier
+        The fitted net; ``net_.module_`` is the torch module, which returns logits.
+    history_ : skorch.history.History
+        For each epoch its losses and time.
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _: KW_ONLY
+    max_epochs: int = 50
+    batch_size: int = 16
+    lr: float = 5e-4
+    lr_decay: float = 1e-4
+    device: str = "auto"
+    random_state: Any = None
+    verbose: int = 0
+
+    _network: ClassVar[type[torch.nn.Module]]
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -38,30 +72,14 @@ class NetEstimator(BaseEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
-    max_epochs: int
-    batch_size: int
-    lr: float
-    lr_decay: float
-    device: str
-    random_state: Any
-    verbose: int
-    net_: GenreNet
-    history_: History
 
-    def _net(self, module: dict[str, Any], seed: int = 0) -> GenreNet:
+    def _net_settings(self, module: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _make_net(
-        self,
-        network: type[torch.nn.Module],
-        module: dict[str, Any],
-        seed: int,
-        callbacks: list[Any],
-        **settings: Any,
-    ) -> GenreNet:
-        """Return a net that trains as the parameters say, for these arguments of its network."""
+    def _net(self, module: dict[str, Any], seed: int = 0) -> GenreNet:
+        """Return a net, not initialized, that trains as the parameters say."""
         return GenreNet(
-            network,
+            self._network,
             **{f"module__{name}": value for name, value in module.items()},
             # Without weight decay this is Adam; epsilon is that of Keras.
             optimizer=torch.optim.AdamW,
@@ -70,11 +88,10 @@ class NetEstimator(BaseEstimator):
             lr=self.lr,
             batch_size=self.batch_size,
             train_split=None,
-            callbacks=callbacks,
             device=self.device,
             seed=seed,
             verbose=0,
-            **settings,
+            **self._net_settings(module),
         )
 
     def _new_net(self, module: dict[str, Any]) -> GenreNet:

@@ -15,15 +15,6 @@ class RecurrentGate(nn.Module):
     Dropout .25, bidirectional GRU over all frames, dropout .25, bidirectional GRU whose last
     states are kept, dropout .5, dense 32, batch normalisation, ELU, dense with one output per
     expert. Kernels start Glorot-uniform, recurrent ones orthogonal, biases at zero.
-
-    Examples
-    --------
-    >>> import torch
-    >>> gate = RecurrentGate(n_outputs=4, n_bins=96)
-    >>> sum(tensor.numel() for tensor in gate.state_dict().values())
-    141092
-    >>> gate(torch.zeros(2, 96, 30)).shape
-    torch.Size([2, 4])
     """
 
     N_DENSE = 32

@@ -46,20 +46,8 @@ def resolve_pool_sizes(
 ) -> tuple[tuple[int, int], ...]:
     """Choose how far each block pools.
 
-    "auto" gives the paper's pools for the paper's three shapes, and spreads the reduction of any
-    other axis to a single value evenly over the blocks. For statistics over time, each block
-    halves the frames; these pools, and given ones, end where they would leave a single frame. For
-    mixed channels, the second block halves bins and frames, and later ones take a quarter of the
-    bins.
-
-    Examples
-    --------
-    >>> resolve_pool_sizes((96, 1292))
-    ((2, 4), (2, 4), (2, 4), (3, 5), (4, 4))
-    >>> resolve_pool_sizes((40, 100), n_blocks=3)
-    ((3, 5), (3, 4), (2, 3))
-    >>> resolve_pool_sizes((40, 100), n_blocks=3, architecture="statistics_pooling")
-    ((3, 2), (4, 2), (4, 2))
+    "auto" spreads the reduction of an axis to a single value evenly over the blocks. For statistics
+    over time, these pools, and given ones, end where they would leave a single frame.
     """
     pools: tuple[Any, ...]
     bins, frames = input_shape[-2:]
@@ -290,7 +278,8 @@ class ConvBlock(nn.Module):
             and x.dtype == weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
         )
-        fused = is_plain and self._can_fuse(x)
+        # One input channel comes as data, which need no gradient.
+        fused = is_plain and self.conv.in_channels == 1 and not x.requires_grad
         if self.training and fused:
             return self._train_fused(x)
         if self.training or torch.is_grad_enabled():
@@ -303,10 +292,6 @@ class ConvBlock(nn.Module):
                 ConvMax.apply(self._padded(x), weight, self.pooling) + bias.view(-1, 1, 1)
             )
         return F.elu_(self._pool(F.conv2d(x, weight, bias, padding=self.zeros)))
-
-    def _can_fuse(self, x: torch.Tensor) -> bool:
-        """Return whether one input channel comes as data, which need no gradient."""
-        return self.conv.in_channels == 1 and not x.requires_grad
 
     @property
     def bias(self) -> torch.Tensor:
@@ -356,20 +341,8 @@ class PooledBlock(ConvBlock):
 class K2C2(nn.Module):
     """The paper's expert network: convolutional blocks, then one dense layer.
 
-    Each block is a 3 x 3 convolution, batch normalisation, ELU and max-pooling with TensorFlow's
-    'same' padding. Kernels start Glorot-uniform, biases at zero. The defaults are the paper's.
-
     Parameters are those of :class:`~sklearn_genremoe.CNNClassifier`, and `n_classes` outputs for
-    clips of `input_shape`, ([channels,] bins, frames), of any size.
-
-    Examples
-    --------
-    >>> import torch
-    >>> network = K2C2(n_classes=8, input_shape=(96, 1292))
-    >>> sum(tensor.numel() for tensor in network.state_dict().values())
-    891208
-    >>> network(torch.zeros(2, 96, 1292)).shape
-    torch.Size([2, 8])
+    clips of `input_shape`, ([channels,] bins, frames). Kernels start Glorot-uniform.
     """
 
     def __init__(

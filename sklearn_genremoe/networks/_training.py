@@ -49,16 +49,17 @@ def resolve_device(device: str) -> torch.device:
     }
     if device == "auto":
         return torch.device(next(kind for kind in available if available[kind]))
+    found = "available here"
     try:
         resolved = torch.device(device)
+        if available.get(resolved.type, True):
+            return resolved
     except RuntimeError:
-        resolved = None
-    if resolved is None or not available.get(resolved.type, True):
-        raise ValueError(
-            f"device={device!r} is not {'known' if resolved is None else 'available here'}. Use "
-            "'auto', which takes the best that is, or 'cpu', 'cuda', 'cuda:1' or 'mps'."
-        )
-    return resolved
+        found = "known"
+    raise ValueError(
+        f"device={device!r} is not {found}. Use 'auto', which takes the best that is, or 'cpu', "
+        "'cuda', 'cuda:1' or 'mps'."
+    )
 
 
 class LearningRate(Callback):
@@ -298,13 +299,17 @@ def restore_net(net: GenreNet, state: dict[str, Any]) -> GenreNet:
         device = resolve_device(net.device)
     except ValueError:
         device = torch.device("cpu")
+    # A copy: torch would write into the array, which may be read-only.
+    tensors = {name: torch.tensor(value) for name, value in state["parameters"].items()}
     with torch.device("meta"):  # shapes alone: a damaged file may ask for a huge network
-        _require_shapes(net.module(**state["module"]), state["parameters"])
+        shapes = net.module(**state["module"])
+    try:
+        shapes.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise ValueError(f"The parameters don't fit the network: {error}") from error
     arguments = {f"module__{name}": value for name, value in state["module"].items()}
     net.set_params(device=str(device), seed=state.get("seed", net.seed), **arguments)
     net.initialize()
-    # A copy: torch would write into the array, which may be read-only.
-    tensors = {name: torch.tensor(value) for name, value in state["parameters"].items()}
     net.module_.load_state_dict(tensors)
     for name, remembered in state.get("optimizer", {}).items():
         parameter = net.module_.get_parameter(name)
@@ -316,18 +321,6 @@ def restore_net(net: GenreNet, state: dict[str, Any]) -> GenreNet:
     net.history.extend(dict(epoch) for epoch in state.get("history", []))
     net.module_.eval()
     return net
-
-
-def _require_shapes(module: torch.nn.Module, parameters: dict[str, Any]) -> None:
-    """Raise a ValueError that names what differs from the parameters of a module."""
-    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = {name: np.shape(array) for name, array in parameters.items()}
-    for name in sorted(found.keys() | wanted.keys()):
-        if found.get(name) != wanted.get(name):
-            raise ValueError(
-                f"The parameters don't fit the network, the first that differs is {name}: found "
-                f"{found.get(name, 'none')}, expected {wanted.get(name, 'none')}."
-            )
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -197,7 +197,10 @@ def test_two_dimensions_are_one_frame(data: Data) -> None:
         (np.zeros((30, 12, 0)), "at least one bin and frame|minimum of 1"),
         (np.zeros((0, 12, 20)), "minimum of 1"),
         (np.full((30, 12, 20), "loud"), "convert string|compatible"),
-        (DomainBatch({"a": np.zeros((30, 12, 20)), "b": np.zeros((30, 9, 20))}), "2 domains"),
+        (
+            DomainBatch({"a": np.zeros((30, 12, 20)), "b": np.zeros((30, 9, 20))}),
+            "one domain",
+        ),
     ],
 )
 def test_wrong_clips_say_what_is_expected(
@@ -789,9 +792,9 @@ def test_partial_fit_takes_classes_as_they_come(data: Data) -> None:
     assert clf.predict_proba(X).shape == (30, 3)
     with pytest.raises(ValueError, match=r"y has the labels \[5\], but classes are \[0, 1, 2\]"):
         clf.partial_fit(X, np.full(30, 5))
-    with pytest.raises(ValueError, match=r"classes=\[0, 1\] differ from those of before"):
+    with pytest.raises(ValueError, match="not the same as on last call"):
         clf.partial_fit(X, y, classes=[0, 1])
-    with pytest.raises(ValueError, match=r"X has clips of shape \(12, 9\)"):
+    with pytest.raises(ValueError, match=r"clips of shape \(12, 9\)"):
         clf.partial_fit(X[:, :, :9], y)
     clf.predict(X)  # what was refused has harmed nothing
     with pytest.raises(ValueError, match="classes must be passed on the first call"):

@@ -34,7 +34,7 @@ def test_the_quick_ones_are_those_without_networks() -> None:
     assert str(quick) == str(default_experts(12.0, random_state=3)[-len(quick) :])
     left = default_experts(12.0, random_state=3)[: -len(quick)]
     assert {type(pipe[-1]) for _, pipe in left} == {CNNClassifier}
-    with pytest.raises(TypeError, match="unexpected arguments"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'max_epoch'"):
         default_experts(networks=False, max_epoch=3)
 
 
@@ -96,5 +96,5 @@ def test_pretrained_experts_as_a_mixture(tmp_path, routing):
 @pytest.mark.parametrize("function", [default_experts, paper_experts, pretrained_experts])
 @pytest.mark.parametrize("name", ["durations", "C"])
 def test_arguments_that_nobody_takes(function: Any, name: str) -> None:
-    with pytest.raises(TypeError, match=rf"unexpected arguments \['{name}'\].*'max_epochs'"):
+    with pytest.raises(TypeError, match=f"CNNClassifier.* unexpected keyword argument '{name}'"):
         function(**{name: 3})

@@ -214,7 +214,7 @@ def test_prefit_experts_stay_as_they_are(numbered):
     # Clips for the mixer alone may lack genres that the experts know.
     few = MixtureOfExpertsClassifier(experts, "balanced", cv="prefit").fit(X[::2], y[::2])
     assert few.classes_.tolist() == [0, 1]
-    with pytest.raises(ValueError, match=r"genres \[5\], which no expert knows"):
+    with pytest.raises(ValueError, match=r"genres \[5\], which were not seen in fit"):
         clone(clf).set_params(experts=experts).fit(X, y + 5 * (y == 1) - (y == 1))
     unfitted = [*experts, ("c", quick_expert())]
     with pytest.raises(NotFittedError, match="'c' isn't fitted"):
@@ -457,11 +457,10 @@ def test_unfitted(method):
         ({"experts": [("a", GaussianNB)]}, TypeError, "expected a classifier \\(an instance"),
         ({"experts": [("a", FunctionTransformer())]}, TypeError, "expected a classifier"),
         ({"experts": [("a", RidgeClassifier())]}, TypeError, "has no predict_proba"),
-        ({"cv": 1}, ValueError, "cv=1 is not accepted; expected an integer of at least 2"),
-        ({"cv": True}, ValueError, "cv=True"),
-        ({"cv": 1.5}, ValueError, "cv=1.5"),
-        ({"cv": "folds"}, ValueError, "cv='folds'"),
-        ({"cv": None}, ValueError, "cv=None"),
+        ({"cv": 1}, ValueError, "'cv' parameter of Mixture"),
+        ({"cv": True}, ValueError, "'cv' parameter of Mixture"),
+        ({"cv": 1.5}, ValueError, "'cv' parameter of Mixture"),
+        ({"cv": "folds"}, ValueError, "'cv' parameter of Mixture"),
         ({"cv": []}, ValueError, "yields no split"),
         ({"cv": [1, 2]}, ValueError, r"cv yields 1; expected .*\(train, test\)"),
         ({"mixer_domain": 3}, ValueError, "'mixer_domain' parameter of Mixture"),
@@ -472,7 +471,7 @@ def test_unfitted(method):
         ({"mixer": CNNMixer(max_epochs=0)}, ValueError, "'max_epochs' parameter of CNNMixer"),
         ({"mixer": RNNMixer(lr=-1.0)}, ValueError, "'lr' parameter of RNNMixer"),
         ({"mixer": CNNMixer(channels=4)}, ValueError, "'channels' parameter of CNNMixer"),
-        ({"cv": [(np.arange(9), [])]}, ValueError, "leaves no clip to hold out"),
+        ({"cv": [(np.arange(9), [])]}, ValueError, "holds out 0 clips"),
         ({"cv": 30}, ValueError, r"genre folk has 24 clip\(s\), fewer than the 30"),
     ],
 )
@@ -491,7 +490,7 @@ def test_too_few_clips_or_groups_of_a_genre():
     groups[y == "folk"] = 0
     with pytest.raises(ValueError, match="genre folk belong to one group"):
         mixture().fit(batch, y, groups=groups)
-    with pytest.raises(ValueError, match=r"2 group\(s\), fewer than the 3"):
+    with pytest.raises(ValueError, match="greater than the number of groups: 2"):
         mixture().fit(batch, y, groups=np.arange(48) // 4 % 2)
     mixture("balanced").fit(batch, few)
 

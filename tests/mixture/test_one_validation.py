@@ -176,7 +176,7 @@ def test_devices_of_other_libraries_are_their_own_affair() -> None:
         ({"mixer": "cnn", "mixer__device": "abacus"}, "device='abacus'"),
         ({"original__cnnclassifier__device": "abacus"}, "device='abacus'"),
         ({"on_error": "ignore"}, "'on_error' parameter"),
-        ({"cv": 1}, "cv=1"),
+        ({"cv": 1}, "'cv' parameter"),
         ({"refit": "yes"}, "'refit' parameter"),
     ],
     ids=str,

@@ -135,7 +135,7 @@ def test_other_widths_are_refused(clips):
 
 def test_one_path_has_to_stand_in_a_list(clips):
     paths, _, y = clips
-    with pytest.raises(ValueError, match="put it into a list"):
+    with pytest.raises(ValueError, match="single path"):
         mixture().fit(paths, y).predict(paths[0])
 
 

@@ -159,10 +159,10 @@ def test_parameters_of_another_network_are_refused() -> None:
     state = net_state(make_net())
     state["parameters"]["layer.weight"] = np.zeros((3, 6))
     del state["parameters"]["layer.bias"]
-    with pytest.raises(ValueError, match=r"layer.bias: found none, expected \(2,\)"):
+    with pytest.raises(ValueError, match=r'(?s)fit the network: .*Missing key.*"layer.bias"'):
         restore_net(make_net(), state)
     state["parameters"]["layer.bias"] = np.zeros(2)
-    with pytest.raises(ValueError, match=r"layer.weight: found \(3, 6\), expected \(2, 6\)"):
+    with pytest.raises(ValueError, match=r"(?s)layer.weight.*\[3, 6\].*\[2, 6\]"):
         restore_net(make_net(), state)
 
 
@@ -322,25 +322,23 @@ def test_prediction_does_not_depend_on_the_number_of_threads(three_threads: None
 def test_equal_clips_merge_and_absent_ones_drop_out() -> None:
     X = np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [5.0, 6.0], [1.0, 2.0]])
     y = np.array([0, 0, 0, 0, 1])
-    rows, weights, position = merge_duplicates([X], y, np.array([1.0, 1.0, 2.0, 0.0, 1.0]))
+    rows, weights = merge_duplicates([X], y, np.array([1.0, 1.0, 2.0, 0.0, 1.0]))
     assert {(int(row), float(w)) for row, w in zip(rows, weights)} == {(0, 3.0), (1, 1.0), (4, 1.0)}
-    assert position[3] == -1
-    np.testing.assert_array_equal(rows[position[[0, 1, 2, 4]]], [0, 1, 0, 4])
 
 
 def test_canonical_order_forgets_how_clips_came() -> None:
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(30, 4, 5)), rng.integers(3, size=30)
     order = rng.permutation(30)
-    rows, _, _ = merge_duplicates([X], y)
-    shuffled, _, _ = merge_duplicates([X[order]], y[order])
+    rows, _ = merge_duplicates([X], y, np.ones(30))
+    shuffled, _ = merge_duplicates([X[order]], y[order], np.ones(30))
     np.testing.assert_array_equal(X[rows], X[order][shuffled])
-    as_float32, _, _ = merge_duplicates([X.astype(np.float32)], y)
+    as_float32, _ = merge_duplicates([X.astype(np.float32)], y, np.ones(30))
     np.testing.assert_array_equal(rows, as_float32)
 
 
 def test_negative_zero_is_zero() -> None:
-    rows, weights, _ = merge_duplicates([np.array([[0.0], [-0.0]])], np.zeros(2, int))
+    rows, weights = merge_duplicates([np.array([[0.0], [-0.0]])], np.zeros(2, int), np.ones(2))
     assert len(rows) == 1
     assert weights == [2]
 
