@@ -58,13 +58,13 @@ def unpack(file) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
-            _require_plain(infos, size)
-            # zipfile inflates no more of an entry than it said, and checks its sum.
-            return {info.filename: _read(archive, info) for info in infos}
-    except UnsafeArchive as error:
-        raise ValueError(str(error)) from None
+            unsafe = _unsafe(infos, size)
+            entries = {} if unsafe else {info.filename: _read(archive, info) for info in infos}
     except Exception as error:  # many kinds, depending on where the damage is
         raise ValueError(f"is truncated or damaged ({error})") from error
+    if unsafe:
+        raise ValueError(unsafe)
+    return entries
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -87,20 +87,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-class UnsafeArchive(Exception):
-    """A zip that nobody writes by accident: it could harm whoever unpacks it."""
-
-
 def _is_bomb(content_bytes: int, file_bytes: int) -> bool:
     return content_bytes > _FREE_BYTES + _MAX_RATIO * file_bytes
 
 
-def _require_plain(infos: list[zipfile.ZipInfo], size: int) -> None:
-    """Raise unless all entries are ordinary ones, by what the zip says of them."""
+def _unsafe(infos: list[zipfile.ZipInfo], size: int) -> str:
+    """Say why a zip could harm whoever unpacks it, by what it says of its entries; or nothing."""
     names = [info.orig_filename for info in infos]
     odd = [name for name in names if not _FLAT_NAME.fullmatch(name)]
     methods = {info.compress_type for info in infos}
-    unsafe = {
+    reasons = {
         f"has entries outside of itself: {odd[:3]}": odd,
         "has several entries of the same name": len(set(names)) < len(names),
         "has encrypted entries": any(info.flag_bits & 0x1 for info in infos),
@@ -109,9 +105,7 @@ def _require_plain(infos: list[zipfile.ZipInfo], size: int) -> None:
             sum(info.file_size for info in infos), size
         ),
     }
-    for what, found in unsafe.items():
-        if found:
-            raise UnsafeArchive(what)
+    return next((reason for reason, found in reasons.items() if found), "")
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -132,14 +133,22 @@ def decode_audio(
 def decode_parts(
     source, segments: Sequence[Segment], *, min_samples: int = ONE_FRAME
 ) -> list[np.ndarray]:
-    """Return what :func:`decode_audio` gives for segments of a file or excerpt, decoded once."""
-    if isinstance(source, SourceExcerpt):
-        path, audio = source.path, source.audio
-    else:
+    """Return what :func:`decode_audio` gives for segments of a file or excerpt, overlaps once."""
+    is_excerpt = isinstance(source, SourceExcerpt)
+    path = source.path if is_excerpt else source
+    if not is_excerpt:
         require_file(source)
-        start, stop = min(one.start for one in segments), max(one.stop for one in segments)
-        path, audio = source, _mix_down(lambda: read_blocks(source, start, stop), start)
-    made = {one: _waveform(path, audio, one, min_samples) for one in set(segments)}
+    made: dict[Segment, np.ndarray] = {}
+    waiting = sorted(set(segments), key=lambda segment: segment.start)
+    while waiting:
+        start, stop = waiting[0].start, waiting[0].stop
+        for one in waiting:
+            stop = max(stop, one.stop) if one.start <= stop else stop
+        read = partial(read_blocks, source, start, stop)
+        audio = source.audio if is_excerpt else _mix_down(read, start)
+        together = [one for one in waiting if one.start <= stop]
+        made |= {one: _waveform(path, audio, one, min_samples) for one in together}
+        waiting = waiting[len(together) :]
     return [made[segment] for segment in segments]
 
 
@@ -309,5 +318,5 @@ def _waveform(source, audio: SourceAudio, segment: Segment, min_samples: int) ->
     if peak < SILENCE / audio.n_channels:
         found = f"is silent throughout (peak {peak:.1e} in {len(waveform) / target:.2f} s)"
         raise BadClipError(source, f"{found}; read another part by offset, or leave it out")
-    warn_beyond_full_scale(source, waveform, peak, stacklevel=5)
+    warn_beyond_full_scale(source, waveform, peak, stacklevel=6)
     return waveform

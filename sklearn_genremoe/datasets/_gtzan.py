@@ -173,13 +173,13 @@ def _read_split(folder: Path, split_files) -> dict[str, str]:
                 f"and put them into {folder}."
             ) from error
         for number, line in enumerate(map(str.strip, lines), start=1):
+            if not line:
+                continue
             clip = _CLIP.fullmatch(line.replace("\\", "/").rpartition("/")[2])
-            name = "" if clip is None else clip[1].lower()
-            if line and (not name or name in parts):
+            if clip is None or clip[1].lower() in parts:
                 raise ValueError(
                     f"{path}: line {number} is {line!r:.80}; expected a clip such as "
                     f"blues/blues.00029.wav, and each once in the three lists. {_LISTS}."
                 )
-            if line:
-                parts[name] = part
+            parts[clip[1].lower()] = part
     return parts
