@@ -82,6 +82,8 @@ class DomainUnion(ClipTransformer, _BaseComposition):
         return self._get_params("domains", deep=deep)
 
     def set_params(self, **params):
+        if isinstance(params.get("domains", self.domains), tuple):  # scikit-learn replaces in lists
+            params["domains"] = list(params.get("domains", self.domains))
         self._set_params("domains", **params)
         return self
 
