@@ -19,7 +19,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sklearn_genremoe
 from sklearn_genremoe import (
-    CNNClassifier,
     CNNMixer,
     LogPoolMixer,
     MixtureOfExpertsClassifier,

@@ -82,8 +82,9 @@ class DomainUnion(ClipTransformer, _BaseComposition):
         return self._get_params("domains", deep=deep)
 
     def set_params(self, **params):
-        if isinstance(params.get("domains", self.domains), tuple):  # scikit-learn replaces in lists
-            params["domains"] = list(params.get("domains", self.domains))
+        domains = params.get("domains", self.domains)
+        if isinstance(domains, tuple):  # scikit-learn replaces in lists
+            params["domains"] = list(domains)
         self._set_params("domains", **params)
         return self
 

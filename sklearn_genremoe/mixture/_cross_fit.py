@@ -69,18 +69,14 @@ class TrainingClips:
         """Return some of the clips."""
         if len(rows) == len(self.y):
             return self
-        return TrainingClips(
-            take_clips(self.X, rows),
-            self.y[rows],
-            None if self.weight is None else self.weight[rows],
-            None if self.groups is None else self.groups[rows],
-            self.origin[rows],
-            self.n_given,
-            {
-                name: _check_method_params(self.y, params, rows)
-                for name, params in self.params.items()
-            },
+        weight, groups = (
+            None if values is None else values[rows] for values in (self.weight, self.groups)
         )
+        params = {
+            name: _check_method_params(self.y, params, rows) for name, params in self.params.items()
+        }
+        X, y, origin = take_clips(self.X, rows), self.y[rows], self.origin[rows]
+        return TrainingClips(X, y, weight, groups, origin, self.n_given, params)
 
     def present(self) -> TrainingClips:
         """Return the clips with a weight above zero."""

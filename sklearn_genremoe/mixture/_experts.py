@@ -179,8 +179,7 @@ def view_clips(
     elif not plan.domains:
         views = [X.given] * len(experts)
     else:
-        params = {"memory": mixture.memory, "n_jobs": mixture.n_jobs}
-        batch = extract_domains(X, plan, on_error=on_error, verbose=verbose, **params)
+        batch = extract_domains(mixture, X, plan, on_error, verbose, mixture.memory)
         views = [
             batch.entries[name].rows if name in plan.domains else X.given for name, _ in experts
         ]
@@ -195,11 +194,14 @@ def view_clips(
     return views, of_mixer, good, bad
 
 
-def extract_domains(clips: Clips, plan: Plan, **extraction_params: Any) -> DomainBatch:
+def extract_domains(
+    owner: Any, clips: Clips, plan: Plan, on_error: str, verbose: int, memory: Any = None
+) -> DomainBatch:
     """Extract the domains of a plan, and warn of files that are much longer than what is read."""
     if clips.paths is None:
         plan.check_rates()
-    batch, seconds = extract(clips, plan, **extraction_params)
+    params = {"n_jobs": owner.n_jobs, "verbose": verbose, "memory": memory}
+    batch, seconds = extract(clips, plan, on_error=on_error, **params)
     if seconds:
         warn_of_long_files(seconds, max(d.offset + d.duration for d in plan.domains.values()))
     return batch

@@ -372,14 +372,7 @@ class MixtureOfExpertsClassifier(
             batch = X.pick_domains(plan)
             others = {n: X.entries[n] for n, _ in experts if n in X and n not in batch}
             return batch | others if others else batch
-        batch = extract_domains(
-            X,
-            plan,
-            memory=self.memory,
-            n_jobs=self.n_jobs,
-            on_error=self.on_error,
-            verbose=self.verbose,
-        )
+        batch = extract_domains(self, X, plan, self.on_error, self.verbose, self.memory)
         if batch.bad_clips:
             warnings.warn(BadClipWarning(batch.bad_clips), stacklevel=2)
         return batch
@@ -601,8 +594,7 @@ class MixtureOfExpertsClassifier(
         """Become a fitted mixture of these parts."""
         named = dict(zip(names, fitted))
         self.experts_ = fitted
-        self.named_experts_ = Bunch()
-        self.named_experts_.update({name: named.get(name, "drop") for name, _ in self._experts()})
+        self.named_experts_ = Bunch(**{n: named.get(n, "drop") for n, _ in self._experts()})
         self.classes_ = classes
         self.mixer_ = mixer
         return self

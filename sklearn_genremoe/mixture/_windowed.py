@@ -451,8 +451,7 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         is_files = isinstance(heard[0], SourceExcerpt)
         if front.plan is not None:
             clips = Clips(heard, None, self.window) if is_files else Clips(None, np.stack(heard))
-            params = {"memory": memory, "n_jobs": self.n_jobs, "verbose": 0}
-            batch = extract_domains(clips, front.plan, on_error="warn", **params)
+            batch = extract_domains(self, clips, front.plan, "warn", 0, memory)
             return batch, batch.bad_clips
         if not is_files:
             return np.stack(heard), {}

@@ -2,8 +2,7 @@
 
 from ._data import ClipDataset, merge_duplicates, split_groups, split_validation
 from ._estimator import NetEstimator
-from ._gate import RecurrentGate
-from ._network import K2C2, check_channels, resolve_pool_sizes
+from ._network import K2C2, RecurrentGate, check_channels, resolve_pool_sizes
 from ._training import (
     GenreNet,
     LearningRate,

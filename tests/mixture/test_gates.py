@@ -8,8 +8,7 @@ from torch.nn import functional as F
 
 from sklearn_genremoe import CNNMixer, RNNMixer
 from sklearn_genremoe.mixture._gates import MixtureLoss
-from sklearn_genremoe.networks._gate import RecurrentGate
-from sklearn_genremoe.networks._network import K2C2, Dropout
+from sklearn_genremoe.networks._network import K2C2, Dropout, RecurrentGate
 from sklearn_genremoe.networks._training import predict_logits
 
 GATES = [

@@ -20,8 +20,7 @@ from sklearn_genremoe.networks._data import (
     split_groups,
     split_validation,
 )
-from sklearn_genremoe.networks._gate import RecurrentGate
-from sklearn_genremoe.networks._network import K2C2
+from sklearn_genremoe.networks._network import K2C2, RecurrentGate
 from sklearn_genremoe.networks._training import (
     GenreNet,
     LearningRate,
