@@ -17,25 +17,18 @@ CHUNK_BYTES = 16 * 2**20
 
 
 class Rows:
-    """Some rows of an array, in some order.
+    """Some rows of an array, in some order: a slice, row numbers or a mask, as numpy has it.
 
     Picking rows of rows costs nothing. Only :meth:`array` copies, and only what is not
     contiguous: cross-validation over memory-mapped features never holds a fold in memory.
-
-    Parameters
-    ----------
-    base : ndarray of shape (n_base, ...)
-        The array, possibly memory-mapped.
-    index : slice or array-like of shape (n_rows,), default=None
-        The rows, as numpy has it: a slice, row numbers, or a mask; None for all of them.
     """
 
-    def __init__(self, base: np.ndarray, index: np.ndarray | None = None):
+    def __init__(self, base: np.ndarray, index=slice(None)):
         self.base = base
-        self.index = None if index is None else np.arange(len(base))[index]
+        self.index = np.arange(len(base))[index]
 
     def __len__(self) -> int:
-        return len(self.base if self.index is None else self.index)
+        return len(self.index)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -43,16 +36,16 @@ class Rows:
 
     def pick(self, rows) -> "Rows":
         """Return some of the rows: a slice, row numbers or a mask."""
-        return Rows(self.base, rows if self.index is None else self.index[rows])
+        return Rows(self.base, self.index[rows])
 
     def array(self) -> np.ndarray:
         """Return the rows as a read-only array: a view where they are contiguous, else a copy."""
-        if self.index is None:
-            array = self.base
-        elif len(self.index) and np.all(np.diff(self.index) == 1):
-            array = self.base[self.index[0] : self.index[-1] + 1]
-        else:
+        if not len(self) or np.any(np.diff(self.index) != 1):
             array = self._copied()
+        elif len(self) == len(self.base):
+            array = self.base
+        else:
+            array = self.base[self.index[0] : self.index[-1] + 1]
         return read_only(array)
 
     def non_finite(self) -> list[int]:
@@ -68,10 +61,9 @@ class Rows:
 
     def _chunks(self):
         """Yield rows of the base, some megabytes at a time, and the number of the first."""
-        index = np.arange(len(self)) if self.index is None else self.index
         step = max(1, CHUNK_BYTES // max(1, self.base[:1].nbytes))
-        for start in range(0, len(index), step):
-            yield start, index[start : start + step]
+        for start in range(0, len(self), step):
+            yield start, self.index[start : start + step]
 
     def _copied(self) -> np.ndarray:
         """Return a copy: where there is much in a file, in a nameless file beside it."""
@@ -115,8 +107,7 @@ def join_rows(parts: Sequence[Rows]) -> Rows:
     if len(files) > 1 or None in files:
         return Rows(np.concatenate([part.array() for part in parts]))
     base = max((part.base for part in parts), key=len)  # a later map has what was added since
-    rows = [np.arange(len(p.base)) if p.index is None else p.index for p in parts]
-    return Rows(base, np.concatenate(rows))
+    return Rows(base, np.concatenate([part.index for part in parts]))
 
 
 def release_pages(array) -> None:
@@ -125,11 +116,6 @@ def release_pages(array) -> None:
     Who passes over more features than fit into memory calls this after each batch: else all
     that was read so far counts as memory of the process until the system runs short of it.
     Other arrays are left alone, and so are maps that could have been written to.
-
-    Parameters
-    ----------
-    array : ndarray
-        Any array, perhaps a view of a memory-mapped one.
     """
     base = array
     while base is not None and not isinstance(base, mmap.mmap):

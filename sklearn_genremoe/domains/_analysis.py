@@ -218,9 +218,8 @@ def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
     n_empty = np.count_nonzero(~weights.any(axis=1))
     if n_empty:
         raise ValueError(
-            f"n_mels={n_mels} bands are narrower than the bins of n_fft={n_fft} at "
-            f"sample_rate={sample_rate}: {n_empty} of them would be empty; take fewer bands or a "
-            "larger n_fft"
+            f"n_mels={n_mels} at n_fft={n_fft} and sample_rate={sample_rate}: {n_empty} bands "
+            "would be empty, narrower than a bin; take fewer bands or a larger n_fft"
         )
     filled = weights > 0
     first = np.argmax(filled, axis=0)

@@ -133,10 +133,10 @@ class ClipTransformer(TransformerMixin):
         plan = self._plan()
         clips = self._check(X, plan, reset)
         if isinstance(clips, DomainBatch):
-            return self._picked(clips)
+            return self._output(clips, is_new=False)
         batch, seconds = self._extract(clips, plan)
         self._report(batch.bad_clips, seconds, plan)
-        return self._computed(batch)
+        return self._output(batch, is_new=True)
 
     def _extract(self, clips, plan):
         return extract(
@@ -149,10 +149,7 @@ class ClipTransformer(TransformerMixin):
             dtype=self.dtype,
         )
 
-    def _picked(self, batch):
-        return batch
-
-    def _computed(self, batch):
+    def _output(self, batch, is_new):
         return batch
 
     def _report(self, bad_clips, seconds, plan) -> None:
@@ -317,8 +314,6 @@ class BaseDomain(ClipTransformer, BaseEstimator, metaclass=ABCMeta):
     def _plan(self) -> Plan:
         return Plan({"domain": self})
 
-    def _picked(self, batch):
-        return batch["domain"]
-
-    def _computed(self, batch):
-        return batch.entries["domain"].rows.base  # nobody else's, so that it may be written to
+    def _output(self, batch, is_new):
+        rows = batch.entries["domain"].rows
+        return rows.base if is_new else rows.array()  # what is others' is read-only

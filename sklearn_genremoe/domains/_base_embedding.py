@@ -161,13 +161,13 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         if name in self._published:
             return self._published[name].sha256
         path = user_path(name)
-        return _hash_of_file(*_identity(path)) if path.is_file() else name
+        return _hash_of(_identity(path)) if path.is_file() else name
 
     def _network(self):
         """Return the network, which a process loads once."""
         name = os.fspath(self.weights)
         if name in self._published:
-            return _published_network(self._read, self._published[name])
+            return _load(self._read, self._published[name])
         path = user_path(name)
         if not path.is_file():
             raise ValueError(
@@ -176,7 +176,7 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
                 "the path of a file with weights (for a model that was saved: load_model(file, "
                 "weights='/path/to/file.pt'))"
             )
-        return _network_of_file(self._read, *_identity(path))
+        return _load(self._read, _identity(path))
 
 
 def _at_level(x, level):
@@ -191,30 +191,26 @@ def _identity(path) -> tuple[str, int, int]:
     return os.path.realpath(path), stat.st_size, stat.st_mtime_ns
 
 
-@lru_cache(maxsize=4)
-def _published_network(read, published):
-    try:
-        path = fetch_file(*published)
-    except OSError as error:
-        alternative = f"Or give its path, weights='/path/to/{published.filename}'."
-        raise type(error)(f"{error} {alternative}") from error
-    return read(path.read_bytes(), path)
-
-
 @lru_cache(maxsize=8)
-def _network_of_file(read, path, size, changed):
+def _load(read, source):
+    """Return the network of a published file, or of one on disk as it is now."""
+    path = source[0]
+    if isinstance(source, Published):
+        try:
+            path = fetch_file(*source)
+        except OSError as error:
+            alternative = f"Or give its path, weights='/path/to/{source.filename}'."
+            raise type(error)(f"{error} {alternative}") from error
     return read(_content(path), path)
 
 
 @lru_cache(maxsize=32)
-def _hash_of_file(path, size, changed) -> str:
-    return hashlib.sha256(_content(path)).hexdigest()
+def _hash_of(identity) -> str:
+    return hashlib.sha256(_content(identity[0])).hexdigest()
 
 
 def _content(path) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise ValueError(
-            f"weights: {path} can't be read ({error.strerror}); give a file that you may read"
-        ) from None
+        raise ValueError(f"weights: {path} can't be read ({error.strerror})") from None

@@ -37,10 +37,6 @@ class Entry:
 
         return pandas.DataFrame(self.rows.array(), columns=self.columns, copy=False)
 
-    def kind(self) -> tuple:
-        """Return what entries of batches that are joined have in common."""
-        return self.rows.shape[1:], self.key, self.columns
-
 
 class DomainBatch:
     """Clips, each seen through several feature domains.
@@ -191,21 +187,19 @@ class DomainBatch:
         """Return a data frame in the order of the batch; raise if its index is of other clips."""
         if not _is_pandas(table) or not len(table):
             return table
-        index = table.index
-        if index.dtype.kind in "iu" and index.is_monotonic_increasing:
+        if table.index.dtype.kind in "iu" and table.index.is_monotonic_increasing:
             return table
-        labels = [os.fsdecode(x) if isinstance(x, os.PathLike) else x for x in index]
-        place = {label: row for row, label in enumerate(labels)}
+        labels = [os.fsdecode(x) if isinstance(x, os.PathLike) else x for x in table.index]
         known = [] if self.paths is None else list(self.paths)
-        missing = [path for path in known if path not in place]
-        if not known or missing or len(place) < len(labels):
+        missing = sorted(set(known) - set(labels))
+        if not known or missing or len(set(labels)) < len(labels):
             raise ValueError(
                 f"the index of the table {name!r} begins with {labels[:2]}; expected the paths of "
                 f"the clips, each once: {len(known)} are known, of which it lacks {len(missing)}, "
                 f"for example {missing[:1]}. If its rows are in the order of the batch, say so by "
                 "table.reset_index(drop=True)"
             )
-        return table.iloc[[place[path] for path in known]]
+        return table.set_axis(labels).loc[known]
 
     def __array_namespace__(self, *, api_version=None):
         # With array_api_dispatch on, scikit-learn picks clips by this namespace's take.
@@ -326,6 +320,10 @@ class DomainBatch:
         flat = [self[name].reshape(len(self), -1) for name in self.names]
         return np.concatenate(flat, axis=1, dtype=dtype or self.dtype)
 
+    def _kinds(self) -> dict:
+        """Return what batches that are joined have in common."""
+        return {n: (x.rows.shape[1:], x.key, x.columns) for n, x in self.entries.items()}
+
     def __repr__(self) -> str:
         shapes = ", ".join(
             f"{name}: {' x '.join(map(str, entry.rows.shape[1:]))}"
@@ -345,29 +343,26 @@ class DomainView(DomainBatch):
 
 def _concatenate(batches) -> DomainBatch:
     """Join batches of the same domains: in memory, or where they are if that is one file."""
-    kinds = sorted({type(batch).__name__ for batch in batches})
-    if not all(isinstance(batch, DomainBatch) for batch in batches):
-        raise ValueError(f"expected DomainBatch, and nothing else, got {', '.join(kinds)}")
     first = batches[0]
-    contents = [{name: x.kind() for name, x in batch.entries.items()} for batch in batches]
-    for batch, held in zip(batches, contents):
-        if held != contents[0]:
+    if not all(isinstance(batch, DomainBatch) for batch in batches):
+        kinds = sorted({type(batch).__name__ for batch in batches})
+        raise ValueError(f"expected DomainBatch, and nothing else, got {', '.join(kinds)}")
+    bad: dict[int, str] = {}
+    n_clips = 0
+    for batch in batches:
+        if batch._kinds() != first._kinds():
             raise ValueError(
                 f"the batches hold different domains, {first!r} and {batch!r}; extract all by the "
                 "same DomainUnion"
             )
+        bad |= {n_clips + row: reason for row, reason in batch.bad_clips.items()}
+        n_clips += len(batch)
     entries = {}
     for name, entry in first.entries.items():
         parts = [batch.entries[name] for batch in batches]
         rows = join_rows([part.rows for part in parts])
         is_extracted = all(part.is_extracted for part in parts)
         entries[name] = replace(entry, rows=rows, is_extracted=is_extracted)
-    starts = np.cumsum([0, *map(len, batches)]).tolist()
-    bad = {
-        start + row: reason
-        for start, batch in zip(starts, batches)
-        for row, reason in batch.bad_clips.items()
-    }
     known = [batch.paths for batch in batches if batch.paths is not None]
     paths = np.concatenate(known) if len(known) == len(batches) else None
     return type(first)(entries, bad_clips=bad, paths=paths)
@@ -396,13 +391,17 @@ def _entry_of(name, array, plan) -> Entry:
         if all(isinstance(column, str) for column in array.columns):
             columns = list(array.columns)
         array = _numbers_of_frame(name, array)
-    try:
-        array = _as_array(array)
-    except ValueError as error:
-        raise ValueError(
-            f"the clips of domain {name!r} have different shapes; expected one: cut or fill them "
-            "up (duration and fill of a domain do), or sum each clip up by one row of a table"
-        ) from error
+    array = without_torch(array)
+    if not isinstance(array, (list, tuple)):
+        array = np.asanyarray(array)
+    if isinstance(array, (list, tuple)) or (array.dtype == object and array.ndim == 1):
+        try:
+            array = np.asarray([without_torch(row) for row in array])
+        except ValueError as error:
+            raise ValueError(
+                f"the clips of domain {name!r} have different shapes; expected one: cut or fill "
+                "them up (duration and fill of a domain do), or sum each up by one row of a table"
+            ) from error
     is_numeric = array.dtype.kind in "biuf"
     if not is_numeric or array.ndim not in (2, 3, 4) or 0 in array.shape[1:]:
         raise ValueError(
@@ -412,16 +411,6 @@ def _entry_of(name, array, plan) -> Entry:
         )
     domain = clone(plan.domains[name]) if name in plan.domains else None
     return Entry(Rows(array), domain, plan.keys.get(name), columns)
-
-
-def _as_array(array) -> np.ndarray:
-    """Return what holds the features as an array, be it a tensor or a column of arrays."""
-    array = without_torch(array)
-    if not isinstance(array, (list, tuple)):
-        array = np.asanyarray(array)
-        if array.dtype != object or array.ndim != 1:
-            return array
-    return np.asarray([without_torch(row) for row in array])
 
 
 def _numbers_of_frame(name, frame) -> np.ndarray:

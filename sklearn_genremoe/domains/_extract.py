@@ -93,9 +93,9 @@ class _Column:
     @property
     def shape(self):
         """Shape of a clip's features; None if no clip has told."""
-        if self.store is not None:
-            return self.store.shape
-        return None if self.array is None else self.array.shape[1:]
+        if self.array is not None:
+            return self.array.shape[1:]
+        return None if self.store is None else self.store.shape
 
     def put(self, where, key, features):
         """Take the features of a clip, which comes at some rows."""
@@ -105,7 +105,7 @@ class _Column:
                 f"clip {where[0]} and {self.shape} for those before; the features of a domain "
                 "need one shape for all clips"
             )
-        if self.store is not None:
+        if self.array is None and self.store is not None:
             try:
                 self.rows[where] = self.store.write(key, features)
                 return
@@ -116,13 +116,11 @@ class _Column:
                     "give another folder as memory",
                     stacklevel=5,
                 )
-            saved = np.flatnonzero(self.rows >= 0)
-            self.array = np.empty((len(self.rows), *features.shape), self.dtype)
-            if len(saved):
-                self.array[saved] = self.store.map()[self.rows[saved]]
-            self.store = None
         if self.array is None:
             self.array = np.empty((len(self.rows), *features.shape), self.dtype)
+            saved = np.flatnonzero(self.rows >= 0)
+            if len(saved):
+                self.array[saved] = self.store.map()[self.rows[saved]]
         self.array[where] = features
 
     def finished(self) -> Rows:
@@ -165,25 +163,23 @@ def _analyses(clip, domains) -> tuple[list[ClipAnalysis], bool]:
         rates = [domain.sample_rate for domain in domains]
         made = {rate: ClipAnalysis(clip, rate) for rate in rates}
         return [made[rate] for rate in rates], False
-    min_samples = max(domain.n_fft for domain in domains)
-    if isinstance(clip, SourceExcerpt):
-        parts = [Segment(domain.file_rate, clip.offset, clip.seconds) for domain in domains]
-        waveforms = clip.waveforms([p.sample_rate for p in parts], min_samples=min_samples)
-    else:
-        parts = [Segment(domain.file_rate, domain.offset, domain.duration) for domain in domains]
-        waveforms = decode_parts(clip, parts, min_samples=min_samples)
+    part_of = [
+        (domain.offset, domain.duration) if isinstance(clip, str) else (clip.offset, clip.seconds)
+        for domain in domains
+    ]
+    parts = [Segment(domain.file_rate, *part) for domain, part in zip(domains, part_of)]
+    waveforms = decode_parts(clip, parts, min_samples=max(domain.n_fft for domain in domains))
     analyses = []
     goes_on = False
-    for domain, part, waveform in zip(domains, parts, waveforms, strict=True):
-        seconds = clip.seconds if isinstance(clip, SourceExcerpt) else domain.duration
+    for domain, (_, seconds), part, waveform in zip(domains, part_of, parts, waveforms):
         n_samples = round(seconds * part.sample_rate)
         fill = domain.fill if len(waveform) < n_samples else None
         if (part, fill) not in made:
             filled = waveform if fill is None else fix_length(waveform, n_samples, fill)
             made[part, fill] = ClipAnalysis(filled, part.sample_rate)
         analyses.append(made[part, fill])
-        goes_on |= len(waveform) == n_samples
-    return analyses, goes_on and isinstance(clip, str)
+        goes_on |= isinstance(clip, str) and len(waveform) == n_samples
+    return analyses, goes_on
 
 
 def _width(clips, domain) -> int:

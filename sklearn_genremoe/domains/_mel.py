@@ -71,16 +71,8 @@ class MelDomain(BaseDomain):
 
     def _log_mel(self, analysis: ClipAnalysis, part="original", separation=None):
         """Return the log-mel spectrogram in dB of the clip or of a part of it."""
-        return analysis.log_mel(
-            self.n_fft,
-            self.hop_length,
-            self.n_mels,
-            self.fmin,
-            self.fmax,
-            self.top_db,
-            part,
-            separation,
-        )
+        bands = (self.n_fft, self.hop_length, self.n_mels, self.fmin, self.fmax)
+        return analysis.log_mel(*bands, self.top_db, part, separation)
 
 
 @with_init

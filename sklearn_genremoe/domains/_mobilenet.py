@@ -58,11 +58,12 @@ class Embedder:
         if state:
             raise ValueError(f"it holds more than such a network: {list(state)[:3]}")
         # Each must fit the one before; what comes out tells how much that is.
-        second = np.zeros(SAMPLE_RATE, np.float32)
-        self.n_features = {
-            layers: self.embed(second, 1.0, layers)[0].shape[1]
-            for layers in ("last", "stages", "tags")
-        }
+        self.n_features = {}
+        for layers in ("last", "stages", "tags"):
+            [found], _ = self.embed(np.zeros(SAMPLE_RATE, np.float32), 1.0, layers)
+            if not np.isfinite(found).all():
+                raise ValueError("its weights hold NaN, infinity or negative variances")
+            self.n_features[layers] = len(found)
 
     @torch.inference_mode()
     def embed(
@@ -191,26 +192,14 @@ def read_embedder(content: bytes, path: str | Path) -> Embedder:
 
 
 def _checked_tensors(state: Any) -> Tensors:
-    """Return the tensors of a state dict in single precision; raise if one is none or damaged."""
+    """Return the tensors of a state dict in single precision."""
     if not isinstance(state, dict):
         raise ValueError(f"it holds a {type(state).__name__}")
-    tensors = {}
     for name, value in state.items():
-        is_plain = (
-            isinstance(value, torch.Tensor)
-            and value.layout is torch.strided
-            and value.device.type == "cpu"
-            and value.is_contiguous()  # not a few numbers that pretend to be many
-            and not (value.is_complex() or value.is_quantized)
-        )
-        if not is_plain:
+        is_plain = isinstance(value, torch.Tensor) and value.layout is torch.strided
+        if not (is_plain and value.is_contiguous()):  # not a few numbers that pretend to be many
             raise ValueError(f"its entry {name!r} is no plain tensor")
-        if not str(name).endswith("num_batches_tracked"):
-            tensors[name] = value.float()
-            is_variance = str(name).endswith("running_var")
-            if not value.isfinite().all() or (is_variance and (value < 0).any()):
-                raise ValueError(f"{name!r} holds NaN, infinity or negative variances")
-    return tensors
+    return {n: x.float() for n, x in state.items() if not str(n).endswith("num_batches_tracked")}
 
 
 def _mel_bands() -> torch.Tensor:

@@ -145,9 +145,7 @@ def time_frequency_scattering(X: Any) -> NDArray[np.float32]:
     >>> time_frequency_scattering(mel).shape
     (4, 40, 16, 3)
     """
-    check_spectrograms(X, "time_frequency_scattering")
-    found = [scattering(clip) for clip in X]  # a clip at a time: X may be large
-    return np.array(found, np.float32).reshape(len(X), *scattering(np.zeros(np.shape(X)[1:])).shape)
+    return clip_by_clip(scattering, "time_frequency_scattering", X)
 
 
 def scattering(spectrogram: Any) -> NDArray[np.float32]:
@@ -208,11 +206,15 @@ def _stretches(n_before, n_after):
     return (np.maximum(shared, 0) * (n_after / n_before)).astype(np.float32)
 
 
-def check_spectrograms(X, function):
-    """Refuse what are no spectrograms."""
-    if np.ndim(X) != 3 or 0 in np.shape(X)[1:]:
-        raise ValueError(
-            f"X has the shape {np.shape(X)}; {function} expects spectrograms of shape "
-            "(n_clips, n_bins, n_frames), with at least one bin and one frame, as the feature "
-            "domains give them."
-        )
+def clip_by_clip(function, caller: str, *arrays: Any) -> NDArray:
+    """Return what a function says of spectrograms, one clip at a time, as they may be large."""
+    for X in arrays:
+        if np.ndim(X) != 3 or 0 in np.shape(X)[1:]:
+            raise ValueError(
+                f"X has the shape {np.shape(X)}; {caller} expects spectrograms of shape "
+                "(n_clips, n_bins, n_frames), with at least one bin and one frame, as the feature "
+                "domains give them."
+            )
+    rows = [function(*clip) for clip in zip(*arrays, strict=True)]
+    of_silence = function(*[np.zeros(np.shape(X)[1:]) for X in arrays])
+    return np.array(rows, of_silence.dtype).reshape(len(rows), *of_silence.shape)

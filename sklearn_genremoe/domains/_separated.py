@@ -40,13 +40,12 @@ class SeparatedSpectrogram(MelDomain):
 
     def _check_params(self):
         super()._check_params()
-        if isinstance(self.kernel_size, tuple):
-            sizes = np.asarray(self.kernel_size)
-            if sizes.shape != (2,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
-                raise ValueError(
-                    f"kernel_size={self.kernel_size!r} is not accepted; expected one positive "
-                    "integer, or a tuple of two: frames and frequency bins."
-                )
+        sizes = np.asarray(self.kernel_size)
+        if sizes.shape not in ((), (2,)) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
+            raise ValueError(
+                f"kernel_size={self.kernel_size!r} is not accepted; expected one positive "
+                "integer, or a tuple of two: frames and frequency bins."
+            )
 
     def features(self, analysis):
         return self._part(analysis, self._name)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .._compat import StrOptions
 from .._fields import with_init
 from ._analysis import zscore
-from ._scattering import QUIET, CoarseSpectrogram, check_spectrograms, magnitudes
+from ._scattering import QUIET, CoarseSpectrogram, clip_by_clip, magnitudes
 
 _N_BANDS = 32  # of each part, in a covariance
 _N_MFCC = 20
@@ -94,16 +94,7 @@ def time_statistics(X: Any) -> NDArray[np.float64]:
     >>> time_statistics(MFCC().transform(X)).shape
     (4, 180)
     """
-    check_spectrograms(X, "time_statistics")
-    _, n_bins, n_frames = np.shape(X)
-    statistics = np.zeros((len(X), 3, n_bins))
-    for clip, (mean, deviation, change) in zip(X, statistics):  # a clip at a time: X may be large
-        frames = np.asarray(clip, dtype=np.float64)
-        mean[:] = frames.mean(axis=1)
-        deviation[:] = frames.std(axis=1)
-        if n_frames > 1:
-            change[:] = np.diff(frames, axis=1).std(axis=1)
-    return statistics.reshape(len(X), 3 * n_bins)
+    return clip_by_clip(_over_time, "time_statistics", X)
 
 
 def modulation_statistics(X: Any) -> NDArray[np.float64]:
@@ -140,9 +131,7 @@ def modulation_statistics(X: Any) -> NDArray[np.float64]:
     >>> modulation_statistics(LogMelSpectrogram(n_mels=128).transform(X)).shape
     (4, 1280)
     """
-    check_spectrograms(X, "modulation_statistics")
-    rows = [_modulations(clip) for clip in X]  # a clip at a time: X may be large
-    return np.array(rows).reshape(len(X), len(_modulations(np.zeros(np.shape(X)[1:]))))
+    return clip_by_clip(_modulations, "modulation_statistics", X)
 
 
 def covariance_statistics(harmonic: Any, percussive: Any, mfcc: Any) -> NDArray[np.float64]:
@@ -185,10 +174,14 @@ def covariance_statistics(harmonic: Any, percussive: Any, mfcc: Any) -> NDArray[
     >>> covariance_statistics(mel, mel, mel).shape
     (2, 3654)
     """
-    for X in (harmonic, percussive, mfcc):
-        check_spectrograms(X, "covariance_statistics")
-    rows = [_covariance(*clip) for clip in zip(harmonic, percussive, mfcc, strict=True)]
-    return np.array(rows)
+    return clip_by_clip(_covariance, "covariance_statistics", harmonic, percussive, mfcc)
+
+
+def _over_time(spectrogram):
+    """Return what time_statistics says of one spectrogram."""
+    frames = np.asarray(spectrogram, dtype=np.float64)
+    changes = np.diff(frames, axis=1) if frames.shape[1] > 1 else np.zeros_like(frames)
+    return np.concatenate([frames.mean(axis=1), frames.std(axis=1), changes.std(axis=1)])
 
 
 def _covariance(harmonic, percussive, mfcc):

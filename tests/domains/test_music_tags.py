@@ -228,7 +228,7 @@ def test_fetched_once_by_name(weights, paths, monkeypatch, tmp_path):
             np.testing.assert_array_equal(found, expected)
         assert server.requests == {"/w": 1}
         assert os.listdir(tmp_path / "data") == ["msd_musicnn.data"]
-        _base_embedding._published_network.cache_clear()
+        _base_embedding._load.cache_clear()
         os.remove(tmp_path / "data" / "msd_musicnn.data")
         url = server.url("/w")
     with pytest.raises(ConnectionError, match=r"weights='/path/to/msd_musicnn\.data'") as error:
