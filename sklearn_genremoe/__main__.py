@@ -210,8 +210,7 @@ def _rows_of_table(out, header, resume) -> list[Any]:
     found, *rows = csv.reader(whole.splitlines(keepends=True)) if whole else [[]]
     if found[:2] != _FIRST_COLUMNS:
         raise ValueError(
-            f"--out {out} is there already, and no table of an earlier prediction: give the name "
-            "of a new file, then the files to classify."
+            f"--out {out} is there already, and no table of predictions: give another name."
         )
     if not resume:
         return []
@@ -352,8 +351,7 @@ def _check_out(given, option, *packages) -> Any:
     path = user_path(given)
     if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
         raise ValueError(
-            f"{option} {path} can't be written: it is a folder, or its folder is missing or not "
-            "yours; give the name of a file in a folder that is there."
+            f"{option} {path}: it is a folder, or its folder is missing or can't be written to."
         )
     return path
 

@@ -130,8 +130,7 @@ def save_model(model, file, *, compression=6):
         except (ValueError, ImportError, AttributeError) as error:
             raise ValueError(
                 f"The model holds {name}, which can't be loaded again, like a lambda and what is "
-                f"defined within a function ({error}). Leave it out, or put a class or function at "
-                "the top of a module in its place."
+                f"defined within a function ({error}). Put it at the top of a module."
             ) from error
     classes = np.asarray(getattr(model, "classes_", []), dtype=object)
     metadata = {
@@ -231,8 +230,7 @@ def load_model(file, *, trusted=(), weights=None):
     if unknown:
         raise ValueError(
             f"{path} names types that aren't trusted by themselves. Nothing was loaded. If you "
-            "know what they are, and trust whoever made the file, pass "
-            f"load_model(file, trusted={sorted(names | set(unknown))})."
+            f"trust it, pass load_model(file, trusted={sorted(names | set(unknown))})."
         )
     notes = [
         *_differing_versions(metadata["versions"]),
@@ -278,8 +276,7 @@ def _read(path: str, file: Any) -> tuple[dict[str, Any], bytes]:
         raise ValueError(f"{path} {error}; it is not a model that save_model wrote.") from error
     if not {_METADATA, _SCHEMA} <= set(entries):
         raise ValueError(
-            f"{path} is a zip, but not a model that save_model wrote; what skops wrote itself, "
-            "skops.io.load loads."
+            f"{path} is not a model that save_model wrote; what skops wrote, skops.io.load loads."
         )
     try:
         metadata = json.loads(entries.pop(_METADATA))
@@ -291,8 +288,8 @@ def _read(path: str, file: Any) -> tuple[dict[str, Any], bytes]:
         format_, is_whole = 0, False
     if format_ > _FORMAT:
         raise ValueError(
-            f"{path} is of format {format_}, and this version of sklearn-genremoe reads formats up "
-            f"to {_FORMAT}: pip install --upgrade sklearn-genremoe."
+            f"{path} is of format {format_}, read are those up to {_FORMAT}: pip install --upgrade "
+            "sklearn-genremoe."
         )
     if not is_whole:
         raise ValueError(f"{path} was changed since it was saved, or is damaged; get it again.")

@@ -148,8 +148,7 @@ def load_published_experts(folder):
     missing = [name for name in _HASHES if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(
-            f"{folder}: there is no {', '.join(missing)} here. Pass the folder that holds the four "
-            "files published with the paper's code."
+            f"{folder}: there is no {', '.join(missing)} here. Pass the folder that holds all four."
         )
     genres = np.array(_FMA_SMALL_GENRES)
     # Any seed, since the weights are replaced; without one, numpy's global state would be used.
@@ -164,8 +163,7 @@ def load_published_experts(folder):
             expert[-1].__setstate__({**state, "n_iter_": 0, "net_": net})
         except ValueError as error:
             raise ValueError(
-                f"{path} doesn't fit the published network for {len(genres)} genres. {error} Use "
-                "the file as published."
+                f"{path} doesn't fit the network for {len(genres)} genres. {error} Use it as is."
             ) from error
     clf = MixtureOfExpertsClassifier(experts, mixer="balanced", cv="prefit")
     clf.n_features_in_ = experts[0][1][0].n_samples

@@ -21,7 +21,7 @@ from . import _out_of_fold as out_of_fold
 from . import _similarity as similarity
 from . import _statistics as statistics
 from ._page import page_of, summary_of
-from ._plotting import COLOURS, check_names, new_axes, plot_intervals
+from ._plotting import COLOURS, check_expert_proba, check_names, new_axes, plot_intervals
 
 
 @dataclass(repr=False, eq=False)
@@ -250,20 +250,14 @@ class CollectionReport:
         genres: NDArray = np.unique(labels) if classes is None else np.asarray(classes)  # type: ignore
         if genres.shape != (table.shape[1],) or len(np.unique(genres)) != len(genres):
             raise ValueError(
-                f"classes holds {genres.tolist()} for {table.shape[1]} columns of proba; pass one "
-                "genre for each column."
+                f"classes is {genres.tolist()}; {table.shape[1]} columns need one genre for each."
             )
         unknown = [] if labels is None else np.setdiff1d(labels, genres).tolist()
         if unknown:
             raise ValueError(f"y has the genres {unknown}, but proba is about {genres.tolist()}.")
         order = np.argsort(genres)
         if expert_proba is not None:
-            if np.ndim(expert_proba) != 3 or np.shape(expert_proba)[2] != len(genres):
-                raise ValueError(
-                    f"expert_proba has the shape {np.shape(expert_proba)}; expected (n_clips, "
-                    f"n_experts, {len(genres)}) as expert_predict_proba returns."
-                )
-            expert_proba = np.asarray(expert_proba, dtype=np.float64)[:, :, order]
+            expert_proba = check_expert_proba(expert_proba, len(genres))[:, :, order]
             expert_names = check_names(expert_names, expert_proba.shape[1])
         return cls(
             table[:, order].astype(np.float64),
@@ -348,8 +342,7 @@ class CollectionReport:
         clip = clip if is_row else os.fspath(clip)
         if clip not in known:
             raise ValueError(
-                f"{clip} is not in the collection of {len(names)} clips; pass a path of it, or a "
-                "row number."
+                f"{clip} is not in the collection of {len(names)}; pass one of its paths, or a row."
             )
         row = range(len(names))[clip] if is_row else names.index(clip)
         if row not in usable:
@@ -680,9 +673,8 @@ class CollectionReport:
     def _vectors(self) -> NDArray[np.float32]:
         if self.features is None:
             raise ValueError(
-                "the report has no features that tell which clips sound alike: pass features to "
-                "from_predictions, or paths and experts that begin with a domain to "
-                "from_cross_validation."
+                "the report has no features that tell which clips sound alike: pass features, or "
+                "to from_cross_validation paths and experts that begin with a domain."
             )
         return similarity.unit_vectors(self.features[self._usable])
 

@@ -54,10 +54,7 @@ def apply_corrections(clips: Any, corrections: Any) -> Bunch:
     with open(user_path(corrections), encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         if (reader.fieldnames or [])[: len(_COLUMNS)] != _COLUMNS:
-            raise ValueError(
-                f"{corrections} has the columns {reader.fieldnames}; expected {_COLUMNS}, as the "
-                "page of a report saves them."
-            )
+            raise ValueError(f"{corrections} has the columns {reader.fieldnames}, not {_COLUMNS}.")
         lines = list(reader)
     target = np.asarray(clips.target)
     names = [
@@ -74,14 +71,12 @@ def apply_corrections(clips: Any, corrections: Any) -> Bunch:
         where = f"{corrections}, line {number}: {name}"
         if name not in rows:
             raise ValueError(
-                f"{where} is none of the {len(names)} clips, or there twice; load the clips as "
-                "they were for the report, and keep one line of each."
+                f"{where} is none of the {len(names)} clips of the report, or there twice."
             )
         row = rows.pop(name)
         if before not in ("", str(target[row])):
             raise ValueError(
-                f"{where} was labelled {before} in the report and is labelled {target[row]} now; "
-                "make a new report of the clips as they are."
+                f"{where} was labelled {before} in the report and is labelled {target[row]} now."
             )
         if verdict == "leave out":
             keep[row] = False
@@ -91,8 +86,7 @@ def apply_corrections(clips: Any, corrections: Any) -> Bunch:
             changes.append((name, target[row].item(), changed[row]))
         elif verdict != "right":
             raise ValueError(
-                f"{where} has the verdict {verdict!r} and the label {corrected!r}; expected "
-                "right, wrong with the right label, or leave out."
+                f"{where} is {verdict!r}; expected right, leave out, or wrong with the right label."
             )
     result = type(clips)(**clips)
     for key in ("data", "groups"):

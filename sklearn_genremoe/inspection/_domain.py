@@ -110,8 +110,7 @@ class DomainDisplay(BaseDisplay):
         """
         if not isinstance(estimator, (BaseDomain, DomainUnion)):
             raise TypeError(
-                f"{type(estimator).__name__} is no feature domain; pass one, such as "
-                "LogMelSpectrogram(), or a DomainUnion of several."
+                f"{type(estimator).__name__} is no feature domain; pass one, such as MFCC()."
             )
         clips = only_clip(clip, "clip")
         if isinstance(estimator, BaseDomain):

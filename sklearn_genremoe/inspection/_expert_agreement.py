@@ -7,10 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import ConfusionMatrixDisplay
-from sklearn.utils import check_array
 
 from .._compat import import_pandas
-from ._plotting import BaseDisplay, ask_mixture, check_names
+from ._plotting import BaseDisplay, ask_mixture, check_expert_proba, check_names
 
 
 @dataclass(eq=False, repr=False)
@@ -113,15 +112,9 @@ class ExpertAgreementDisplay(BaseDisplay):
         ValueError
             If `expert_proba` doesn't have three dimensions, or the number of names is wrong.
         """
-        checked: np.ndarray = check_array(expert_proba, allow_nd=True, input_name="expert_proba")
-        if checked.ndim != 3:
-            raise ValueError(
-                f"expert_proba has the shape {checked.shape}; expected (n_clips, n_experts, "
-                "n_classes) as expert_predict_proba returns."
-            )
-        answers = checked.argmax(axis=2)
+        answers = check_expert_proba(expert_proba).argmax(axis=2)
         agreement = (answers[:, :, np.newaxis] == answers[:, np.newaxis]).mean(axis=0)
-        names = check_names(expert_names, checked.shape[1])
+        names = check_names(expert_names, answers.shape[1])
         return cls(agreement, expert_names=names).plot(ax=ax)
 
     def frame(self) -> Any:

@@ -156,8 +156,7 @@ def save_audacity_labels(windows: Any, file: Any) -> Path:
     """
     if list(windows.columns[:2]) != ["start", "end"]:
         raise ValueError(
-            f"windows has the columns {list(windows.columns)}; expected what predict_windows "
-            "returns."
+            f"windows has the columns {list(windows.columns)}, not those of predict_windows."
         )
     genres = [name for name in windows.columns[2:] if not str(name).startswith("weight[")]
     lines = []
@@ -173,8 +172,7 @@ def _surest_first(paths: Sequence[Any], genres: Any, probability: Any) -> list[A
     shares = np.asarray(probability, dtype=np.float64)
     if not len(paths) == len(genres) == len(shares):
         raise ValueError(
-            f"{len(paths)} paths, {len(genres)} genres and {len(shares)} probabilities; pass one "
-            "of each for every clip."
+            f"{len(paths)} paths, {len(genres)} genres, {len(shares)} probabilities; pass as many."
         )
     rows = zip(map(user_path, paths), map(str, np.asarray(genres)), shares)
     return sorted((row for row in rows if not np.isnan(row[2])), key=lambda row: -row[2])

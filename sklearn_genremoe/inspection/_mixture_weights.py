@@ -138,8 +138,7 @@ class MixtureWeightsDisplay(BaseDisplay):
         check_consistent_length(checked, y)
         if checked.min() < 0 or np.abs(checked.sum(axis=1) - 1).max() > 1e-3:
             raise ValueError(
-                "weights must be zero or above, with rows that sum to one; pass what "
-                "mixture_weights returns."
+                "weights must be zero or above, with rows that sum to one, as of mixture_weights."
             )
         names = check_names(expert_names, checked.shape[1])
         genres, n_clips = np.unique(y, return_counts=True)

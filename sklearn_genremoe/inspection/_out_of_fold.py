@@ -61,8 +61,7 @@ def check_labels(X: Any, y: Any, groups: Any, cv: Any) -> Labels:
     if (tested != 1).any():
         raise ValueError(
             f"cv={cv!r} tests {np.sum(tested == 0)} of {len(y)} clips never and "
-            f"{np.sum(tested > 1)} more than once; a report needs each clip once, as KFold and "
-            "StratifiedGroupKFold have it."
+            f"{np.sum(tested > 1)} more than once; a report needs each clip once, as KFold has it."
         )
     return Labels(y, groups, check_classes(y), splits)
 
@@ -235,10 +234,7 @@ def ask(
     Features are those entries of what is extracted; without entries there are none.
     """
     if not models:
-        raise ValueError(
-            "this asks the models of the folds, and the report has none: make it by "
-            "from_cross_validation."
-        )
+        raise ValueError("the report has no models to ask: make it by from_cross_validation.")
     _, seen, errors = extract_once({"model": models[0]}, X)
     names = np.array(paths_of(X) or [f"clip {row}" for row in range(len(seen))], dtype=object)
     good = np.setdiff1d(np.arange(len(names)), list(errors))

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 # Okabe and Ito's colours, told apart by colour-blind readers and in print, and then Tol's.
@@ -73,16 +74,34 @@ def ask_mixture(estimator: Any, X: Any, method: str) -> tuple[np.ndarray, np.nda
     while isinstance(estimator, Pipeline):
         X = estimator[:-1].transform(X) if len(estimator) > 1 else X
         estimator = estimator[-1]
-    if not hasattr(estimator, method):
-        raise TypeError(
-            f"{type(estimator).__name__} has no {method}; pass a fitted "
-            "MixtureOfExpertsClassifier, or what that method returns to from_predictions."
-        )
+    require_method(estimator, method, "MixtureOfExpertsClassifier")
     answers = getattr(estimator, method)(X)
     rows = np.flatnonzero(~np.isnan(answers).reshape(len(answers), -1).all(axis=1))
     if not len(rows):
         raise ValueError(f"none of the {len(answers)} clips of X can be used: nothing to plot.")
     return answers, rows, names_of_experts(estimator)
+
+
+def require_method(estimator: Any, method: str, expected: str) -> None:
+    """Raise a TypeError if an estimator lacks what a display needs."""
+    if not hasattr(estimator, method):
+        raise TypeError(
+            f"{type(estimator).__name__} has no {method}; pass a fitted {expected}, or what that "
+            "method returns to from_predictions."
+        )
+
+
+def check_expert_proba(expert_proba: Any, n_classes: int | None = None) -> np.ndarray:
+    """Return probabilities of shape (n_clips, n_experts, n_classes), NaN only if that is given."""
+    finite = True if n_classes is None else "allow-nan"
+    how: dict[str, Any] = {"allow_nd": True, "ensure_all_finite": finite, "dtype": np.float64}
+    checked: np.ndarray = check_array(expert_proba, input_name="expert_proba", **how)
+    if checked.ndim != 3 or n_classes not in (None, checked.shape[2]):
+        raise ValueError(
+            f"expert_proba has the shape {checked.shape}; expected (n_clips, n_experts, "
+            f"{n_classes or 'n_classes'}) as expert_predict_proba returns."
+        )
+    return checked
 
 
 def names_of_experts(mixture: Any) -> list[str]:

@@ -10,7 +10,7 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import import_pandas
-from ._plotting import COLOURS, BaseDisplay, check_names
+from ._plotting import COLOURS, BaseDisplay, check_names, require_method
 
 # Windows that are no further apart, in seconds, touch.
 _GAP = 1e-3
@@ -97,11 +97,7 @@ class TimelineDisplay(BaseDisplay):
         BadClipError
             If the track can't be used.
         """
-        if not hasattr(estimator, "predict_windows"):
-            raise TypeError(
-                f"{type(estimator).__name__} has no predict_windows; pass a fitted "
-                "WindowedClassifier, or what that method returns to from_predictions."
-            )
+        require_method(estimator, "predict_windows", "WindowedClassifier")
         check_is_fitted(estimator)
         table = estimator.predict_windows(track)
         n_genres = len(estimator.classes_)
