@@ -290,7 +290,8 @@ def test_import_of_the_package_is_quick() -> None:
 def test_public_names_cost_little_beside_the_libraries_they_need() -> None:
     libraries = "import torch, sklearn.pipeline, sklearn.model_selection, skorch, numba, joblib"
     ours = "import sklearn_genremoe as g; [getattr(g, name) for name in g.__all__]"
-    assert min(seconds_to(ours) - seconds_to(libraries) for _ in range(2)) < 2.0
+    tries = (seconds_to(ours) - seconds_to(libraries) for _ in range(2))
+    assert any(seconds < 2.0 for seconds in tries)
 
 
 def test_feature_extraction_does_not_load_torch() -> None:
