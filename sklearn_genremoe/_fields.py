@@ -17,9 +17,11 @@ def with_init(cls):
     """Give an estimator an ``__init__`` of its fields and those that it inherits, and their texts.
 
     Of the sections Parameters and Attributes of its docstring, each entry holds for the classes
-    that inherit from it as well, unless they have one of the same name.
+    that inherit from it as well, unless they have one of the same name. So do the constraints.
     """
     cls = dataclass(eq=False, repr=False)(cls)
+    constraints = [vars(base).get("_parameter_constraints", {}) for base in reversed(cls.__mro__)]
+    cls._parameter_constraints = {n: known for part in constraints for n, known in part.items()}
     docs = [inspect.cleandoc(vars(base).get("__doc__") or "") for base in reversed(cls.__mro__)]
     whole, own = [], docs[-1]
     for title, section in _SECTIONS.items():

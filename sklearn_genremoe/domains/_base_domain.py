@@ -2,6 +2,7 @@
 
 import warnings
 from abc import ABCMeta, abstractmethod
+from dataclasses import KW_ONLY
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from .._checks import unchanged_on_error
 from .._clips import Clips, check_clips, raise_bad_rows
 from .._compat import Interval, StrOptions
+from .._fields import with_init
 from ..audio import BadClipWarning, warn_of_long_files
 from ._analysis import zscore
 from ._batch import DomainBatch, DomainView
@@ -20,6 +22,7 @@ from ._plan import Plan, fingerprint
 _EXECUTION_PARAMS = frozenset({"on_error", "n_jobs", "verbose"})
 
 
+@with_init
 class ClipTransformer(TransformerMixin):
     """From clips to features, stateless: a domain, which is a plan of one, or a union of several.
 
@@ -44,8 +47,18 @@ class ClipTransformer(TransformerMixin):
         Names of the columns, where waveforms came as a data frame.
     """
 
+    _: KW_ONLY
+    on_error: str = "raise"
+    n_jobs: int | None = None
+    verbose: int = 0
+
     memory = None
     dtype = "float32"
+    _parameter_constraints = {
+        "on_error": [StrOptions({"raise", "warn"})],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
 
     @abstractmethod
     def _plan(self) -> Plan:
@@ -185,6 +198,17 @@ class BaseDomain(ClipTransformer, BaseEstimator, metaclass=ABCMeta):
     the features change for another reason, such as a function that the class calls, a variable of
     a module, or a file.
 
+    Parameters
+    ----------
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be used: raise a
+        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
+        row with NaN, and list all of them in one warning at the end.
+    n_jobs : int, default=None
+        Clips extracted in parallel; joblib's meaning.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
     See Also
     --------
     LogMelSpectrogram : The domain that most others start from.
@@ -214,13 +238,11 @@ class BaseDomain(ClipTransformer, BaseEstimator, metaclass=ABCMeta):
     fill: str | None = "zeros"
     n_fft = 1024
     normalize: str | None = "clip"
-    on_error = "raise"
-    n_jobs: int | None = None
-    verbose = 0
     output_ndim = 2
     version = 0
 
     _parameter_constraints: dict = {
+        **ClipTransformer._parameter_constraints,
         "sample_rate": [Interval(Integral, 1, None, closed="left")],
         "duration": [Interval(Real, 0, None, closed="neither")],
         "offset": [Interval(Real, 0, None, closed="left")],
@@ -228,9 +250,6 @@ class BaseDomain(ClipTransformer, BaseEstimator, metaclass=ABCMeta):
         "n_fft": [Interval(Integral, 2, None, closed="left")],
         "hop_length": [Interval(Integral, 1, None, closed="left")],
         "normalize": [StrOptions({"clip", "bin"}), None],
-        "on_error": [StrOptions({"raise", "warn"})],
-        "n_jobs": [Integral, None],
-        "verbose": ["verbose"],
     }
 
     @abstractmethod

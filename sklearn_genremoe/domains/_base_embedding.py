@@ -64,9 +64,6 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     duration: float = 30.0
     offset: float = 0.0
     fill: str | None = None
-    on_error: str = "raise"
-    n_jobs: int | None = None
-    verbose: int = 0
 
     normalize = None
     output_ndim = 1
@@ -75,7 +72,6 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     _published: ClassVar[dict[str, Published]]
     _network_rate: ClassVar[int]
     _parameter_constraints = {
-        **BaseDomain._parameter_constraints,
         "fill": [*BaseDomain._parameter_constraints["fill"], None],
         "layers": [StrOptions({"last", "stages", "tags"})],
         "weights": [str, os.PathLike],

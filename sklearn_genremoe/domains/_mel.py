@@ -53,12 +53,8 @@ class MelDomain(BaseDomain):
     fmax: float | None = None
     top_db: float | None = 80.0
     normalize: str | None = "clip"
-    on_error: str = "raise"
-    n_jobs: int | None = None
-    verbose: int = 0
 
     _parameter_constraints = {
-        **BaseDomain._parameter_constraints,
         "n_mels": [Interval(Integral, 1, None, closed="left")],
         "fmin": [Interval(Real, 0, None, closed="left")],
         "fmax": [Interval(Real, 0, None, closed="neither"), None],

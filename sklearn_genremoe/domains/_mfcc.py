@@ -51,7 +51,6 @@ class MFCC(MelDomain):
     n_mfcc: int = 20
 
     _parameter_constraints = {
-        **MelDomain._parameter_constraints,
         "n_mfcc": [Interval(Integral, 1, None, closed="left")],
     }
 

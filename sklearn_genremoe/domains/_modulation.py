@@ -52,7 +52,6 @@ class ModulationSpectrogram(MelDomain):
     drop_dc: bool = False
 
     _parameter_constraints = {
-        **MelDomain._parameter_constraints,
         "scale": [StrOptions({"linear", "log"})],
         "drop_dc": ["boolean"],
     }

@@ -103,7 +103,6 @@ class TimeFrequencyScattering(CoarseSpectrogram):
     part: str = "original"
 
     _parameter_constraints = {
-        **SeparatedSpectrogram._parameter_constraints,
         "part": [StrOptions({*_PARTS, "all"})],
     }
     output_ndim = 3

@@ -32,7 +32,6 @@ class SeparatedSpectrogram(MelDomain):
     margin: float = 1.0
 
     _parameter_constraints = {
-        **MelDomain._parameter_constraints,
         "kernel_size": [Interval(Integral, 1, None, closed="left"), tuple],
         "power": [Interval(Real, 0, None, closed="neither")],
         "margin": [Interval(Real, 1, None, closed="left")],

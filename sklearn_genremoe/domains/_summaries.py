@@ -53,7 +53,6 @@ class SpectralStatistics(CoarseSpectrogram):
     kind: str = "modulation"
 
     _parameter_constraints = {
-        **CoarseSpectrogram._parameter_constraints,
         "kind": [StrOptions({"modulation", "covariance"})],
     }
     output_ndim = 1

@@ -63,18 +63,12 @@ class DomainUnion(ClipTransformer, _BaseComposition):
 
     domains: list | None = None
     _: KW_ONLY
-    n_jobs: int | None = None
     memory: Any = None
-    verbose: int = 0
-    on_error: str = "raise"
     dtype: str = "float32"
 
     _parameter_constraints = {
         "domains": [list, None],
-        "n_jobs": [Integral, None],
         "memory": [str, os.PathLike, joblib.Memory, None],
-        "verbose": ["verbose"],
-        "on_error": [StrOptions({"raise", "warn"})],
         "dtype": [StrOptions({"float32", "float16"})],
     }
 
