@@ -152,11 +152,18 @@ class DomainBatch:
             if key not in self.entries:
                 raise KeyError(f"no domain {key!r}; the batch holds {self.names}")
             return self.entries[key].rows.array()
-        key = _resolve_rows(key)
-        numbers = np.arange(len(self))[key]
-        bad = {i: self.bad_clips[row] for i, row in enumerate(numbers) if row in self.bad_clips}
-        picked = {n: replace(x, rows=x.rows.pick(key)) for n, x in self.entries.items()}
-        paths = None if self.paths is None else self.paths[key]
+        try:
+            rows = np.arange(len(self))[key]
+            if rows.ndim != 1:
+                raise IndexError(f"which gives {rows.ndim} dimensions")
+        except IndexError as error:
+            raise IndexError(
+                f"cannot index clips by {key!r:.80}: {error}; use a slice, a 1-D sequence of row "
+                "numbers or a mask, or the name of a domain"
+            ) from None
+        bad = {i: self.bad_clips[row] for i, row in enumerate(rows) if row in self.bad_clips}
+        picked = {n: replace(x, rows=x.rows.pick(rows)) for n, x in self.entries.items()}
+        paths = None if self.paths is None else self.paths[rows]
         return type(self)(picked, bad_clips=bad, paths=paths)
 
     def __or__(self, other) -> "DomainBatch":
@@ -272,8 +279,8 @@ class DomainBatch:
             if len(shape) != 1 + domain.output_ndim:
                 raise ValueError(
                     f"the entry {name!r} has {len(shape)} dimensions, {shape}, but {domain} "
-                    f"computes {1 + domain.output_ndim}; give the entry another name, or leave the "
-                    "domain out of the expert that is to take it"
+                    f"computes {1 + domain.output_ndim}; rename it, or let the expert that is to "
+                    "take it begin without a domain"
                 )
             return name
         held = ", ".join(f"{entry} = {self.domains.get(entry, 'unknown')}" for entry in self.names)
@@ -366,22 +373,6 @@ def _concatenate(batches) -> DomainBatch:
     known = [batch.paths for batch in batches if batch.paths is not None]
     paths = np.concatenate(known) if len(known) == len(batches) else None
     return type(first)(entries, bad_clips=bad, paths=paths)
-
-
-def _resolve_rows(key):
-    if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
-        key = key[0]  # what scikit-learn's indexing writes
-    if isinstance(key, slice):
-        return key
-    rows = np.asarray(key)
-    if rows.size == 0:
-        rows = rows.astype(int)
-    if rows.ndim != 1 or rows.dtype.kind not in "iub":
-        raise IndexError(
-            f"cannot index clips by {key!r}; use a slice, a 1-D sequence of row numbers or a mask, "
-            "or the name of a domain"
-        )
-    return rows
 
 
 def _entry_of(name, array, plan) -> Entry:
