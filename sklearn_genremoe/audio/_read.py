@@ -282,9 +282,8 @@ def _promised_seconds(container) -> float:
         return 0.0
     if sound.duration is not None:
         return float(sound.duration * sound.time_base)
-    if len(container.streams) > 1 or container.duration is None:
-        return 0.0
-    return (container.duration - max(0, container.start_time or 0)) / 1e6
+    is_all = len(container.streams) == 1 and container.duration is not None
+    return (container.duration - max(0, container.start_time or 0)) / 1e6 if is_all else 0.0
 
 
 def _ffmpeg_frames(av, container, rate: int | None, damaged: list):

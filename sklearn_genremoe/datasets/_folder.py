@@ -217,15 +217,11 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
         return paths, target
     ignored = sorted(set(chain(*tree.values())) - {*paths.tolist(), str(manifest)}) + unreadable
     facts = {
-        "Genres": "the names of the subfolders",
-        "Groups": "none known; clips of one track or artist may end up in training and test data",
+        "Genres": f"from {manifest or 'the names of the subfolders'}",
+        "Groups": "none known" if groups is None else f"{len(set(groups))} by {group_by!r}",
         "Other columns of the manifest": ", ".join(table) or "none",
         "Ignored": f"{counted(len(ignored), 'file')} not among the clips",
     }
-    if manifest is not None:
-        facts["Genres"] = f"from {manifest}; manifest=False takes the subfolders instead"
-    if groups is not None:
-        facts["Groups"] = f"{len(set(groups))} by {group_by!r}"
     return described(
         folder,
         paths,
@@ -374,27 +370,24 @@ def _find_groups(
     if by is None:
         return None, []
     names = [Path(os.path.relpath(path, folder)).as_posix() for path in table["path"]]
+    advice = "pass group_by=None, a full column, 'tags:artist' or a pattern as '{genre}/{artist}/*'"
     if by in table:
-        groups = table[by].tolist()
-        lack, advice = f"have no value in column {by!r}", "fill it in, or pass group_by=None"
+        groups, lack = table[by].tolist(), f"have no value in column {by!r}"
     elif by.startswith("tags:"):
         tag = by.removeprefix("tags:").strip()
-        groups = [nfc(_tag(path, tag)) for path in table["path"]]
-        lack, advice = f"have no tag {tag!r}", "name another tag, or see that PyAV is installed"
+        groups, lack = [nfc(_tag(path, tag)) for path in table["path"]], f"have no tag {tag!r}"
     elif "{" in by:
         matches = map(_path_pattern(by).fullmatch, names)
-        groups = [nfc(match[1]) if match else "" for match in matches]
-        lack, advice = f"don't match group_by={by!r}", "give a pattern of such paths"
+        groups, lack = [nfc(m[1]) if m else "" for m in matches], f"don't match group_by={by!r}"
     else:
         found = list(table) if manifest else "no manifest"
         raise ValueError(
-            f"{manifest or folder}: no column {by!r} to group by; found {found}. Pass another "
-            "column, None, a pattern such as '{genre}/{artist}/*', or 'tags:artist'."
+            f"{manifest or folder}: no column {by!r} to group by; found {found}; {advice}"
         )
     without = [name for name, group in zip(names, groups) if not group]
     found = f"{len(without)} of {len(names)} clips {lack}"
     if without and (by in table or len(without) == len(names)):
-        raise ValueError(f"{manifest or folder}: {found}: {some_rows(without)}; {advice}.")
+        raise ValueError(f"{manifest or folder}: {found}: {some_rows(without)}; {advice}")
     if not without:
         return np.array(groups), []
     note = f"{found}, so each is a group of its own: {some_rows(without)}."

@@ -311,7 +311,7 @@ class TestManifestOfTheFolder:
         assert clips.target.tolist() == ["r", "r", "f", "f"]
         assert clips.groups.tolist() == ["n"] * 4
         assert names_of(clips.ignored, folder) == ["folk/live/y.flac"]
-        assert f":Genres: from {folder / 'manifest.csv'}; manifest=False" in clips.DESCR
+        assert f":Genres: from {folder / 'manifest.csv'}" in clips.DESCR
 
     def test_named_it_may_leave_clips_out(self, folder):
         write_manifest(folder, "path,genre", *LISTED)
@@ -327,7 +327,7 @@ class TestManifestOfTheFolder:
         clips = load_audio_folder(folder, manifest=False)
         assert clips.target_names == ["folk", "rock"]
         assert names_of(clips.ignored, folder) == ["manifest.csv"]
-        assert ":Genres: the names of the subfolders" in clips.DESCR
+        assert ":Genres: from the names of the subfolders" in clips.DESCR
         with pytest.raises(ValueError, match=r"no column 'artist' to group by; found no"):
             load_audio_folder(folder, manifest=False, group_by="artist")
 
