@@ -69,7 +69,7 @@ def kind_of_clips(X) -> str:
     """
     if _is_path(X):
         path = repr(os.fsdecode(X))
-        raise ValueError(f"X is the single path {path}; expected a sequence: give a list, [{path}]")
+        raise ValueError(f"X is the single path {path}, not several: put it into a list, [{path}]")
     if issparse(X):
         return "waveforms"  # which are refused as sparse
     ndim = getattr(X, "ndim", len(getattr(X, "shape", (1,))))

@@ -283,7 +283,7 @@ def test_other_clips_than_in_fit(case: Case, clips: dict[str, Any]) -> None:
         X = case.X
         wrong = {
             "features": X[:, :-1],
-            "frames": X[:, :, :-1],
+            r"clips of shape \(6, 9\)": X[:, :, :-1],
             "expecting clips of shape": X[..., None],
             "minimum of 1": X[:0],
             "expecting": X[0],
