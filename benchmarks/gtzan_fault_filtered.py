@@ -142,7 +142,7 @@ MEL_DOMAINS = {
 MEL_DOMAINS["modulation_statistics"] = make_pipeline(
     *MEL_DOMAINS["original"], FunctionTransformer(modulation_statistics)
 )
-MEL_DOMAINS["mfcc_statistics"] = MEL_DOMAINS["mfcc"]
+MEL_DOMAINS |= {f"{name}_statistics": MEL_DOMAINS[name] for name in ("harmonic", "mfcc")}
 
 
 # Data.

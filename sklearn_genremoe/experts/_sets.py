@@ -41,9 +41,9 @@ def default_experts(
     with label smoothing, dropout and weight decay, over one cycle of the learning rate. In
     prediction the probabilities of overlapping crops are averaged.
 
-    Three logistic regressions, which take seconds: on
-    :func:`~sklearn_genremoe.domains.time_statistics` of the MFCC, on
-    :func:`~sklearn_genremoe.domains.modulation_statistics` of the log-mel spectrogram, and on
+    Four logistic regressions, which take seconds: on
+    :func:`~sklearn_genremoe.domains.time_statistics` of the harmonic spectrogram and of the MFCC,
+    on :func:`~sklearn_genremoe.domains.modulation_statistics` of the log-mel spectrogram, and on
     :func:`~sklearn_genremoe.domains.covariance_statistics`. All domains have 128 mel bands and
     frames of 77 ms.
 
@@ -86,13 +86,14 @@ def default_experts(
     original
     mfcc
     scattering
+    harmonic_statistics
     mfcc_statistics
     modulation_statistics
     covariance_statistics
     >>> experts["mfcc"]["cnnclassifier"].max_epochs
     10
     >>> len(default_experts(networks=False))
-    3
+    4
     """
     signal = _signal(duration, params, fill="repeat", n_fft=2048, hop_length=1707, n_mels=128)
     # 0.7 s along time, 680 Hz along frequency: what the paper's 31 x 31 cells are in its frames.
@@ -129,11 +130,13 @@ def default_experts(
         _expert("scattering", scattering, recipe | of_scattering | given),
     ]
     statistics = FunctionTransformer(time_statistics)
+    harmonic = HarmonicSpectrogram(**signal, **kernel)
     modulation = SpectralStatistics(kind="modulation", **signal, **kernel)
     covariance = SpectralStatistics(kind="covariance", **signal, **kernel)
     of_linear = {"class_weight": class_weight, "random_state": random_state}
     linear = [
-        _linear_expert("mfcc_statistics", clone(mfcc), statistics, C=0.1, **of_linear),
+        _linear_expert("harmonic_statistics", harmonic, statistics, C=0.1, **of_linear),
+        _linear_expert("mfcc_statistics", clone(mfcc), clone(statistics), C=0.1, **of_linear),
         _linear_expert("modulation_statistics", modulation, C=0.01, **of_linear),
         _linear_expert("covariance_statistics", covariance, C=0.01, **of_linear),
     ]
@@ -193,7 +196,7 @@ def pretrained_experts(
     >>> [name for name, _ in clf.experts]
     ['music_tags', 'embedding']
     >>> len(pretrained_experts(from_scratch=True, max_epochs=10))
-    8
+    9
     """
     others = default_experts(duration, **params)
     known = set(AudioSetEmbedding().get_params())

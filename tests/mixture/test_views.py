@@ -264,5 +264,5 @@ def test_default_experts_take_what_was_computed_elsewhere_by_name():
     assert clf.predict_proba(batch[:5]).shape == (5, 3)
     linear = clf.named_experts_["mfcc_statistics"]
     np.testing.assert_allclose(
-        linear[1:].predict_proba(batch["mfcc"]), clf.expert_predict_proba(batch)[:, 3]
+        linear[1:].predict_proba(batch["mfcc"]), clf.expert_predict_proba(batch)[:, 4]
     )
