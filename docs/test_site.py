@@ -381,6 +381,30 @@ def test_report_page(browser, collection, tmp_path):
 
 
 @pytest.mark.parametrize("width", WINDOWS)
+def test_long_names_are_not_cut(browser, tmp_path, width):
+    long = "An Orchestra with a very long Name (feat. another one)"
+    rng = np.random.default_rng(0)
+    classes = ["drum and bass", "electronica", "folk"]
+    report = CollectionReport.from_predictions(
+        np.array(classes)[np.arange(9) % 3],
+        rng.dirichlet(np.ones(3), 9),
+        classes=classes,
+        paths=[
+            f"{long}/Variations_without-any_space_in_their_title_{row}.flac" for row in range(9)
+        ],
+        groups=[long] * 9,
+        expert_proba=rng.dirichlet(np.ones(3), (9, 3)),
+        features=rng.normal(size=(9, 8)),
+    )
+    open_page(browser, report.save(tmp_path / "report.html").as_uri(), width)
+    beyond = browser.execute_script(
+        "const table = document.getElementById('clips');"
+        "return table.scrollWidth - table.parentElement.clientWidth"
+    )
+    assert beyond <= 0
+
+
+@pytest.mark.parametrize("width", WINDOWS)
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_report_looks_right(browser, collection, width, colours):
     page, _ = collection
