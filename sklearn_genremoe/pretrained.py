@@ -54,8 +54,7 @@ def fetch_published_experts(data_home=None, *, download_if_missing=True):
     """Fetch the paper's own experts for the eight genres of FMA-small, ready to predict.
 
     Downloads the four files (14 MB) from the authors' repository on first use and checks their
-    hashes. The authors published them without a licence: nothing says what else you may do with
-    them, which is also why they don't come with this package.
+    hashes. They carry no licence: nothing says what else you may do with them.
 
     Parameters
     ----------

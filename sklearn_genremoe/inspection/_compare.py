@@ -115,16 +115,14 @@ def compare(
 ) -> ComparisonDisplay:
     """Cross-validate several estimators on the same folds, and compare them clip by clip.
 
-    Features are extracted once for all of them; groups are kept together when clips are held out,
-    and again inside each fit of a mixture.
+    Features are extracted once; groups are kept together, also inside each fit of a mixture.
 
     Parameters
     ----------
     estimators : dict of str to classifier
         At least two, with ``predict_proba``; the first is what the others are compared with.
     X : sequence of str or Path, array-like or DomainBatch
-        The clips, in any of the forms that the estimators take. Those that can't be used are left
-        out, with a :class:`~sklearn_genremoe.audio.BadClipWarning`.
+        The clips. Those that can't be used are left out, with a warning.
     y : array-like of shape (n_clips,)
         Their labels.
     groups : array-like of shape (n_clips,), default=None

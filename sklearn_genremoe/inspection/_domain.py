@@ -47,11 +47,9 @@ class DomainDisplay(BaseDisplay):
     Parameters
     ----------
     spectrograms : dict of str to ndarray of shape (n_bins, n_frames) or (n_features,)
-        The clip in each domain, by name. Features without time, such as those of
-        :class:`~sklearn_genremoe.AudioSetEmbedding`, are shown as one row.
+        The clip in each domain, by name. Features without time are shown as one row.
     axes : dict of str to DomainAxes, default=None
-        For the domains of which it is known, what rows, columns and values stand for. The others
-        count bins and frames.
+        What rows, columns and values stand for; other domains count bins and frames.
 
     Attributes
     ----------
@@ -101,12 +99,9 @@ class DomainDisplay(BaseDisplay):
 
         Raises
         ------
-        TypeError
-            If the estimator computes no domains.
-        ValueError
-            If `clip` isn't one clip, or there are more or fewer axes than domains.
-        BadClipError
-            If the clip can't be read.
+        TypeError, ValueError
+            If the estimator computes no domains, `clip` isn't one clip, or can't be read, or there
+            isn't one axes for each domain.
         """
         if not isinstance(estimator, (BaseDomain, DomainUnion)):
             raise TypeError(

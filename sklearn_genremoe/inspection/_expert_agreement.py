@@ -75,10 +75,8 @@ class ExpertAgreementDisplay(BaseDisplay):
 
         Raises
         ------
-        TypeError
-            If the estimator is no mixture.
-        ValueError
-            If no clip can be used.
+        TypeError, ValueError
+            If the estimator is no mixture, or no clip can be used.
         """
         expert_proba, rows, names = ask_mixture(estimator, X, "expert_predict_proba")
         return cls.from_predictions(expert_proba[rows], expert_names=names, ax=ax)
@@ -110,7 +108,7 @@ class ExpertAgreementDisplay(BaseDisplay):
         Raises
         ------
         ValueError
-            If `expert_proba` doesn't have three dimensions, or the number of names is wrong.
+            If the shapes are wrong.
         """
         answers = check_expert_proba(expert_proba).argmax(axis=2)
         agreement = (answers[:, :, np.newaxis] == answers[:, np.newaxis]).mean(axis=0)

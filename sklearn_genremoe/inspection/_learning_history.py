@@ -60,9 +60,8 @@ class LearningHistoryDisplay(BaseDisplay):
         Parameters
         ----------
         estimator : CNNClassifier, MixtureOfExpertsClassifier or Pipeline
-            A fitted network, a fitted mixture (each expert that is a network or, with
-            ``refit=False``, one of each fold, and the mixer if it is one), or a pipeline that
-            ends with one of them.
+            A fitted network, a fitted mixture with networks among its experts or as its mixer, or
+            a pipeline that ends with one of them.
         ax : matplotlib.axes.Axes, default=None
             Where to plot, as in :meth:`plot`.
 
@@ -73,10 +72,8 @@ class LearningHistoryDisplay(BaseDisplay):
 
         Raises
         ------
-        TypeError
-            If the estimator holds no network.
-        ValueError
-            If its networks were loaded instead of trained, and have no history.
+        TypeError, ValueError
+            If the estimator holds no network, or its networks were loaded and have no history.
         """
         check_is_fitted(estimator)
         estimator = _last_step(estimator)

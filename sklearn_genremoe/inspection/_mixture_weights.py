@@ -91,10 +91,8 @@ class MixtureWeightsDisplay(BaseDisplay):
 
         Raises
         ------
-        TypeError
-            If the estimator has no mixture weights.
-        ValueError
-            If there isn't one genre for each clip, or no clip can be used.
+        TypeError, ValueError
+            If the estimator is no mixture, the lengths don't agree, or no clip can be used.
         """
         weights, rows, names = ask_mixture(estimator, X, "mixture_weights")
         genres = column_or_1d(y)

@@ -46,8 +46,7 @@ class TimelineDisplay(BaseDisplay):
 
     Notes
     -----
-    Overlapping windows meet halfway between their middles, so that each moment shows the window in
-    the middle of which it lies. Gaps are silent, or lie between windows where no window heard them.
+    Overlapping windows meet halfway between their middles. Gaps are silent, or between windows.
 
     Examples
     --------
@@ -92,10 +91,8 @@ class TimelineDisplay(BaseDisplay):
 
         Raises
         ------
-        TypeError
-            If the estimator doesn't classify windows.
-        BadClipError
-            If the track can't be used.
+        TypeError, BadClipError
+            If the estimator doesn't classify windows, or the track can't be used.
         """
         require_method(estimator, "predict_windows", "WindowedClassifier")
         check_is_fitted(estimator)
