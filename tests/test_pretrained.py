@@ -174,9 +174,7 @@ def test_another_number_of_genres(copies):
             narrow = layer[weight][..., :5]
             del layer[weight]
             layer[weight] = narrow
-    with pytest.raises(
-        ValueError, match=r"8 genres. .* head.bias: found \(5,\), expected \(8,\)\. Use"
-    ):
+    with pytest.raises(ValueError, match=r"(?s)8 genres\. .* head\.bias: .*\[5\].*\[8\].*Use"):
         load_published_experts(copies)
 
 
@@ -184,7 +182,9 @@ def test_a_layer_too_few(copies):
     with h5py.File(copies / "original.hdf5", "r+") as file:
         names = [name for name in file.attrs["layer_names"] if name != b"conv2d_85"]
         file.attrs["layer_names"] = names
-    with pytest.raises(ValueError, match=r"blocks.4.conv.bias: found none, expected \(256,\)"):
+    with pytest.raises(
+        ValueError, match=r"(?s)original\.hdf5 .*Missing key.* \"blocks\.4\.conv\.bias\""
+    ):
         load_published_experts(copies)
 
 
