@@ -120,6 +120,7 @@ def default_experts(
         "architecture": "channel_mixing",
         "crop_frames": 24,
         "dropout": 0.5,
+        "max_epochs": 20,
     }
     given = {"class_weight": class_weight, "random_state": random_state, **params}
     mfcc = MFCC(**signal, normalize=None)
