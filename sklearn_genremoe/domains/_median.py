@@ -57,21 +57,15 @@ def running_median(x: np.ndarray, size: int) -> np.ndarray:
     """
     program = median_program(size)
     medians = np.empty(x.shape, dtype=np.float32)
-    lines = np.zeros((program.n_lines, _n_lanes(x.shape[1])), dtype=np.float32)
-    _run(x, _window_rows(len(x), size), size, program.instructions, program.medians, lines, medians)
-    return medians
-
-
-def _n_lanes(n_columns: int) -> int:
-    """Divide the columns into equal passes, rounded up to whole vector registers."""
-    n_passes = -(-n_columns // _MAX_LANES)
-    return -(-n_columns // (16 * n_passes)) * 16
-
-
-def _window_rows(n_rows: int, size: int) -> np.ndarray:
-    """Return the rows that the windows pass over, reflected at both ends: d c b a | a b c d."""
+    # The rows that the windows pass over, reflected at both ends: d c b a | a b c d.
     before = size // 2
-    return np.pad(np.arange(n_rows), (before, size - 1 - before), mode="symmetric")
+    rows = np.pad(np.arange(len(x)), (before, size - 1 - before), mode="symmetric")
+    # The columns in equal passes, rounded up to whole vector registers.
+    n_passes = -(-x.shape[1] // _MAX_LANES)
+    n_lanes = -(-x.shape[1] // (16 * n_passes)) * 16
+    lines = np.zeros((program.n_lines, n_lanes), dtype=np.float32)
+    _run(x, rows, size, program.instructions, program.medians, lines, medians)
+    return medians
 
 
 @compiled

@@ -281,6 +281,17 @@ class TestBadInput:
         with pytest.raises(BadClipError, match="no such file"):
             DomainUnion(three()).transform([*paths, "missing.wav"])
 
+    def test_bad_clips_of_a_batch(self, paths):
+        union = DomainUnion(three()[2:], on_error="warn")
+        with pytest.warns(BadClipWarning):
+            batch = union.transform([*paths, "missing.wav"])
+        with pytest.warns(BadClipWarning, match="row 5: missing"):
+            assert list(union.transform(batch).bad_clips) == [5]
+        union.set_params(on_error="raise")
+        with pytest.raises(ValueError, match=r"clips without features: \{5: 'missing.wav"):
+            union.transform(batch)
+        assert len(union.transform(batch[:5])) == 5
+
     @pytest.mark.parametrize(
         ("domains", "said"),
         [
