@@ -94,15 +94,13 @@ def entries_of(X) -> list | tuple | np.ndarray:
     """Return what a sequence holds: a list, an array, a lazy column of any library."""
     if isinstance(X, (list, tuple)):
         return X
-    if hasattr(X, "__array__") and not hasattr(X, "__getitem__"):
-        X = np.asarray(X)
-    is_sequence = hasattr(X, "__getitem__") and hasattr(X, "__len__")
-    is_scalar = isinstance(X, (Mapping, bytes, bytearray)) or getattr(X, "shape", None) == ()
-    if not is_sequence or is_scalar:
+    entries = np.asarray(X) if hasattr(X, "__array__") else X
+    is_scalar = isinstance(X, (Mapping, bytes, bytearray)) or getattr(entries, "shape", None) == ()
+    if is_scalar or not (hasattr(entries, "__getitem__") and hasattr(entries, "__len__")):
         raise ValueError(
             f"X is of the type {_type_name(X)}; expected a sequence of paths or an array"
         )
-    return np.asarray(X) if hasattr(X, "__array__") else list(X)
+    return entries if isinstance(entries, np.ndarray) else list(entries)
 
 
 def _is_path(item) -> bool:

@@ -126,8 +126,8 @@ def decode_audio(
     (44100,)
     """
     source = user_path(path) if str(path)[:1] == "~" else path
-    segment = Segment(sample_rate, offset, duration)
-    return decode_parts(source, [segment], min_samples=min_samples)[0]
+    part = Segment(sample_rate, offset, duration)
+    return decode_parts(source, [part], min_samples=min_samples)[0]
 
 
 def decode_parts(

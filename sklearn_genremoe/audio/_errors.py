@@ -85,8 +85,7 @@ def warn_of_long_files(seconds: Mapping[str, float], end: float) -> None:
         longest = sorted(long, key=long.__getitem__, reverse=True)
         warnings.warn(
             f"{len(long)} file(s) are much longer than the {end:g} s up to which they are read: "
-            f"{some_rows([f'{path} ({long[path]:.0f} s)' for path in longest])}. What follows is "
-            "not heard. To judge whole tracks, classify them by windows (WindowedClassifier); to "
-            "read another part or more, set offset and duration.",
+            f"{some_rows([f'{path} ({long[path]:.0f} s)' for path in longest])}. To judge whole "
+            "tracks, use WindowedClassifier; to read another part, set offset and duration.",
             stacklevel=6,
         )

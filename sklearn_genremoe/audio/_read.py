@@ -171,12 +171,11 @@ def _open(stack: contextlib.ExitStack, source):
     if start != 0:
         try:
             file, stream = stack.enter_context(_sound_file(opened, source))
+            if file.format != "MP3" or os.name != "posix":
+                return file, stream
         except soundfile.LibsndfileError:
             if start is None:
                 raise
-        else:
-            if file.format != "MP3" or os.name != "posix":
-                return file, stream
     return stack.enter_context(_sound_file(mp3_pipe, source))
 
 
@@ -185,12 +184,8 @@ def _by_libsndfile(source, start: int, stop: float) -> Blocks:
         file, stream = _open(stack, source)
         rate, position = file.samplerate, 0
         _require_rate(source, rate)
-        if (
-            start
-            and file.format != "MP3"
-            and file.frames < _UNKNOWN
-            and not (file.format == "OGG" and is_joined(source, "OGG"))
-        ):
+        can_jump = start and file.format != "MP3" and file.frames < _UNKNOWN
+        if can_jump and not (file.format == "OGG" and is_joined(source, "OGG")):
             position = file.seek(min(start * rate, file.frames))
         yield rate, position, np.empty((0, file.channels), np.float32)
         step = max(1, _BLOCK // file.channels)

@@ -141,8 +141,8 @@ def fetch_fma(
     kept = np.ones(len(names), dtype=bool)
     report = []
     for reason, rows in reasons.items():
-        if (rows & kept).any():
-            lost = tracks["track_id"][rows & kept]
+        lost = tracks["track_id"][rows & kept]
+        if len(lost):
             report.append(f"{len(lost)} {reason} (tracks {some_rows(lost)})")
         kept &= ~rows
     if not kept.any():
