@@ -245,20 +245,17 @@ def score_table(
     pandas = import_pandas("score_experts")
     rows = np.arange(len(y))
     everyone = np.concatenate([expert_proba, proba[:, None]], axis=1)
-    right = everyone.argmax(axis=2) == y[:, None]
+    answers = everyone.argmax(axis=2)
+    right, differs = answers == y[:, None], answers != answers[:, -1:]
     loss = -np.log(np.maximum(everyone[rows, :, y], _FLOOR))
-    differs = everyone.argmax(axis=2) != proba.argmax(axis=1)[:, None]
     oracle = right[:, :-1].any(axis=1, keepdims=True)
 
     def mean(values: NDArray, of: NDArray = rows) -> Any:
         chosen = None if sample_weight is None else sample_weight[of]
         return np.average(values[of], axis=0, weights=chosen)
 
-    pairs = [
-        mean(expert_proba[:, a].argmax(axis=1) != expert_proba[:, b].argmax(axis=1))
-        for a in range(len(names))
-        for b in range(a)
-    ]
+    experts = range(len(names))
+    pairs = [mean(answers[:, a] != answers[:, b]) for a in experts for b in range(a)]
     columns: dict[str, Any] = {
         "accuracy": [*mean(right), *mean(oracle)],
         "log_loss": [*mean(loss), np.nan],

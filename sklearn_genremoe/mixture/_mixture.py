@@ -530,16 +530,10 @@ class MixtureOfExpertsClassifier(
                 self.__dict__.pop(name, None)
         if isinstance(X, (DomainBatch, Clips)):
             return X, plan
-        if kind == "paths" or (kind == "waveforms" and plan.domains):
+        if kind == "paths" or plan.domains:  # which start from audio
             first = next(iter(plan.domains.values()), None)
             n_samples = 661_500 if first is None else first.n_samples
             return check_clips(self, X, kind=kind, path_samples=n_samples, reset=reset), plan
-        if kind == "spectrograms" and plan.domains:
-            raise ValueError(
-                f"X holds spectrograms ({np.ndim(X)} dimensions), but the experts "
-                f"{list(plan.domains)} begin with a domain, which starts from audio: pass paths, "
-                "waveforms or a DomainBatch, or leave the domains out of the experts."
-            )
         is_frame = hasattr(X, "columns")  # experts may choose columns by their names
         if is_frame:
             X = validate_data(self, X, reset=reset, skip_check_array=True)

@@ -319,6 +319,14 @@ def test_windows_of_a_track_never_straddle_the_folds_of_a_search(tracks):
     assert seen == [set(), set()]
 
 
+def test_a_search_over_parameters_of_its_domain_gets_waveforms(tracks):
+    paths, y = tracks
+    pipeline = make_pipeline(LogMelSpectrogram(**SIGNAL), quick_expert())
+    grid = {"logmelspectrogram__n_mels": [8, 16]}
+    clf = windowed(GridSearchCV(pipeline, grid, cv=2, error_score="raise")).fit(paths, y)
+    assert clf.predict(paths).tolist() == y.tolist()
+
+
 @pytest.mark.parametrize("kind", ["rows", "predefined", "shuffled", "search", "calibrated"])
 def test_rows_of_cv_are_tracks(tracks, kind):
     paths, y = tracks
