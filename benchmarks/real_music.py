@@ -68,11 +68,13 @@ EMBEDDINGS: dict[str, dict[str, Any]] = {
     "embedding, 3 s": {"window": 3.0},
     "embedding, 3 s, stages": {"window": 3.0, "layers": "stages"},
 }
-RECIPES: dict[str, Callable[[str], list]] = {
-    "ours": lambda weights: default_experts(),
-    "paper": lambda weights: paper_experts(),
-    "pretrained": lambda weights: pretrained_experts(weights=weights or "mn04", from_scratch=True),
-    "none": lambda weights: [],
+RECIPES: dict[str, Callable[..., list]] = {
+    "ours": lambda weights, music_weights: default_experts(),
+    "paper": lambda weights, music_weights: paper_experts(),
+    "pretrained": lambda weights, music_weights: pretrained_experts(
+        weights=weights or "mn04", music_weights=music_weights, from_scratch=True
+    ),
+    "none": lambda weights, music_weights: [],
 }
 
 
@@ -111,6 +113,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--recipe", choices=tuple(RECIPES), default="ours")
     parser.add_argument("--drop", nargs="+", default=[], help="experts of the recipe to leave out")
     parser.add_argument("--weights", help="of the embedding: a name or a path")
+    parser.add_argument("--music-weights", default="msd", help="of the tags: a name or a path")
     parser.add_argument("--shuffle", action="store_true", help="draw the folds by the seed")
     parser.add_argument("--duration", type=float, default=30.0, help="seconds of each clip")
     parser.add_argument("--width", type=float, default=1.0, help="share of the recipe's filters")
@@ -193,7 +196,8 @@ def main() -> None:
         with watch("embedding"):
             tables = DomainUnion(list(heard.items())).transform(paths)
         baselines |= {name: (linear, tables[name]) for name in heard}
-    experts = [named for named in RECIPES[args.recipe](args.weights) if named[0] not in args.drop]
+    experts = RECIPES[args.recipe](args.weights, args.music_weights)
+    experts = [named for named in experts if named[0] not in args.drop]
     for _, expert in experts:
         expert[0].set_params(duration=args.duration)
         cnn = expert[-1]
