@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from sklearn_genremoe import CNNClassifier
-from sklearn_genremoe._rows import SPILL_BYTES
 
 SHAPE = (96, 258)
 
@@ -45,7 +44,7 @@ WATCH = """
 import sys, threading, time
 import numpy as np
 import torch
-from sklearn_genremoe import CNNClassifier, CNNMixer, MixtureOfExpertsClassifier
+from sklearn_genremoe import CNNClassifier, CNNMixer, MixtureOfExpertsClassifier, _rows
 from sklearn_genremoe.domains import DomainBatch
 
 def held():
@@ -54,16 +53,17 @@ def held():
     return int(line.split()[1]) << 10
 
 torch.set_num_threads(1)
+_rows.SPILL_BYTES = int(sys.argv[2])
 X = np.load(sys.argv[1], mmap_mode="r")
 y = np.arange(len(X)) % 2
-expert = CNNClassifier(channels=(2, 2), max_epochs=1, random_state=0, device="cpu")
+expert = CNNClassifier(channels=(2,), max_epochs=1, random_state=0, device="cpu")
 # Two experts and a mixer, which see the same mapped clips. A fold is larger than what may be
 # copied into memory.
 mixer = CNNMixer(channels=(2,), max_epochs=1, device="cpu", random_state=0)
 clf = MixtureOfExpertsClassifier([("a", expert), ("b", expert)], mixer, cv=2, random_state=0)
 X = DomainBatch({"a": X, "b": X})
-clf.fit(X[:160], y[:160])  # imports, compiles, and has had all sizes of batches
-clf.predict_proba(X[:160])
+clf.fit(X[:100], y[:100])  # imports, compiles, and has had all sizes of batches
+clf.predict_proba(X[:100])
 before, peak, done = held(), 0, False
 
 def watch():
@@ -84,14 +84,14 @@ print(peak - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RssAnon is known on Linux only")
 def test_peak_of_a_fit_does_not_grow_with_the_clips(tmp_path: Path) -> None:
-    X = write_clips(tmp_path / "X.npy", 1400, np.float32)
+    X = write_clips(tmp_path / "X.npy", 700, np.float32)
+    spilled, largest = 32 << 20, 24 << 20  # so that fewer clips tell
+    assert X.nbytes // 2 > spilled > largest
     run = subprocess.run(
-        [sys.executable, "-c", WATCH, str(tmp_path / "X.npy")],
+        [sys.executable, "-c", WATCH, str(tmp_path / "X.npy"), str(spilled)],
         capture_output=True,
         text=True,
         check=True,
         timeout=300,
     )
-    largest = 40 << 20
-    assert X.nbytes // 2 > SPILL_BYTES > largest
     assert int(run.stdout) < largest
