@@ -23,7 +23,7 @@ from tests._weights import N_FEATURES_OF_STAGES, write_music_weights, write_smal
 def test_all_domains_read_files_alike(make: Any) -> None:
     files: dict[str, Any] = {"sample_rate": 16000, "offset": 5.0, "on_error": "warn", "n_jobs": 2}
     domains = [pipe[0] for _, pipe in make(12.0, **files)]
-    assert len(domains) == (6 if make is default_experts else 4)
+    assert len(domains) == (7 if make is default_experts else 4)
     for domain in domains:
         assert {**files, "duration": 12.0}.items() <= domain.get_params().items()
 

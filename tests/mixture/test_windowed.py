@@ -375,7 +375,7 @@ def test_joined_batches_of_one_store_stay_mapped(tracks, tmp_path):
     clf = mixture(memory=tmp_path)
     parts = [clf.extract(paths[:3]), clf.extract(paths[3:])]
     joined = np.concatenate(parts)
-    assert isinstance(joined["original"].base, np.memmap)
+    assert isinstance(joined["original"], np.memmap)
     np.testing.assert_array_equal(joined["original"], mixture().extract(paths)["original"])
 
 
