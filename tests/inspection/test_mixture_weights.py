@@ -1,6 +1,5 @@
 """The display shows the numbers that the mixture gives, and says what it can't show."""
 
-import subprocess
 import sys
 
 import matplotlib.pyplot as plt
@@ -189,9 +188,3 @@ def test_without_pandas(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r"MixtureWeightsDisplay.frame needs pandas"):
         display.frame()
-
-
-def test_import_does_not_load_matplotlib():
-    code = "import sys, sklearn_genremoe.inspection; print('matplotlib' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "False"
