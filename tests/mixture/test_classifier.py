@@ -527,7 +527,7 @@ def test_three_dimensional_clips():
         assert clf.mixture_weights(X).shape == (48, 2)
     with pytest.raises(ValueError, match="features"):
         clf.predict(X[:, :5])
-    with pytest.raises(ValueError, match="begin with a domain"):
+    with pytest.raises(ValueError, match=r"3 dimensions; .* expects paths"):
         MixtureOfExpertsClassifier(mixer="balanced").fit(X, y)
     with pytest.raises(ValueError, match="doesn't apply"):
         clone(clf).set_params(mixer_domain="cnn").fit(X, y)
