@@ -111,9 +111,9 @@ class ClipClassifierMixin(ClassifierMixin):
         Returns
         -------
         frame : pandas.DataFrame
-            A row per clip. The columns: path, where clips came as such; genre;
+            A row per clip. The columns: path, None where clips came otherwise; genre;
             ``probability[<genre>]`` for each genre; and error, why a clip can't be used, whatever
-            `on_error` is. What there is none of is missing (:func:`pandas.isna`).
+            `on_error` is, else None. Genre and probabilities are missing where there are none.
 
         Raises
         ------
@@ -125,10 +125,10 @@ class ClipClassifierMixin(ClassifierMixin):
         rows = range(len(proba))
         labels = labels_from_proba(proba, bad, self.classes_, "")
         columns = {
-            "path": paths_of(X, len(proba)),
+            "path": pandas.Series(paths_of(X, len(proba)), dtype=object),  # keeps None
             "genre": [None if row in bad else labels[row] for row in rows],
             **{f"probability[{genre}]": proba[:, i] for i, genre in enumerate(self.classes_)},
-            "error": [bad.get(row) for row in rows],
+            "error": pandas.Series([bad.get(row) for row in rows], dtype=object),
         }
         return pandas.DataFrame(columns)
 
