@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.calibration import CalibrationDisplay
-from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+from sklearn.metrics import ConfusionMatrixDisplay
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length
 
 from .._checks import check_groups, check_targets
@@ -20,8 +21,16 @@ from .._files import user_path, write_atomically
 from . import _out_of_fold as out_of_fold
 from . import _similarity as similarity
 from . import _statistics as statistics
+from ._out_of_fold import check_paths
 from ._page import page_of, summary_of
-from ._plotting import COLOURS, check_expert_proba, check_names, new_axes, plot_intervals
+from ._plotting import (
+    COLOURS,
+    check_expert_proba,
+    check_names,
+    names_of_experts,
+    new_axes,
+    plot_intervals,
+)
 
 
 @dataclass(repr=False, eq=False)
@@ -46,17 +55,17 @@ class CollectionReport:
         The files; None numbers the clips.
     expert_proba : ndarray of shape (n_clips, n_experts, n_classes), default=None
         The probabilities by each expert.
-    expert_names : sequence of str of length n_experts, default=None
-        Names of the experts; None numbers them.
+    expert_names : sequence of str of length n_experts, default=()
+        Names of the experts.
     weights : ndarray of shape (n_clips, n_experts), default=None
         How much each expert was trusted.
     features : ndarray of shape (n_clips, n_features), default=None
         What tells which clips sound alike, for example embeddings.
     feature_entries : sequence of str, default=()
         The entries of a DomainBatch that `features` sums up.
-    errors : dict of int to str, default=None
+    errors : dict of int to str, default={}
         The rows that can't be used, and why.
-    baselines : dict of str to ndarray of shape (n_clips, n_classes), default=None
+    baselines : dict of str to ndarray of shape (n_clips, n_classes), default={}
         Answers by simpler methods: 1 for the genre, 0 for the others.
     models : list of estimators, default=()
         The fitted models of the folds, which :meth:`next_to_label` asks.
@@ -101,12 +110,12 @@ class CollectionReport:
     groups: NDArray | None = None
     paths: Sequence[str] | None = None
     expert_proba: NDArray[np.float64] | None = None
-    expert_names: Sequence[str] | None = None
+    expert_names: Sequence[str] = ()
     weights: NDArray[np.float64] | None = None
     features: NDArray | None = None
     feature_entries: Sequence[str] = ()
-    errors: Mapping[int, str] | None = None
-    baselines: Mapping[str, NDArray[np.float64]] | None = None
+    errors: Mapping[int, str] = field(default_factory=dict)
+    baselines: Mapping[str, NDArray] = field(default_factory=dict)
     models: Sequence[Any] = ()
     curve: Sequence[tuple[int, float]] = ()
     same_recording: float = similarity.TABLES_ALIKE
@@ -168,29 +177,31 @@ class CollectionReport:
         >>> report.summary()[0]
         '48 clips of 4 genres in 41 groups.'
         """
-        labels = out_of_fold.check_labels(X, y, groups, cv)
-        names = out_of_fold.paths_of(X)
-        if paths is not None:
-            names = out_of_fold.check_paths(paths, len(labels.y))
-        estimators, seen, labels.errors = out_of_fold.extract_once({"estimator": estimator}, X)
-        if len(labels.errors) == len(labels.y):
-            raise ValueError(f"none of the {len(labels.y)} clips can be used: {labels.errors}")
-        found = out_of_fold.cross_fit(estimators["estimator"], seen, labels, n_jobs)
-        entries = out_of_fold.sound_entries(seen, found, labels)
+        y = check_targets(X, y)
+        groups = None if groups is None else check_groups(groups, len(y))
+        names = out_of_fold.paths_of(X) if paths is None else check_paths(paths, len(y))
+        [model], task = out_of_fold.prepare([estimator], X, y, groups, cv)
+        models, found = out_of_fold.cross_fit(model, task, n_jobs)
+        experts = names_of_experts(models[0]) if "expert_proba" in found else []
+        entries = out_of_fold.sound_entries(task, found, experts)
+        how: dict[str, Any] = {}
         if entries:
-            found["features"] = out_of_fold.clip_vectors(seen, entries)
-            found["curve"] = out_of_fold.learning_curve(found["features"], labels)
-            if any(seen[name].ndim > 2 for name in entries):
-                found["same_recording"] = similarity.SPECTROGRAMS_ALIKE
+            found["features"] = out_of_fold.clip_vectors(task.X, entries)
+            how["curve"] = out_of_fold.learning_curve(found["features"], task)
+            if any(task.X[name].ndim > 2 for name in entries):
+                how["same_recording"] = similarity.SPECTROGRAMS_ALIKE
+        how |= {name: task.of_all(values) for name, values in found.items()}
         return cls(
-            classes=labels.classes,
-            y=labels.y,
-            groups=labels.groups,
+            classes=task.classes,
+            y=y,
+            groups=groups,
             paths=names,
+            expert_names=experts,
             feature_entries=entries,
-            errors=labels.errors,
-            baselines=out_of_fold.baselines(seen, labels),
-            **found,
+            errors=task.errors,
+            baselines=out_of_fold.baselines(task),
+            models=models,
+            **how,
         )
 
     @classmethod
@@ -243,17 +254,17 @@ class CollectionReport:
             raise ValueError("proba is negative or rows don't sum to one; pass probabilities.")
         check_consistent_length(table, expert_proba, features)
         labels = None if y is None else check_targets(table, y)
-        if classes is None:
-            classes = getattr(proba, "columns", None)
-        if classes is None and labels is None:
-            raise ValueError("classes is None and so is y; name the genre of each column.")
-        genres: NDArray = np.unique(labels) if classes is None else np.asarray(classes)  # type: ignore
+        genres: Any = getattr(proba, "columns", None) if classes is None else classes
+        if genres is None:
+            if labels is None:
+                raise ValueError("classes is None and so is y; name the genre of each column.")
+            genres = np.unique(labels)
+        genres = np.asarray(genres)
         if genres.shape != (table.shape[1],) or len(np.unique(genres)) != len(genres):
             raise ValueError(
                 f"classes is {genres.tolist()}; {table.shape[1]} columns need one genre for each."
             )
-        unknown = [] if labels is None else np.setdiff1d(labels, genres).tolist()
-        if unknown:
+        if unknown := set() if labels is None else set(labels.tolist()) - set(genres.tolist()):
             raise ValueError(f"y has the genres {unknown}, but proba is about {genres.tolist()}.")
         order = np.argsort(genres)
         if expert_proba is not None:
@@ -264,11 +275,11 @@ class CollectionReport:
             genres[order],
             y=labels,
             groups=None if groups is None else check_groups(groups, len(table)),
-            paths=None if paths is None else out_of_fold.check_paths(paths, len(table)),
+            paths=None if paths is None else check_paths(paths, len(table)),
             expert_proba=expert_proba,
-            expert_names=expert_names,
+            expert_names=expert_names or (),
             features=None if features is None else np.asarray(features, dtype=np.float32),
-            errors=errors,
+            errors=errors or {},
         )
 
     # A row per clip.
@@ -287,17 +298,17 @@ class CollectionReport:
             says; duplicates and similar, lists of clips, from :meth:`duplicates` and
             :meth:`similar`; error. Columns of which nothing is known are left out.
         """
-        frame, names = self._judgements(), self.names
+        frame, names = self._judgements.copy(), self.names
         if self.features is not None:
             copies: list[list[str]] = [[] for _ in names]
             similar: list[list[str]] = [[] for _ in names]
             for first, second in self.duplicates().index:
                 copies[first].append(names[second])
                 copies[second].append(names[first])
-            for row, others in zip(self._usable, self._neighbours[0]):
+            for row, others in self._similar.items():
                 similar[row] = [names[other] for other in others[:3]]
             frame["duplicates"], frame["similar"] = copies, similar
-        frame["error"] = [(self.errors or {}).get(row, "") for row in range(len(names))]
+        frame["error"] = [self.errors.get(row, "") for row in range(len(names))]
         return frame
 
     def label_issues(self, n: int | None = None) -> Any:
@@ -313,7 +324,7 @@ class CollectionReport:
         issues : pandas.DataFrame
             Rows of :meth:`frame`, without what sounds alike.
         """
-        frame = self._judgements().iloc[self._usable[: len(self._codes)]].sort_values("suspicion")
+        frame = self._judged.sort_values("suspicion")
         return frame[frame["issue"]] if n is None else frame.head(n)
 
     def similar(self, clip: Any, n: int = 3) -> Any:
@@ -337,20 +348,20 @@ class CollectionReport:
         ValueError
             If the clip isn't in the collection or can't be used, or there are no features.
         """
-        names, usable, is_row = self.names, self._usable, isinstance(clip, (int, np.integer))
-        known: Any = range(-len(names), len(names)) if is_row else names
-        clip = clip if is_row else os.fspath(clip)
-        if clip not in known:
+        names, is_row = self.names, isinstance(clip, (int, np.integer))
+        try:
+            row = range(len(names))[clip] if is_row else names.index(os.fspath(clip))
+        except (IndexError, ValueError):
             raise ValueError(
                 f"{clip} is not in the collection of {len(names)}; pass one of its paths, or a row."
-            )
-        row = range(len(names))[clip] if is_row else names.index(clip)
-        if row not in usable:
+            ) from None
+        is_asked = self._usable == row
+        if not is_asked.any():
             raise ValueError(f"{names[row]} can't be used: nothing is known of its sound.")
-        columns = {"clip": names} if self.y is None else {"clip": names, "genre": self.y}
-        frame = _pandas().DataFrame(columns).iloc[usable]
-        frame["similarity"] = (self._vectors @ self._vectors[usable == row][0]).astype(float)
-        return frame.drop(row).sort_values("similarity", ascending=False, kind="stable").head(n)
+        cosines = (self._vectors @ self._vectors[is_asked][0]).astype(float)
+        others = self._judgements.filter(["clip", "genre"]).iloc[self._usable]
+        others = others.assign(similarity=cosines).drop(row)
+        return others.sort_values("similarity", ascending=False, kind="stable").head(n)
 
     def duplicates(self, threshold: float | None = None) -> Any:
         """Return pairs of clips that are probably the same recording, however it is encoded.
@@ -367,22 +378,18 @@ class CollectionReport:
             The columns clip and other; similarity; same_genre and same_group, where genres and
             groups are known. The index numbers the rows of both.
         """
-        near, cosines = self._neighbours
-        pairs = np.column_stack([np.repeat(self._usable, near.shape[1]), near.ravel()])
-        first, second = np.sort(pairs, axis=1).T
-        columns = {"row": first, "other_row": second, "similarity": cosines.ravel()}
-        frame = _pandas().DataFrame(columns).drop_duplicates(["row", "other_row"])
         least = self.same_recording if threshold is None else threshold
-        frame = frame[frame["similarity"] >= least]
-        frame = frame.sort_values("similarity", ascending=False, kind="stable")
-        first, second = frame["row"].to_numpy(), frame["other_row"].to_numpy()
+        pairs = self._pairs[self._pairs["similarity"] >= least]
+        pairs = pairs.sort_values("similarity", ascending=False, kind="stable")
+        first, second = np.sort(pairs[["row", "other_row"]].to_numpy(), axis=1).T
         names = np.asarray(self.names, dtype=object)
-        frame.insert(0, "clip", names[first])
-        frame.insert(1, "other", names[second])
+        columns = {"row": first, "other_row": second, "clip": names[first], "other": names[second]}
+        columns["similarity"] = pairs["similarity"].to_numpy()
         for name, known in (("same_genre", self.y), ("same_group", self.groups)):
             if known is not None:
-                frame[name] = known[first] == known[second]
-        return frame.set_index(["row", "other_row"])
+                columns[name] = known[first] == known[second]
+        index = ["row", "other_row"]  # the same for both directions of a pair
+        return _pandas().DataFrame(columns).drop_duplicates(index).set_index(index)
 
     # The collection as a whole.
 
@@ -398,14 +405,18 @@ class CollectionReport:
             accuracy, balanced_accuracy, log_loss, calibration_error (expected, ten bins), and for
             the mixture ``recall[<genre>]`` and ``precision[<genre>]``. NaN where it has no meaning.
         """
-        codes, rows, groups = self._codes, self._usable, self._known_groups
-        found = {"mixture": statistics.measures(codes, self._known, groups, list(self.classes))}
-        for index, name in enumerate(self.expert_names or []):
-            proba = self.expert_proba[rows, index]  # type: ignore[index]
-            found[name] = statistics.measures(codes, proba, groups)
-        for name, answers in (self.baselines or {}).items():
-            found[name] = statistics.measures(codes, answers[rows], groups)
-            found[name].loc[["log_loss", "calibration_error"]] = np.nan
+        judged, genres = self._judged, list(self.classes)
+        answers = {"mixture": self.proba}
+        if self.expert_proba is not None:
+            answers |= dict(zip(self.expert_names, self.expert_proba.swapaxes(0, 1)))
+        answers |= self.baselines
+        found = {}
+        for name, proba in answers.items():
+            of_genres = genres if name == "mixture" else ()
+            known = proba[self._usable]
+            found[name] = statistics.measures(self._codes, known, judged.get("group"), of_genres)
+            if name in self.baselines:
+                found[name].loc[["log_loss", "calibration_error"]] = np.nan
         return _pandas().concat(found, names=["classifier", "measure"])
 
     def confusion(self) -> Any:
@@ -416,10 +427,8 @@ class CollectionReport:
         confusion : pandas.DataFrame of shape (n_classes, n_classes)
             Numbers of clips; rows are labels, columns predictions.
         """
-        answers = self._known.argmax(axis=1)
-        counts = confusion_matrix(self._codes, answers, labels=np.arange(len(self.classes)))
-        genres = _pandas().Index(self.classes, name="genre")
-        return _pandas().DataFrame(counts, index=genres, columns=genres.rename("predicted"))
+        counts = _pandas().crosstab(self._judged["genre"], self._judged["predicted"])
+        return counts.reindex(index=self.classes, columns=self.classes, fill_value=0)
 
     def calibration(self) -> Any:
         """Return whether clips are as often right as their probability says.
@@ -432,17 +441,13 @@ class CollectionReport:
             low and high, its interval of 95 %. Its ``attrs["expected_calibration_error"]`` is the
             mean distance of confidence and accuracy over the clips.
         """
-        right, confidence = self._is_right, self._known.max(axis=1)
-        bins = statistics.confidence_bins(confidence)
-        n_bins, n_clips = bins.shape[1], bins.sum(axis=0)
-        accuracy = statistics.interval(
-            np.hstack([bins, bins * right[:, np.newaxis]]),
-            self._known_groups,
-            lambda total: total[:, n_bins:] / total[:, :n_bins],
-        )
-        table = np.vstack([n_clips, confidence @ bins / np.maximum(n_clips, 1), accuracy])
-        columns = ["clips", "confidence", "accuracy", "low", "high"]
-        frame = _pandas().DataFrame(table.T[n_clips > 0], columns=columns).astype({"clips": int})
+        sure, groups = self._judged["proba_predicted"], self._judged.get("group")
+        bins = statistics.confidence_bins(sure.to_numpy())
+        hits = bins * self._is_right.to_numpy()[:, np.newaxis]
+        frame = sure.groupby(bins.argmax(axis=1)).agg(clips="size", confidence="mean")
+        intervals = statistics.ratio(hits, bins, groups)[:, frame.index]
+        frame["accuracy"], frame["low"], frame["high"] = intervals
+        frame = frame.reset_index(drop=True)
         gap = (frame["confidence"] - frame["accuracy"]).abs()
         frame.attrs["expected_calibration_error"] = float(np.average(gap, weights=frame["clips"]))
         return frame
@@ -457,12 +462,11 @@ class CollectionReport:
             that are at least as sure; threshold, the probability of its predicted genre; and
             accuracy, the share of those that are right.
         """
-        right, confidence = self._is_right, self._known.max(axis=1)
-        order = np.argsort(-confidence, kind="stable")
-        counts = np.arange(1, len(order) + 1)
-        columns = {"coverage": counts / len(order), "threshold": confidence[order]}
-        columns["accuracy"] = np.cumsum(right[order]) / counts
-        return _pandas().DataFrame(columns, index=self._usable[order])
+        threshold = self._judged["proba_predicted"].sort_values(ascending=False, kind="stable")
+        accuracy = self._is_right[threshold.index].expanding().mean()
+        coverage = np.arange(1, len(threshold) + 1) / len(threshold)
+        columns = {"coverage": coverage, "threshold": threshold, "accuracy": accuracy}
+        return _pandas().DataFrame(columns)
 
     def rejection_threshold(self, false_refusals: float = 0.05) -> float:
         """Return below which probability an answer should be refused.
@@ -486,7 +490,8 @@ class CollectionReport:
         ValueError
             If no answer is right, or the share isn't between 0 and 1.
         """
-        return float(np.quantile(self._sure_and_right(false_refusals), false_refusals))
+        right = self._rightly_answered(false_refusals)
+        return float(right["proba_predicted"].quantile(false_refusals))
 
     def judge(self, X: Any, false_refusals: float = 0.05) -> Any:
         """Say what new clips are, or that they are none of the genres.
@@ -513,17 +518,19 @@ class CollectionReport:
         ValueError
             If the report wasn't made by :meth:`from_cross_validation`, or no clip can be used.
         """
-        known = self._sure_and_right(false_refusals)
+        right = self._rightly_answered(false_refusals)
         frame, features = out_of_fold.ask(self.models, self.classes, X, self.feature_entries)
-        if self.features is None:
-            frame["distance"] = np.nan
-            frame["refused"] = frame["probability"] < np.quantile(known, false_refusals)
-            return frame
-        usual = np.asarray(self.features, dtype=np.float64)[self._usable]
-        frame["distance"] = similarity.distance(usual, features)
-        own = similarity.distance(usual, usual)[self._is_right]
-        lowest, farthest = statistics.joint_limits(known, own, false_refusals)
-        frame["refused"] = (frame["probability"] < lowest) | (frame["distance"] > farthest)
+        frame["distance"], own = np.nan, np.nan
+        if self.features is not None:
+            scaler = StandardScaler().fit(self.features[self._usable])
+            frame["distance"] = (scaler.transform(features) ** 2).mean(axis=1)
+            own = (scaler.transform(self.features[right.index]) ** 2).mean(axis=1)
+        known = _pandas().DataFrame({"probability": right["proba_predicted"], "nearness": -own})
+        # At which place of the clips in order both limits refuse that share together.
+        places = (known.rank(method="max") - 1).min(axis=1) / max(len(known) - 1, 1)
+        limits = known.quantile(places.quantile(false_refusals))
+        frame["refused"] = frame["probability"] < limits["probability"]
+        frame["refused"] |= frame["distance"] > -limits["nearness"]
         return frame
 
     def next_to_label(self, X: Any, n: int = 10) -> Any:
@@ -590,7 +597,9 @@ class CollectionReport:
             ax.set(xlabel="predicted", ylabel="label")
         elif what == "calibration":
             how: dict[str, Any] = {"n_bins": statistics.N_BINS, "name": "predicted genre", "ax": ax}
-            CalibrationDisplay.from_predictions(self._is_right, self._known.max(axis=1), **how)
+            CalibrationDisplay.from_predictions(
+                self._is_right, self._judged["proba_predicted"], **how
+            )
             ax.set(xlabel="probability of the predicted genre", ylabel="share that is right")
         else:
             ax.plot(table["coverage"], table["accuracy"], color=COLOURS[0])
@@ -661,13 +670,59 @@ class CollectionReport:
         return np.flatnonzero(~np.isnan(self.proba).any(axis=1))
 
     @cached_property
-    def _known(self) -> NDArray[np.float64]:
-        """The probabilities of the usable clips."""
-        return self.proba[self._usable]
+    def _judgements(self) -> Any:
+        """The columns of frame() that don't need features."""
+        rows, pandas = self._usable, _pandas()
+        proba = self.proba[rows]
+        answers = proba.argmax(axis=1)
+        genres = self.classes.astype(object)  # numbers stay what they are beside missing ones
+        known = {"clip": self.names, "group": self.groups, "genre": self.y}
+        frame = pandas.DataFrame({name: part for name, part in known.items() if part is not None})
+        # The margin is that of the label, or else of the answer.
+        codes: Any = answers if self.y is None else np.searchsorted(self.classes, self.y[rows])
+        is_own = np.arange(len(genres)) == codes[:, np.newaxis]
+        own, others = proba[is_own], np.where(is_own, -1, proba).max(axis=1)
+        columns: dict[str, Any] = {"predicted": genres[answers], "proba_genre": own}
+        columns |= {"proba_predicted": proba.max(axis=1), "margin": own - others}
+        columns["suspicion"] = pandas.Series(own).rank(method="first").astype("Int64").array
+        issues = statistics.confident_learning(codes, proba)
+        columns["issue"] = pandas.array(issues, dtype="boolean")
+        if self.expert_proba is not None:
+            votes = self.expert_proba[rows].argmax(axis=2)
+            agree = (votes == codes[:, np.newaxis]).sum(axis=1)
+            columns["votes_for_genre"] = pandas.array(agree, dtype="Int64")
+            columns |= {f"expert[{n}]": genres[v] for n, v in zip(self.expert_names, votes.T)}
+        if self.y is None:
+            for name in ("proba_genre", "suspicion", "issue", "votes_for_genre"):
+                columns.pop(name, None)
+        return frame.join(pandas.DataFrame(columns, index=rows))
+
+    @cached_property
+    def _judged(self) -> Any:
+        """The judgements on the clips that can be used, which have labels to compare with."""
+        if self.y is None:
+            raise ValueError("this report has no labels to compare with: make it with y.")
+        if not len(self._usable):
+            raise ValueError(f"none of the {len(self.proba)} clips can be used.")
+        return self._judgements.iloc[self._usable]
 
     @property
-    def _known_groups(self) -> NDArray | None:
-        return None if self.groups is None else self.groups[self._usable]
+    def _codes(self) -> Any:
+        """The column of the label of each judged clip."""
+        return _pandas().Index(self.classes).get_indexer(self._judged["genre"])
+
+    @property
+    def _is_right(self) -> Any:
+        return self._judged["genre"] == self._judged["predicted"]
+
+    def _rightly_answered(self, false_refusals: float) -> Any:
+        """Return the judgements of which a share may be refused."""
+        if not 0 < false_refusals < 1:
+            raise ValueError(f"false_refusals={false_refusals!r}; expected one between 0 and 1.")
+        right = self._judged[self._is_right]
+        if not len(right):
+            raise ValueError("no clip is answered rightly: there is no threshold to choose.")
+        return right
 
     @cached_property
     def _vectors(self) -> NDArray[np.float32]:
@@ -679,64 +734,20 @@ class CollectionReport:
         return similarity.unit_vectors(self.features[self._usable])
 
     @cached_property
-    def _neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """For each row that can be used, the rows of its most similar others, and their cosines."""
+    def _pairs(self) -> Any:
+        """The rows of each usable clip and of its most similar others, and their cosines."""
         n = min(5, len(self._usable) - 1)
-        if n < 1:  # nothing to compare with
-            return np.empty((len(self._usable), 0), dtype=np.intp), np.empty((len(self._usable), 0))
-        places, cosines = similarity.most_similar(self._vectors, n)
-        return self._usable[places], cosines
-
-    @cached_property
-    def _codes(self) -> NDArray[np.intp]:
-        """The column of the label of each usable clip."""
-        if self.y is None:
-            raise ValueError("this report has no labels to compare with: make it with y.")
-        if not len(self._usable):
-            raise ValueError(f"none of the {len(self.proba)} clips can be used.")
-        return np.searchsorted(self.classes, self.y[self._usable])
+        near, cosines = np.empty((len(self._usable), 0), int), np.empty((len(self._usable), 0))
+        if n > 0:  # else there is nothing to compare with
+            near, cosines = similarity.most_similar(self._vectors, n)
+        rows, others = np.repeat(self._usable, near.shape[1]), self._usable[near].ravel()
+        columns = {"row": rows, "other_row": others, "similarity": cosines.ravel()}
+        return _pandas().DataFrame(columns)
 
     @property
-    def _is_right(self) -> NDArray[np.bool_]:
-        """Whether the answer to each usable clip is right."""
-        return self._known.argmax(axis=1) == self._codes
-
-    def _sure_and_right(self, false_refusals: float) -> NDArray[np.float64]:
-        """Return the probabilities of the clips that are answered rightly."""
-        if not 0 < false_refusals < 1:
-            raise ValueError(f"false_refusals={false_refusals!r}; expected one between 0 and 1.")
-        right = self._known.max(axis=1)[self._is_right]
-        if not len(right):
-            raise ValueError("no clip is answered rightly: there is no threshold to choose.")
-        return right
-
-    def _judgements(self) -> Any:
-        """Return the columns of frame() that don't need features."""
-        rows, proba, pandas = self._usable, self._known, _pandas()
-        top = np.sort(proba, axis=1)
-        genres = self.classes.astype(object)  # numbers stay what they are beside missing ones
-        known = {"clip": self.names, "group": self.groups, "genre": self.y}
-        frame = pandas.DataFrame({name: part for name, part in known.items() if part is not None})
-        columns: dict[str, Any] = {"predicted": genres[proba.argmax(axis=1)]}
-        is_labelled = self.y is not None and len(rows) > 0
-        if is_labelled:
-            is_own = np.arange(len(self.classes)) == self._codes[:, np.newaxis]
-            columns["proba_genre"] = proba[is_own]
-        columns |= {"proba_predicted": top[:, -1], "margin": top[:, -1] - top[:, -2]}
-        if is_labelled:
-            columns["margin"] = proba[is_own] - np.where(is_own, -1, proba).max(axis=1)
-            rank = pandas.Series(proba[is_own]).rank(method="first")
-            columns["suspicion"] = rank.astype("Int64").array
-            issues = statistics.confident_learning(self._codes, proba)
-            columns["issue"] = pandas.array(issues, dtype="boolean")
-        if self.expert_proba is not None:
-            votes = self.expert_proba[rows].argmax(axis=2)
-            if is_labelled:
-                agree = (votes == self._codes[:, np.newaxis]).sum(axis=1)
-                columns["votes_for_genre"] = pandas.array(agree, dtype="Int64")
-            for name, answers in zip(self.expert_names or [], votes.T):
-                columns[f"expert[{name}]"] = genres[answers]
-        return frame.join(pandas.DataFrame(columns, index=rows))
+    def _similar(self) -> Any:
+        """The rows of the most similar others, a list for each usable row."""
+        return self._pairs.groupby("row")["other_row"].agg(list)
 
 
 def _pandas() -> Any:

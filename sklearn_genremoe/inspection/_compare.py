@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._checks import check_groups, check_targets
 from .._compat import import_pandas
-from ._out_of_fold import check_labels, cross_fit, extract_once
+from ._out_of_fold import cross_fit, prepare
 from ._plotting import COLOURS, BaseDisplay, plot_intervals
-from ._statistics import difference, mcnemar, measures
+from ._statistics import mcnemar, measures, ratio
 
 
 @dataclass(eq=False, repr=False)
@@ -72,23 +73,21 @@ class ComparisonDisplay(BaseDisplay):
             difference_low and difference_high, the interval of the paired difference; and mcnemar,
             the exact p-value of both being right equally often, which takes clips for independent.
         """
-        pandas = import_pandas("ComparisonDisplay.frame")
         codes = np.searchsorted(self.classes, self.y)
         right = {name: proba.argmax(axis=1) == codes for name, proba in self.proba.items()}
-        first = next(iter(right))
-        rows = {}
+        first = next(iter(right.values()))
+        rows: dict[str, Any] = {}
         for name, proba in self.proba.items():
             found = measures(codes, proba, self.groups)
-            ends = ["accuracy", "accuracy_low", "accuracy_high"]
-            row = dict(zip(ends, found.loc["accuracy"])) | found["value"].to_dict()
-            if name != first:
-                ends = ["difference", "difference_low", "difference_high"]
-                row |= dict(zip(ends, difference(right[name], right[first], self.groups)))
-                row["mcnemar"] = mcnemar(right[name], right[first])
+            row = _with_interval("accuracy", found.loc["accuracy"]) | found["value"].to_dict()
+            if rows:
+                gain = right[name].astype(float) - first
+                found = ratio(gain[:, np.newaxis], np.ones((len(gain), 1)), self.groups)
+                row |= _with_interval("difference", found[:, 0])
+                row["mcnemar"] = mcnemar(right[name], first)
             rows[name] = row
-        frame = pandas.DataFrame.from_dict(rows, orient="index")
-        frame.index.name = "estimator"
-        return frame
+        pandas = import_pandas("ComparisonDisplay.frame")
+        return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("estimator")
 
     def _size(self) -> tuple[float, float, int]:
         return 7.0, 2.0 + 0.7 * len(self.proba), 2
@@ -102,6 +101,10 @@ class ComparisonDisplay(BaseDisplay):
         axes[0].set_xlabel("accuracy")
         axes[1].set_xlabel(f"difference from {frame.index[-1]}")
         axes[1].axvline(0, color="black", linewidth=0.8)
+
+
+def _with_interval(name: str, values: Any) -> dict[str, float]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values))
 
 
 def compare(
@@ -158,13 +161,14 @@ def compare(
     """
     if len(estimators) < 2:
         raise ValueError(f"{len(estimators)} estimator(s); pass at least two to compare, by name.")
-    labels = check_labels(X, y, groups, cv)
-    prepared, seen, labels.errors = extract_once(dict(estimators), X)
-    proba = {name: cross_fit(one, seen, labels, n_jobs)["proba"] for name, one in prepared.items()}
-    known = np.all([~np.isnan(table).any(axis=1) for table in proba.values()], axis=0)
+    y = check_targets(X, y)
+    groups = None if groups is None else check_groups(groups, len(y))
+    prepared, task = prepare(list(estimators.values()), X, y, groups, cv)
+    answers = [cross_fit(one, task, n_jobs)[1]["proba"] for one in prepared]
+    known = ~np.isnan(answers).any(axis=(0, 2))
     return ComparisonDisplay(
-        {name: table[known] for name, table in proba.items()},
-        labels.y[known],
-        labels.classes,
-        groups=None if labels.groups is None else labels.groups[known],
+        {name: proba[known] for name, proba in zip(estimators, answers)},
+        task.y[known],
+        task.classes,
+        groups=None if task.groups is None else task.groups[known],
     )

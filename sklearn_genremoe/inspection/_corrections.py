@@ -56,43 +56,40 @@ def apply_corrections(clips: Any, corrections: Any) -> Bunch:
         if (reader.fieldnames or [])[: len(_COLUMNS)] != _COLUMNS:
             raise ValueError(f"{corrections} has the columns {reader.fieldnames}, not {_COLUMNS}.")
         lines = list(reader)
-    target = np.asarray(clips.target)
-    names = [
-        os.fspath(clip) if isinstance(clip, (str, os.PathLike)) else f"clip {row}"
+    target = np.asarray(clips.target).tolist()
+    labels = {str(label): label for label in target}
+    rows = {
+        os.fspath(clip) if isinstance(clip, (str, os.PathLike)) else f"clip {row}": row
         for row, clip in enumerate(clips.data)
-    ]
-    rows = {name: row for row, name in enumerate(names)}
-    labels = {str(label): label for label in target.tolist()}
-    changed = target.astype(object)
-    keep = np.ones(len(target), dtype=bool)
+    }
     changes: list[tuple[str, Any, Any]] = []
     for number, line in enumerate(lines, start=2):
-        name, before, verdict, corrected = (line[column] for column in _COLUMNS)
+        name, said, verdict, corrected = (line[column] for column in _COLUMNS)
         where = f"{corrections}, line {number}: {name}"
         if name not in rows:
-            raise ValueError(
-                f"{where} is none of the {len(names)} clips of the report, or there twice."
-            )
+            raise ValueError(f"{where} is none of the clips of the report, or there twice.")
         row = rows.pop(name)
-        if before not in ("", str(target[row])):
+        before = target[row]
+        if said not in ("", str(before)):
             raise ValueError(
-                f"{where} was labelled {before} in the report and is labelled {target[row]} now."
+                f"{where} was labelled {said} in the report and is labelled {before} now."
             )
         if verdict == "leave out":
-            keep[row] = False
-            changes.append((name, target[row].item(), None))
+            target[row] = None
         elif verdict == "wrong" and corrected:
-            changed[row] = labels.get(corrected, corrected)
-            changes.append((name, target[row].item(), changed[row]))
+            target[row] = labels.get(corrected, corrected)
         elif verdict != "right":
             raise ValueError(
                 f"{where} is {verdict!r}; expected right, leave out, or wrong with the right label."
             )
+        if verdict != "right":
+            changes.append((name, before, target[row]))
+    keep = [label is not None for label in target]
     result = type(clips)(**clips)
     for key in ("data", "groups"):
         if clips.get(key) is not None:
             result[key] = np.asarray(clips[key])[keep]
-    result.target = np.array(changed[keep].tolist())
+    result.target = np.array([label for label in target if label is not None])
     if "target_names" in clips:
         result.target_names = sorted(set(result.target.tolist()))
     if "metadata" in clips:

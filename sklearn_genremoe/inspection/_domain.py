@@ -19,6 +19,8 @@ from ._plotting import BaseDisplay
 # large that all the rest would look alike.
 _PERCENTILES = (1.0, 99.5)
 
+_IMAGE: Any = {"origin": "lower", "aspect": "auto", "interpolation": "nearest", "cmap": "magma"}
+
 # Frequencies at which mel bands are marked, in Hz.
 _MARKS = (500, 1000, 2000, 5000, 10_000, 20_000)
 
@@ -111,14 +113,11 @@ class DomainDisplay(BaseDisplay):
         if isinstance(estimator, BaseDomain):
             estimator = DomainUnion([(type(estimator).__name__, estimator)])
         domains = dict(estimator.domains or estimator.transform(clips).domains)
-        raw = {
-            # In its own unit, where it would scale each clip to deviation 1.
-            name: clone(domain).set_params(normalize=None)
-            if domain.get_params().get("normalize") == "clip"
-            else domain
-            for name, domain in domains.items()
-        }
-        batch = DomainUnion(list(raw.items())).transform(clips)
+        raw = [(name, clone(domain)) for name, domain in domains.items()]
+        for _, domain in raw:
+            if domain.get_params().get("normalize") == "clip":
+                domain.set_params(normalize=None)  # its own unit, not deviation 1
+        batch = DomainUnion(raw).transform(clips)
         arrays = {name: batch[name][0] for name in batch.names}
         n_samples = len(clips[0]) if isinstance(clips, np.ndarray) else None
         axes = {name: _axes_of(domains[name], arrays[name], n_samples) for name in domains}
@@ -157,16 +156,8 @@ class DomainDisplay(BaseDisplay):
                 cells = scale(cells, axis=1)
             low, high = np.percentile(cells, _PERCENTILES)
             end = how.x_start + cells.shape[1] * how.x_step
-            image = ax.imshow(
-                cells,
-                origin="lower",
-                aspect="auto",
-                interpolation="nearest",
-                cmap="magma",
-                vmin=low,
-                vmax=high,
-                extent=(how.x_start, end, 0, len(cells)),
-            )
+            extent = how.x_start, end, 0, len(cells)
+            image = ax.imshow(cells, extent=extent, vmin=low, vmax=high, **_IMAGE)
             self.images_.append(image)
             ax.set_title(name, fontsize="medium", loc="left")
             ax.set(xlabel=how.x_label, ylabel="" if is_vector else how.y_label)

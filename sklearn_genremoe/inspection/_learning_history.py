@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import import_pandas
 from ._plotting import COLOURS, BaseDisplay, names_of_experts
 
-_LOSSES = {"train_loss": "-", "valid_loss": ":"}
+_LOSSES = {"train_loss": ("-", ""), "valid_loss": (":", ", held out")}
+_FOLD = ", fold "
 
 
 @dataclass(eq=False, repr=False)
@@ -26,9 +26,8 @@ class LearningHistoryDisplay(BaseDisplay):
     ----------
     histories : dict of str to list of dict
         By name of a network, one entry per epoch with ``"epoch"``, ``"train_loss"`` and, where
-        clips were held out, ``"valid_loss"``: what ``history_`` holds. An expert that is several
-        networks, one of each fold, has all their entries, with the number of the network as
-        ``"fold"``.
+        clips were held out, ``"valid_loss"``: what ``history_`` holds. The networks of the folds of
+        an expert are named like ``harmonic, fold 1``.
 
     Attributes
     ----------
@@ -81,19 +80,21 @@ class LearningHistoryDisplay(BaseDisplay):
         if hasattr(estimator, "named_experts_"):
             parts = {name: estimator.named_experts_[name] for name in names_of_experts(estimator)}
             parts["mixer"] = estimator.mixer_
-        found = {name: _history(part) for name, part in parts.items()}
-        histories = {name: history for name, history in found.items() if history}
-        if histories:
-            return cls(histories).plot(ax=ax)
-        if all(history is None for history in found.values()):
+        found: dict[str, Any] = {}
+        for name, part in parts.items():
+            found |= _histories(name, part)
+        if not found:
             raise TypeError(
                 f"{type(estimator).__name__} holds no network with a history_; pass a fitted "
                 "CNNClassifier, or a mixture with one among its experts."
             )
-        raise ValueError(
-            f"the networks of {type(estimator).__name__} have an empty history_: their weights "
-            "were loaded, not trained here. Pass an estimator that was trained by fit."
-        )
+        histories = {name: history for name, history in found.items() if history}
+        if not histories:
+            raise ValueError(
+                f"the networks of {type(estimator).__name__} have an empty history_: their weights "
+                "were loaded, not trained here. Pass an estimator that was trained by fit."
+            )
+        return cls(histories).plot(ax=ax)
 
     def frame(self) -> Any:
         """Return the plotted numbers.
@@ -104,13 +105,10 @@ class LearningHistoryDisplay(BaseDisplay):
             One row per network and epoch; NaN where nothing was held out. Networks of folds are
             named like ``harmonic, fold 1``.
         """
-        rows = [
-            {"network": f"{name}, fold {epoch['fold']}" if "fold" in epoch else name, **epoch}
-            for name, history in self.histories.items()
-            for epoch in history
-        ]
-        columns = ["network", "epoch", *_LOSSES]
-        return import_pandas("LearningHistoryDisplay.frame").DataFrame(rows, columns=columns)
+        pandas = import_pandas("LearningHistoryDisplay.frame")
+        histories = self.histories.items()
+        rows = [{"network": name, **epoch} for name, history in histories for epoch in history]
+        return pandas.DataFrame(rows, columns=["network", "epoch", *_LOSSES])
 
     def _size(self) -> tuple[float, float, int]:
         return 8.0, 4.0, 1
@@ -118,21 +116,17 @@ class LearningHistoryDisplay(BaseDisplay):
     def _draw(self, axes: np.ndarray) -> None:
         [ax] = axes
         self.lines_ = []
-        for index, (name, history) in enumerate(self.histories.items()):
-            labels = {"train_loss": name, "valid_loss": f"{name}, held out"}
-            folds = dict.fromkeys(epoch.get("fold") for epoch in history)
-            for fold, (loss, style) in product(folds, _LOSSES.items()):
-                epochs = [e for e in history if loss in e and e.get("fold") == fold]
-                if epochs:
-                    self.lines_ += ax.plot(
-                        [epoch["epoch"] for epoch in epochs],
-                        [epoch[loss] for epoch in epochs],
-                        style,
-                        color=COLOURS[index % len(COLOURS)],
-                        # One entry in the legend for all folds; "_" leaves the others out.
-                        label=labels.pop(loss, "_"),
-                        marker="o" if len(epochs) == 1 else None,
-                    )
+        colours: dict[str, str] = {}
+        for name, history in self.histories.items():
+            expert = name.partition(_FOLD)[0]
+            is_first = expert not in colours  # the others have its colour, and none in the legend
+            colour = colours.setdefault(expert, COLOURS[len(colours) % len(COLOURS)])
+            for loss, (style, what) in _LOSSES.items():
+                points = [(epoch["epoch"], epoch[loss]) for epoch in history if loss in epoch]
+                if points:
+                    how = {"color": colour, "marker": "o" if len(points) == 1 else None}
+                    label = expert + what if is_first else "_"
+                    self.lines_ += ax.plot(*zip(*points), style, label=label, **how)
         ax.set(xlabel="epoch", ylabel="loss")
         ax.set_ylim(bottom=0)
         ax.spines[["right", "top"]].set_visible(False)
@@ -147,13 +141,12 @@ def _last_step(estimator: Any) -> Any:
     return estimator
 
 
-def _history(part: Any) -> list[dict[str, Any]] | None:
-    """Return the epochs of a network, or of those of all folds; None of what is no network."""
+def _histories(name: str, part: Any) -> dict[str, list[Any]]:
+    """Return the epochs of a network, or of those of all folds; nothing of what is no network."""
     part = _last_step(part)
     if hasattr(part, "history_"):
-        return [dict(epoch) for epoch in part.history_]
-    of_folds = [_history(model) for model in getattr(part, "models", [])]
-    if not of_folds or None in of_folds:
-        return None
-    numbered = enumerate(of_folds, start=1)
-    return [{**epoch, "fold": fold} for fold, history in numbered for epoch in history or []]
+        return {name: [dict(epoch) for epoch in part.history_]}
+    found: dict[str, list[Any]] = {}
+    for fold, model in enumerate(getattr(part, "models", []), start=1):
+        found |= _histories(f"{name}{_FOLD}{fold}", model)
+    return found

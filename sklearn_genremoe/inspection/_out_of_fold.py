@@ -2,28 +2,26 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
-from sklearn.model_selection import StratifiedGroupKFold, check_cv
+from sklearn.model_selection import StratifiedGroupKFold, check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.parallel import Parallel, delayed
 
 from .. import domains
-from .._checks import check_classes, check_groups, check_targets
+from .._checks import check_classes
 from .._clips import entries_of, kind_of_clips
 from .._compat import _safe_indexing, import_pandas
 from ..experts import default_experts
 from ..mixture import MixtureOfExpertsClassifier
-
-# Clips whose spectrograms are summed up at a time: they may be mapped from a file.
-_CHUNK = 64
+from ._plotting import names_of_experts
 
 _FREQUENT = "most frequent genre"
 
@@ -32,224 +30,93 @@ _SHARES = (0.25, 0.5, 1.0)
 
 
 @dataclass
-class Labels:
-    """Genres, groups and folds of all clips, and which clips can't be used, and why."""
+class Task:
+    """The clips that can be used, with genres, groups and folds; and all the clips given."""
 
+    X: Any
     y: NDArray
     groups: NDArray | None
-    classes: NDArray
     splits: list[tuple[NDArray, NDArray]]
-    errors: dict[int, str] = field(default_factory=dict)
+    # Of all clips: the genres, the places of those that can be used, and why others can't.
+    classes: NDArray
+    rows: NDArray[np.intp]
+    errors: dict[int, str]
 
-    def used_splits(self) -> list[tuple[NDArray, NDArray]]:
-        """Return the folds without the clips that can't be used."""
-        bad = list(self.errors)
-        return [(np.setdiff1d(train, bad), np.setdiff1d(test, bad)) for train, test in self.splits]
+    def of_all(self, values: NDArray) -> NDArray:
+        """Return values of the usable clips as values of all clips, NaN for the others."""
+        shape = len(self.rows) + len(self.errors), *values.shape[1:]
+        found = np.full(shape, np.nan, dtype=np.result_type(values, np.float32))
+        found[self.rows] = values
+        return found
 
 
-def check_labels(X: Any, y: Any, groups: Any, cv: Any) -> Labels:
-    """Return genres and groups checked, and the folds, in which each clip is tested once."""
-    y = check_targets(X, y)
-    groups = None if groups is None else check_groups(groups, len(y))
+def check_folds(y: NDArray, groups: NDArray | None, cv: Any) -> list[tuple[NDArray, NDArray]]:
+    """Return the folds, in which each clip is tested once."""
     by_group = groups is not None and isinstance(cv, int)
     splitter = StratifiedGroupKFold(cv) if by_group else check_cv(cv, y, classifier=True)
-    splits = [
-        (np.arange(len(y))[train], np.arange(len(y))[test])
-        for train, test in splitter.split(np.zeros(len(y)), y, groups)
-    ]
+    rows = np.arange(len(y))
+    splits = [(rows[train], rows[test]) for train, test in splitter.split(rows, y, groups)]
     tested = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(y))
     if (tested != 1).any():
         raise ValueError(
             f"cv={cv!r} tests {np.sum(tested == 0)} of {len(y)} clips never and "
             f"{np.sum(tested > 1)} more than once; a report needs each clip once, as KFold has it."
         )
-    return Labels(y, groups, check_classes(y), splits)
+    return splits
 
 
-def extract_once(estimators: dict[str, Any], X: Any) -> tuple[dict[str, Any], Any, dict[int, str]]:
+def prepare(
+    estimators: Sequence[Any], X: Any, y: NDArray, groups: NDArray | None, cv: Any
+) -> tuple[list[Any], Task]:
+    """Extract checked clips once for all estimators, and choose folds of those that can be used."""
+    classes, splits = check_classes(y), check_folds(y, groups, cv)
+    prepared, seen, errors = extract_once(estimators, X)
+    rows = usable_rows(len(y), errors)
+    splits = [(_renumber(train, rows), _renumber(test, rows)) for train, test in splits]
+    seen = _safe_indexing(seen, rows) if errors else seen
+    groups = None if groups is None else groups[rows]
+    return prepared, Task(seen, y[rows], groups, splits, classes, rows, errors)
+
+
+def _renumber(part: NDArray, rows: NDArray) -> NDArray:
+    return np.searchsorted(rows, np.intersect1d(part, rows))
+
+
+def extract_once(estimators: Sequence[Any], X: Any) -> tuple[list[Any], Any, dict[int, str]]:
     """Decode and analyse the clips once for all estimators.
 
     Returns the estimators, which take what was extracted; that, or `X` where they begin with no
     domain; and the rows that can't be used.
     """
-    estimators = {name: _as_mixture(estimator) for name, estimator in estimators.items()}
+    prepared = [_as_mixture(estimator) for estimator in estimators]
     if isinstance(X, domains.DomainBatch):
-        return estimators, X, dict(X.bad_clips)
+        return prepared, X, dict(X.bad_clips)
     firsts: list[Any] = []
-    for mixture in estimators.values():
+    for mixture in prepared:
         if not isinstance(mixture, MixtureOfExpertsClassifier):
-            return estimators, X, {}
+            return prepared, X, {}
         experts = mixture.experts or default_experts()
         firsts += [_first_step(expert) for _, expert in experts if not isinstance(expert, str)]
         sees_clips = mixture.mixer in ("cnn", "rnn") or getattr(mixture.mixer, "needs_clips", False)
         if sees_clips and not isinstance(mixture.mixer_domain, str):
             firsts.append(mixture.mixer_domain or domains.LogMelSpectrogram())
     if not all(isinstance(domain, domains.BaseDomain) for domain in firsts):
-        return estimators, X, {}
-    if len(estimators) == 1:
+        return prepared, X, {}
+    if len(prepared) == 1:
         batch = mixture.extract(X)
     else:
         how = {key: getattr(mixture, key) for key in ("on_error", "memory", "n_jobs", "verbose")}
         named = [(f"domain {index}", domain) for index, domain in enumerate(firsts)]
         batch = domains.DomainUnion(named, **how).transform(X)
-    return estimators, batch, dict(batch.bad_clips)
+    return prepared, batch, dict(batch.bad_clips)
 
 
-def cross_fit(estimator: Any, X: Any, labels: Labels, n_jobs: int | None = None) -> dict[str, Any]:
-    """Fit an estimator on all folds but one, and let it judge that one.
-
-    Returns, by the names that a report has for them, out-of-fold probabilities, NaN for clips that
-    can't be used, and the models of the folds.
-    """
-    splits = labels.used_splits()
-    fits = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_and_predict)(estimator, X, labels, train, test) for train, test in splits
-    )
-    n_clips, n_classes = len(labels.y), len(labels.classes)
-    models = [fit[0] for fit in fits]
-    names = expert_names(models[0])
-    proba = np.full((n_clips, n_classes), np.nan)
-    expert_proba = np.full((n_clips, len(names), n_classes), np.nan)
-    weights = np.full((n_clips, len(names)), np.nan)
-    for (_, test), (model, own, of_experts, trust) in zip(splits, fits):
-        known = np.searchsorted(labels.classes, model.classes_)
-        proba[test], expert_proba[test] = 0.0, 0.0  # also of genres that the model has never seen
-        proba[np.ix_(test, known)] = own
-        expert_proba[np.ix_(test, np.arange(len(names)), known)] = of_experts
-        weights[test] = trust
-    found = {"proba": proba, "models": models}
-    of_mixture = {"expert_proba": expert_proba, "expert_names": names, "weights": weights}
-    return found | of_mixture if names else found
-
-
-def _fit_and_predict(estimator: Any, X: Any, labels: Labels, train: NDArray, test: NDArray) -> Any:
-    """Return a model of some clips, and what it and its experts say about others."""
-    model = clone(estimator)
-    is_mixture = isinstance(model, MixtureOfExpertsClassifier)
-    by_group = {"groups": labels.groups[train]} if is_mixture and labels.groups is not None else {}
-    model.fit(_safe_indexing(X, train), labels.y[train], **by_group)
-    tested = _safe_indexing(X, test)
-    proba = model.predict_proba(tested)
-    if not expert_names(model):
-        return model, proba, np.empty((len(test), 0, proba.shape[1])), np.empty((len(test), 0))
-    return model, proba, model.expert_predict_proba(tested), model.mixture_weights(tested)
-
-
-def expert_names(model: Any) -> list[str]:
-    """Return the names of the experts of a fitted mixture; none of another estimator, or of one."""
-    named = getattr(model, "named_experts_", {})
-    names = [name for name, expert in named.items() if not isinstance(expert, str)]
-    return names if len(names) > 1 else []
-
-
-def baselines(X: Any, labels: Labels) -> dict[str, NDArray[np.float64]]:
-    """Return out-of-fold answers by the most frequent genre and by a plain classifier.
-
-    They are answers without probabilities: one for the genre, zero for the others.
-    """
-    nothing = np.zeros((len(labels.y), 1))
-    found = {_FREQUENT: _answers(DummyClassifier(), nothing, labels, labels.used_splits())}
-    if isinstance(X, domains.DomainBatch):
-        mfcc = [name for name, domain in X.domains.items() if isinstance(domain, domains.MFCC)]
-        entry = (mfcc or X.names)[0]
-        name = f"{'MFCC' if mfcc else entry}, mean and deviation, SVC"
-        found[name] = _answers(_plain(), clip_vectors(X, [entry]), labels, labels.used_splits())
-    return found
-
-
-def learning_curve(table: NDArray, labels: Labels) -> list[tuple[int, float]]:
-    """Return how good a plain classifier is that learns from a part of the groups, or of the clips.
-
-    It learns from the table, on the same folds: what more clips would give.
-    """
-    rng = np.random.default_rng(0)
-    units = np.arange(len(labels.y)) if labels.groups is None else labels.groups
-    curve = []
-    for share in _SHARES:
-        splits = []
-        for train, test in labels.used_splits():
-            known = rng.permutation(np.unique(units[train]))
-            kept = known[: max(2, round(share * len(known)))]
-            splits.append((train[np.isin(units[train], kept)], test))
-        if any(len(np.unique(labels.y[train])) < 2 for train, _ in splits):
-            return []
-        answers = _answers(_plain(), table, labels, splits)
-        tested = np.concatenate([test for _, test in splits])
-        right = labels.classes[answers[tested].argmax(axis=1)] == labels.y[tested]
-        curve.append((round(np.mean([len(train) for train, _ in splits])), float(right.mean())))
-    return curve
-
-
-def _plain() -> Pipeline:
-    return make_pipeline(StandardScaler(), SVC(C=10))
-
-
-def _answers(model: Any, table: NDArray, labels: Labels, splits: Any) -> NDArray[np.float64]:
-    """Return one for the genre that a model answers, zero for the others, NaN of unusable clips."""
-    answers = np.full((len(labels.y), len(labels.classes)), np.nan)
-    for train, test in splits:
-        model.fit(table[train], labels.y[train])
-        answers[test] = labels.classes == model.predict(table[test])[:, np.newaxis]
-    return answers
-
-
-def sound_entries(X: Any, found: dict[str, Any], labels: Labels) -> list[str]:
-    """Return which entries of a batch tell what sounds alike.
-
-    Embeddings, else what else are tables, else the spectrograms of the best expert.
-    """
-    if not isinstance(X, domains.DomainBatch):
-        return []
-    kinds = domains.AudioSetEmbedding, domains.MusicTagEmbedding
-    embeddings = [name for name, domain in X.domains.items() if isinstance(domain, kinds)]
-    tables = embeddings or [name for name in X.names if X[name].ndim == 2]
-    if tables or "weights" not in found:
-        return tables or X.names[:1]
-    right = labels.classes[found["expert_proba"].argmax(axis=2)] == labels.y[:, np.newaxis]
-    best = found["expert_names"][int(right.mean(axis=0).argmax())]
-    return [best] if best in X else X.names[:1]
-
-
-def clip_vectors(batch: domains.DomainBatch, names: Sequence[str]) -> NDArray[np.float32]:
-    """Return entries of a batch as one table: spectrograms by mean and deviation over time."""
-    columns = []
-    for array in (batch[name] for name in names):
-        if array.ndim > 2:
-            parts = (array[start : start + _CHUNK] for start in range(0, len(array), _CHUNK))
-            array = np.concatenate([_mean_and_deviation(part) for part in parts])
-        columns.append(np.reshape(array, (len(array), -1)))
-    return np.hstack(columns, dtype=np.float32)
-
-
-def _mean_and_deviation(spectrograms: NDArray) -> NDArray:
-    part = np.asarray(spectrograms, dtype=np.float32)
-    return np.stack([part.mean(axis=-1), part.std(axis=-1)], axis=1)
-
-
-def ask(
-    models: Sequence[Any], classes: NDArray, X: Any, entries: Sequence[str]
-) -> tuple[Any, NDArray]:
-    """Return a data frame of what models say of other clips on average, and their features.
-
-    Features are those entries of what is extracted; without entries there are none.
-    """
-    if not models:
-        raise ValueError("the report has no models to ask: make it by from_cross_validation.")
-    _, seen, errors = extract_once({"model": models[0]}, X)
-    names = np.array(paths_of(X) or [f"clip {row}" for row in range(len(seen))], dtype=object)
-    good = np.setdiff1d(np.arange(len(names)), list(errors))
-    if not len(good):
-        raise ValueError(f"none of the {len(names)} clips can be used: {errors}")
-    seen = _safe_indexing(seen, good)
-    proba = np.zeros((len(good), len(classes)))
-    for model in models:
-        columns = np.searchsorted(classes, model.classes_)
-        proba[:, columns] += model.predict_proba(seen) / len(models)
-    top = np.sort(proba, axis=1)
-    answers = {"clip": names[good], "predicted": classes[proba.argmax(axis=1)]}
-    answers |= {"probability": top[:, -1], "margin": top[:, -1] - top[:, -2]}
-    frame = import_pandas("CollectionReport").DataFrame(answers, index=good)
-    return frame, clip_vectors(seen, entries) if entries else np.empty((len(good), 0))
+def usable_rows(n_clips: int, errors: dict[int, str]) -> NDArray[np.intp]:
+    """Return the rows that can be used; raise if there are none."""
+    rows = np.setdiff1d(np.arange(n_clips), list(errors))
+    if not len(rows):
+        raise ValueError(f"none of the {n_clips} clips can be used: {errors}")
+    return rows
 
 
 def _as_mixture(estimator: Any) -> Any:
@@ -267,6 +134,139 @@ def _first_step(estimator: Any) -> Any:
     while isinstance(estimator, Pipeline):
         estimator = estimator[0]
     return estimator
+
+
+def cross_fit(
+    estimator: Any, task: Task, n_jobs: int | None = None
+) -> tuple[list[Any], dict[str, Any]]:
+    """Fit an estimator on all folds but one, and let it judge that one.
+
+    Returns the models of the folds, and by the names that a report has for them what they say.
+    """
+    fits = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_and_judge)(estimator, task, train, test) for train, test in task.splits
+    )
+    order = np.argsort(np.concatenate([test for _, test in task.splits]))
+    parts = [judged for _, judged in fits]
+    found = {key: np.concatenate([part[key] for part in parts])[order] for key in parts[0]}
+    return [model for model, _ in fits], found
+
+
+def _fit_and_judge(estimator: Any, task: Task, train: NDArray, test: NDArray) -> Any:
+    model = clone(estimator)
+    is_mixture = isinstance(model, MixtureOfExpertsClassifier)
+    by_group = {"groups": task.groups[train]} if is_mixture and task.groups is not None else {}
+    model.fit(_safe_indexing(task.X, train), task.y[train], **by_group)
+    tested = _safe_indexing(task.X, test)
+    found = {"proba": _of_genres(model.predict_proba(tested), model, task.classes)}
+    if is_mixture and len(names_of_experts(model)) > 1:
+        of_experts = model.expert_predict_proba(tested)
+        found["expert_proba"] = _of_genres(of_experts, model, task.classes)
+        found["weights"] = model.mixture_weights(tested)
+    return model, found
+
+
+def _of_genres(proba: NDArray, model: Any, classes: NDArray) -> NDArray[np.float64]:
+    """Return probabilities of all genres: zero of those that the model has never seen."""
+    found = np.zeros((*proba.shape[:-1], len(classes)))
+    found[..., np.searchsorted(classes, model.classes_)] = proba
+    return found
+
+
+def baselines(task: Task) -> dict[str, NDArray[np.float64]]:
+    """Return out-of-fold answers by the most frequent genre and by a plain classifier.
+
+    They are answers without probabilities: one for the genre, zero for the others.
+    """
+    compared: dict[str, Any] = {_FREQUENT: (DummyClassifier(), np.zeros((len(task.y), 1)))}
+    if isinstance(task.X, domains.DomainBatch):
+        of = task.X.domains
+        mfcc = [name for name, domain in of.items() if isinstance(domain, domains.MFCC)]
+        entry = (mfcc or task.X.names)[0]
+        name = f"{'MFCC' if mfcc else entry}, mean and deviation, SVC"
+        compared[name] = _plain(), clip_vectors(task.X, [entry])
+    answers = {}
+    for name, (model, table) in compared.items():
+        said = cross_val_predict(model, table, task.y, cv=task.splits)
+        answers[name] = task.of_all(said[:, np.newaxis] == task.classes)
+    return answers
+
+
+def learning_curve(table: NDArray, task: Task) -> list[tuple[int, float]]:
+    """Return how good a plain classifier is that learns from a part of the groups, or of the clips.
+
+    It learns from the table, on the same folds: what more clips would give.
+    """
+    rng = np.random.default_rng(0)
+    units = np.arange(len(task.y)) if task.groups is None else task.groups
+    curve = []
+    for share in _SHARES:
+        splits = []
+        for train, test in task.splits:
+            known = rng.permutation(np.unique(units[train]))
+            kept = known[: max(2, round(share * len(known)))]
+            splits.append((train[np.isin(units[train], kept)], test))
+        if any(len(np.unique(task.y[train])) < 2 for train, _ in splits):
+            return []
+        right = cross_val_predict(_plain(), table, task.y, cv=splits) == task.y
+        curve.append((round(np.mean([len(train) for train, _ in splits])), float(right.mean())))
+    return curve
+
+
+def _plain() -> Pipeline:
+    return make_pipeline(StandardScaler(), SVC(C=10))
+
+
+def sound_entries(task: Task, found: dict[str, Any], experts: Sequence[str]) -> list[str]:
+    """Return which entries of a batch tell what sounds alike.
+
+    Embeddings, else what else are tables, else the spectrograms of the best expert.
+    """
+    batch = task.X
+    if not isinstance(batch, domains.DomainBatch):
+        return []
+    kinds = domains.AudioSetEmbedding, domains.MusicTagEmbedding
+    embeddings = [name for name, domain in batch.domains.items() if isinstance(domain, kinds)]
+    if tables := embeddings or [name for name in batch.names if batch[name].ndim == 2]:
+        return tables
+    best = ""
+    if "expert_proba" in found:
+        right = task.classes[found["expert_proba"].argmax(axis=2)] == task.y[:, np.newaxis]
+        best = experts[int(right.mean(axis=0).argmax())]
+    return [best] if best in batch else batch.names[:1]
+
+
+def clip_vectors(batch: domains.DomainBatch, names: Sequence[str]) -> NDArray[np.float32]:
+    """Return entries of a batch as one table: spectrograms by mean and deviation over time."""
+    columns = []
+    for array in (batch[name] for name in names):
+        if array.ndim > 2:
+            rows = np.reshape(array, (len(array), -1, array.shape[-1]))
+            array = domains.time_statistics(rows)[:, : 2 * rows.shape[1]]  # without the changes
+        columns.append(np.reshape(array, (len(array), -1)))
+    return np.hstack(columns, dtype=np.float32)
+
+
+def ask(
+    models: Sequence[Any], classes: NDArray, X: Any, entries: Sequence[str]
+) -> tuple[Any, NDArray]:
+    """Return a data frame of what models say of other clips on average, and their features.
+
+    Features are those entries of what is extracted; without entries there are none.
+    """
+    if not models:
+        raise ValueError("the report has no models to ask: make it by from_cross_validation.")
+    _, seen, errors = extract_once(models[:1], X)
+    names = np.array(paths_of(X) or [f"clip {row}" for row in range(len(seen))], dtype=object)
+    good = usable_rows(len(names), errors)
+    seen = _safe_indexing(seen, good)
+    answers = [_of_genres(model.predict_proba(seen), model, classes) for model in models]
+    proba = np.mean(answers, axis=0)
+    top = np.sort(proba, axis=1)
+    columns = {"clip": names[good], "predicted": classes[proba.argmax(axis=1)]}
+    columns |= {"probability": top[:, -1], "margin": top[:, -1] - top[:, -2]}
+    frame = import_pandas("CollectionReport").DataFrame(columns, index=good)
+    return frame, clip_vectors(seen, entries) if entries else np.empty((len(good), 0))
 
 
 def check_paths(paths: Sequence[Any], n_clips: int) -> list[str]:

@@ -36,17 +36,13 @@ def summary_of(report: Any) -> list[str]:
     if n_bad == n_clips:
         return lines
     if report.y is None:
-        predicted = report._judgements()["predicted"].value_counts(sort=False).sort_index()
-        counts = predicted.sort_values(ascending=False, kind="stable").items()
+        counts = report._judgements["predicted"].value_counts().items()
         return [*lines, f"Predicted: {', '.join(f'{genre} {n}' for genre, n in counts)}."]
-    scores = report.scores()
-    value, low, high = map(_percent, scores.loc[("mixture", "accuracy")])
-    others = [
-        f"; {name}: {_percent(scores.loc[(name, 'accuracy'), 'value'])}"
-        for name in report.baselines or {}
-    ]
+    accuracy = report.scores().xs("accuracy", level="measure")
+    value, low, high = map(_percent, accuracy.loc["mixture"])
+    others = [f"; {name}: {_percent(accuracy.loc[name, 'value'])}" for name in report.baselines]
     lines.append(
-        f"Right on {10 * scores.loc[('mixture', 'accuracy'), 'value']:.0f} of 10 clips "
+        f"Right on {10 * accuracy.loc['mixture', 'value']:.0f} of 10 clips "
         f"{'that' if report.groups is None else 'of groups that'} it never heard "
         f"({value}, interval {low} to {high}{''.join(others)})."
     )
@@ -60,7 +56,7 @@ def summary_of(report: Any) -> list[str]:
         )
     coverage = report.coverage()["accuracy"]
     half = _percent(coverage.iloc[(len(coverage) - 1) // 2])
-    error = _percent(scores.loc[("mixture", "calibration_error"), "value"])
+    error = _percent(report.calibration().attrs["expected_calibration_error"])
     lines += [
         f"The surest half of the answers is right on {half}; probabilities are off by {error} on "
         "average.",
@@ -68,11 +64,11 @@ def summary_of(report: Any) -> list[str]:
     ]
     if report.features is not None:
         pairs = report.duplicates()
-        lines.append(f"{_n(len(pairs), 'pair')} of clips may be the same recording")
-        for column, what in (("same_genre", "genres"), ("same_group", "groups")):
-            if column in pairs and not pairs[column].all():
-                lines[-1] += f", {(~pairs[column]).sum()} of them in two {what}"
-        lines[-1] += "."
+        found = f"{_n(len(pairs), 'pair')} of clips may be the same recording"
+        for name, same in pairs.filter(like="same_").items():
+            if not same.all():
+                found += f", {(~same).sum()} of them in two {name.removeprefix('same_')}s"
+        lines.append(f"{found}.")
     if report.curve:
         (_, few), (n_all, many) = report.curve[-2:]
         advice = "more clips should help" if many - few > 0.01 else "more clips may not help much"
@@ -104,14 +100,13 @@ def page_of(report: Any, folder: Path, embed: bool, command: str | None) -> str:
 
 def _clips(report: Any, folder: Path, embed: bool) -> dict[str, Any]:
     """Return the clips as columns of numbers and short texts, which the page makes rows of."""
-    frame, names = report._judgements(), report.names
+    frame, names = report._judgements, report.names
     place = {genre: index for index, genre in enumerate(report.classes.tolist())}
-    errors = report.errors or {}
     columns: dict[str, Any] = {
         "name": names,
         "link": [_link(name, folder) if report.paths else "" for name in names],
         "said": [place.get(genre, -1) for genre in frame["predicted"].tolist()],
-        "error": [errors.get(row, "") for row in range(len(names))],
+        "error": [report.errors.get(row, "") for row in range(len(names))],
     }
     for name, column in _NUMBERS.items():
         if column in frame:
@@ -127,12 +122,12 @@ def _clips(report: Any, folder: Path, embed: bool) -> dict[str, Any]:
         similarity = report.duplicates()["similarity"].round(3)
         pairs = [[*rows, cosine] for rows, cosine in similarity.items()]
         columns["similar"] = [[] for _ in names]
-        for row, others in zip(report._usable, report._neighbours[0]):
-            columns["similar"][row] = others[:_N_SIMILAR].tolist()
+        for row, others in report._similar.items():
+            columns["similar"][row] = others[:_N_SIMILAR]
     order = frame["margin"].argsort().tolist()
     return {
         "genres": [str(genre) for genre in report.classes],
-        "experts": list(report.expert_names or []),
+        "experts": list(report.expert_names),
         "clips": columns,
         "pairs": pairs,
         "sounds": _excerpts(report, order) if embed and report.paths else {},

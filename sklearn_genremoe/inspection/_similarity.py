@@ -15,11 +15,6 @@ def unit_vectors(features: NDArray) -> NDArray[np.float32]:
     return normalize(StandardScaler().fit_transform(np.asarray(features, dtype=np.float32)))
 
 
-def distance(usual: NDArray, features: NDArray) -> NDArray[np.float64]:
-    """Return the mean square of features that are standardised by what is usual."""
-    return (StandardScaler().fit(usual).transform(features) ** 2).mean(axis=1)
-
-
 def most_similar(
     vectors: NDArray, n: int, of: NDArray | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

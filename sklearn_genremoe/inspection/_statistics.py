@@ -83,21 +83,6 @@ def mcnemar(first: NDArray, second: NDArray) -> float:
     return float(binomtest(only_first, n).pvalue) if n else 1.0
 
 
-def difference(right: NDArray, other: NDArray, groups: Any) -> NDArray:
-    """Return by how much the first accuracy is above the second, and its interval of 95 %."""
-    sums = np.column_stack([right.astype(float) - other, np.ones(len(right))])
-    return interval(sums, groups, lambda total: total[:, :1] / total[:, 1:])[:, 0]
-
-
-def joint_limits(probability: NDArray, far: NDArray, share: float) -> tuple[float, float]:
-    """Return a lower limit of probabilities and an upper one of distances, at the same quantile.
-
-    Together they leave out at most `share` of clips, of which some fail both.
-    """
-    lowest = farthest = 0.0
-    for part in np.linspace(share / 2, share, 21):
-        limits = float(np.quantile(probability, part)), float(np.quantile(far, 1 - part))
-        if part > share / 2 and np.mean((probability < limits[0]) | (far > limits[1])) > share:
-            break
-        lowest, farthest = limits
-    return lowest, farthest
+def ratio(of: NDArray, to: NDArray, groups: Any) -> NDArray:
+    """Return the ratios of the sums of two tables' columns, and the ends of their intervals."""
+    return interval(np.hstack([of, to]), groups, lambda sums: np.divide(*np.hsplit(sums, 2)))

@@ -100,11 +100,9 @@ class TimelineDisplay(BaseDisplay):
         n_genres = len(estimator.classes_)
         start, end, proba = table["start"], table["end"], table.iloc[:, 2 : 2 + n_genres]
         weights = table.iloc[:, 2 + n_genres :]
-        if not weights.shape[1]:
-            return cls.from_predictions(start, end, proba, ax=ax)
         names = [name[len("weight[") : -1] for name in weights.columns]
-        how: dict[str, Any] = {"weights": weights, "expert_names": names, "ax": ax}
-        return cls.from_predictions(start, end, proba, **how)
+        how: dict[str, Any] = {"weights": weights, "expert_names": names} if names else {}
+        return cls.from_predictions(start, end, proba, ax=ax, **how)
 
     @classmethod
     def from_predictions(
@@ -172,11 +170,13 @@ class TimelineDisplay(BaseDisplay):
         """
         columns, names = [self.start, self.end, self.proba], ["start", "end", *self.genres]
         if self.weights is not None:
-            experts = check_names(self.expert_names, np.shape(self.weights)[1])
             columns.append(self.weights)
-            names += [f"weight[{name}]" for name in experts]
+            names += [f"weight[{name}]" for name in self._experts()]
         table = np.column_stack(columns).astype(np.float64)
         return import_pandas("TimelineDisplay.frame").DataFrame(table, columns=names)
+
+    def _experts(self) -> list[str]:
+        return check_names(self.expert_names, np.asarray(self.weights).shape[1])
 
     def _size(self) -> tuple[float, float, int]:
         n_axes = 1 if self.weights is None else 2
@@ -185,19 +185,23 @@ class TimelineDisplay(BaseDisplay):
     def _draw(self, axes: np.ndarray) -> None:
         from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-        edges, windows = self._stretches()
-        times = np.repeat(edges, 2)[1:-1]  # begin and end of each stretch
+        start, end = np.asarray(self.start, float), np.asarray(self.end, float)
+        middle = (start + end) / 2
+        apart = start[1:] - end[:-1] > _GAP
+        halfway = (middle[:-1] + middle[1:]) / 2
+        left = np.append(start[0], np.where(apart, start[1:], halfway))
+        right = np.append(np.where(apart, end[:-1], halfway), end[-1])
+        gaps = 2 * np.flatnonzero(apart) + 2
+        times = np.insert(np.column_stack([left, right]).ravel(), gaps, right[:-1][apart])
         panels: list[Any] = [("probability in %", self.proba, self.genres)]
         if self.weights is not None:
-            experts = check_names(self.expert_names, np.shape(self.weights)[1])
-            panels.append(("weights of experts in %", self.weights, experts))
+            panels.append(("weights of experts in %", self.weights, self._experts()))
         for ax, (label, values, names) in zip(axes, panels):
-            table = np.asarray(values, dtype=np.float64)
-            table = np.vstack([table, np.full(table.shape[1], np.nan)])  # where no window is
-            areas = np.repeat(table[windows], 2, axis=0).T
+            areas = np.repeat(np.asarray(values, dtype=np.float64), 2, axis=0)
+            areas = np.insert(areas, gaps, np.nan, axis=0).T
             how: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.3, "labels": names}
             ax.stackplot(times, areas, colors=COLOURS, **how)
-            ax.set(xlim=(edges[0], edges[-1]), ylim=(0, 1), ylabel=label)
+            ax.set(xlim=(start[0], end[-1]), ylim=(0, 1), ylabel=label)
             ax.set_yticks(np.linspace(0, 1, 5), ["0", "25", "50", "75", "100"])
             ax.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 1.5, 2, 3, 6, 10], integer=True))
             minutes = FuncFormatter(lambda x, _: f"{int(x) // 60}:{int(x) % 60:02}")
@@ -208,17 +212,3 @@ class TimelineDisplay(BaseDisplay):
             how = {"reverse": True, "bbox_to_anchor": (1.0, 0.5), "handlelength": 1.0}
             ax.legend(loc="center left", frameon=False, handleheight=1.0, **how)
         axes[-1].set_xlabel("time (minutes:seconds)")
-
-    def _stretches(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the edges between stretches, and which window each shows: -1 where none is."""
-        start, end = np.asarray(self.start, float), np.asarray(self.end, float)
-        middle = (start + end) / 2
-        edges, windows = [start[0]], [0]
-        for window in range(1, len(start)):
-            if start[window] - end[window - 1] > _GAP:
-                edges += [end[window - 1], start[window]]
-                windows += [-1, window]
-            else:
-                edges.append((middle[window - 1] + middle[window]) / 2)
-                windows.append(window)
-        return np.array([*edges, end[-1]]), np.array(windows)
