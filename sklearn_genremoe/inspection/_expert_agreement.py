@@ -125,24 +125,18 @@ class ExpertAgreementDisplay(BaseDisplay):
         """
         pandas = import_pandas("ExpertAgreementDisplay.frame")
         names = pandas.Index(list(self.expert_names), name="expert")
-        return pandas.DataFrame(np.asarray(self.agreement), index=names, columns=names)
+        return pandas.DataFrame(np.asarray(self.agreement), names, names)
 
     def _size(self) -> tuple[float, float, int]:
         side = 2.2 + 0.7 * len(self.expert_names)
         return side, side, 1
 
     def _draw(self, axes: np.ndarray) -> None:
-        matrix = ConfusionMatrixDisplay(
-            np.asarray(self.agreement), display_labels=self.expert_names
-        )
-        matrix.plot(
-            ax=axes[0],
-            cmap="Blues",
-            colorbar=False,
-            values_format=".0%",
-            xticks_rotation=30,
-            im_kw={"vmin": 0, "vmax": 1, "aspect": "auto"},
-        )
+        shares = np.asarray(self.agreement)
+        matrix = ConfusionMatrixDisplay(shares, display_labels=self.expert_names)
+        colours: dict[str, Any] = {"vmin": 0, "vmax": 1, "aspect": "auto"}
+        how: dict[str, Any] = {"cmap": "Blues", "colorbar": False, "im_kw": colours}
+        matrix.plot(ax=axes[0], values_format=".0%", xticks_rotation=30, **how)
         axes[0].set(xlabel="", ylabel="")
         axes[0].set_title("clips for which two experts\nname the same genre", fontsize="medium")
         self.image_ = matrix.im_

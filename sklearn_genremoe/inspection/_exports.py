@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import check_consistent_length
 
 from .._files import user_path, write_atomically
 
@@ -170,10 +171,7 @@ def save_audacity_labels(windows: Any, file: Any) -> Path:
 def _surest_first(paths: Sequence[Any], genres: Any, probability: Any) -> list[Any]:
     """Return path, genre and probability of each clip that has one."""
     shares = np.asarray(probability, dtype=np.float64)
-    if not len(paths) == len(genres) == len(shares):
-        raise ValueError(
-            f"{len(paths)} paths, {len(genres)} genres, {len(shares)} probabilities; pass as many."
-        )
+    check_consistent_length(paths, genres, shares)
     rows = zip(map(user_path, paths), map(str, np.asarray(genres)), shares)
     return sorted((row for row in rows if not np.isnan(row[2])), key=lambda row: -row[2])
 

@@ -154,11 +154,9 @@ class MixtureWeightsDisplay(BaseDisplay):
         """
         pandas = import_pandas("MixtureWeightsDisplay.frame")
         means = np.asarray(self.mean_weights, dtype=np.float64)
-        return pandas.DataFrame(
-            np.vstack([means, np.average(means, axis=0, weights=self.n_clips)]),
-            index=pandas.Index([*self.genres, _ALL], name="genre"),
-            columns=pandas.Index(list(self.expert_names), name="expert"),
-        )
+        means = np.vstack([means, np.average(means, axis=0, weights=self.n_clips)])
+        frame = pandas.DataFrame(means, [*self.genres, _ALL], list(self.expert_names))
+        return frame.rename_axis(index="genre", columns="expert")
 
     def _size(self) -> tuple[float, float, int]:
         return 7.0, 2.05 + 0.45 * len(self.genres), 1
@@ -169,9 +167,8 @@ class MixtureWeightsDisplay(BaseDisplay):
         n_rows, n_experts = frame.shape
         counts = [*self.n_clips, sum(self.n_clips)]
         frame.index = [f"{genre} ({n})" for genre, n in zip(frame.index, counts)]
-        colours = [COLOURS[index % len(COLOURS)] for index in range(n_experts)]
         how: dict[str, Any] = {"width": 0.78, "edgecolor": "white", "legend": False}
-        frame.plot.barh(stacked=True, ax=ax, color=colours, **how)
+        frame.plot.barh(stacked=True, ax=ax, color=COLOURS[:n_experts], **how)
         self.bars_ = ax.containers[-n_experts:]
         for bars, column in zip(self.bars_, frame.columns):
             texts = [f"{100 * v:.0f}" if v >= _LABELLED else "" for v in frame[column]]
@@ -187,6 +184,5 @@ class MixtureWeightsDisplay(BaseDisplay):
         ax.set_xlabel("mean weight in % (dotted between the bars: equal shares)")
         ax.tick_params(axis="y", length=0)
         ax.spines[["left", "right", "top"]].set_visible(False)
-        n_columns = min(n_experts, 3 if max(map(len, self.expert_names)) > 12 else 4)
         place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0)}
-        ax.legend(ncols=n_columns, frameon=False, handlelength=1.0, **place)
+        ax.legend(ncols=3, frameon=False, handlelength=1.0, **place)

@@ -60,7 +60,7 @@ def check_folds(y: NDArray, groups: NDArray | None, cv: Any) -> list[tuple[NDArr
     if (tested != 1).any():
         raise ValueError(
             f"cv={cv!r} tests {np.sum(tested == 0)} of {len(y)} clips never and "
-            f"{np.sum(tested > 1)} more than once; a report needs each clip once, as KFold has it."
+            f"{np.sum(tested > 1)} more than once; give folds that test each once, as of KFold."
         )
     return splits
 

@@ -101,18 +101,18 @@ def page_of(report: Any, folder: Path, embed: bool, command: str | None) -> str:
 def _clips(report: Any, folder: Path, embed: bool) -> dict[str, Any]:
     """Return the clips as columns of numbers and short texts, which the page makes rows of."""
     frame, names = report._judgements, report.names
-    place = {genre: index for index, genre in enumerate(report.classes.tolist())}
     columns: dict[str, Any] = {
         "name": names,
         "link": [_link(name, folder) if report.paths else "" for name in names],
-        "said": [place.get(genre, -1) for genre in frame["predicted"].tolist()],
         "error": [report.errors.get(row, "") for row in range(len(names))],
     }
+    place = {genre: index for index, genre in enumerate(report.classes.tolist())}
+    for name, column in (("genre", "genre"), ("said", "predicted")):
+        if column in frame:
+            columns[name] = frame[column].map(place).fillna(-1).astype(int).tolist()
     for name, column in _NUMBERS.items():
         if column in frame:
             columns[name] = _values(frame[column])
-    if report.y is not None:
-        columns["genre"] = [place[genre] for genre in report.y.tolist()]
     if report.groups is not None:
         columns["group"] = [str(group) for group in report.groups]
     if report.expert_proba is not None:
@@ -124,7 +124,7 @@ def _clips(report: Any, folder: Path, embed: bool) -> dict[str, Any]:
         columns["similar"] = [[] for _ in names]
         for row, others in report._similar.items():
             columns["similar"][row] = others[:_N_SIMILAR]
-    order = frame["margin"].argsort().tolist()
+    order = frame["margin"].sort_values().index
     return {
         "genres": [str(genre) for genre in report.classes],
         "experts": list(report.expert_names),
@@ -167,7 +167,7 @@ def _link(name: str, folder: Path) -> str:
     return quote(os.fsencode(relative.replace(os.sep, "/")))
 
 
-def _excerpts(report: Any, order: list[int]) -> dict[int, str]:
+def _excerpts(report: Any, order: Any) -> dict[int, str]:
     """Return the sound of clips as data addresses by row, as many as have room."""
     import soundfile
 

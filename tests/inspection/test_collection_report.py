@@ -518,7 +518,7 @@ def test_playlists(tmp_path):
         "#EXTINF:-1,85 % a.ogg",
         "../music/a.ogg",
     ]
-    with pytest.raises(ValueError, match="1 genres"):
+    with pytest.raises(ValueError, match="inconsistent numbers"):
         save_playlists(paths, ["folk"], [1.0], tmp_path)
 
 
