@@ -305,7 +305,7 @@ class CollectionReport:
             for first, second in self.duplicates().index:
                 copies[first].append(names[second])
                 copies[second].append(names[first])
-            for row, others in self._similar.items():
+            for row, others in self._pairs.groupby("row")["other_row"]:
                 similar[row] = [names[other] for other in others[:3]]
             frame["duplicates"], frame["similar"] = copies, similar
         frame["error"] = [self.errors.get(row, "") for row in range(len(names))]
@@ -519,9 +519,10 @@ class CollectionReport:
             If the report wasn't made by :meth:`from_cross_validation`, or no clip can be used.
         """
         right = self._rightly_answered(false_refusals)
-        frame, features = out_of_fold.ask(self.models, self.classes, X, self.feature_entries)
+        frame, seen = self._ask(X)
         frame["distance"], own = np.nan, np.nan
         if self.features is not None:
+            features = out_of_fold.clip_vectors(seen, self.feature_entries)
             scaler = StandardScaler().fit(self.features[self._usable])
             frame["distance"] = (scaler.transform(features) ** 2).mean(axis=1)
             own = (scaler.transform(self.features[right.index]) ** 2).mean(axis=1)
@@ -556,10 +557,11 @@ class CollectionReport:
         ValueError
             If the report wasn't made by :meth:`from_cross_validation`, or no clip can be used.
         """
-        frame, features = out_of_fold.ask(self.models, self.classes, X, self.feature_entries)
+        frame, seen = self._ask(X)
         if self.features is None:
             return frame.sort_values("margin").head(n)
         old = self.features[self._usable]
+        features = out_of_fold.clip_vectors(seen, self.feature_entries)
         vectors = similarity.unit_vectors(np.vstack([old, features]))
         old, new = vectors[: len(old)], vectors[len(old) :]
         return frame.iloc[similarity.most_informative(1 - frame["margin"].to_numpy(), new, old, n)]
@@ -724,6 +726,14 @@ class CollectionReport:
             raise ValueError("no clip is answered rightly: there is no threshold to choose.")
         return right
 
+    def _ask(self, X: Any) -> tuple[Any, Any]:
+        """Return what the models say of other clips that can be used, and of what."""
+        rows, proba, seen = out_of_fold.ask(self.models, self.classes, X)
+        given = out_of_fold.paths_of(X)
+        names = [given[row] if given else f"clip {row}" for row in rows]
+        answers = CollectionReport(proba, self.classes, paths=names)._judgements.set_axis(rows)
+        return answers.rename(columns={"proba_predicted": "probability"}), seen
+
     @cached_property
     def _vectors(self) -> NDArray[np.float32]:
         if self.features is None:
@@ -743,11 +753,6 @@ class CollectionReport:
         rows, others = np.repeat(self._usable, near.shape[1]), self._usable[near].ravel()
         columns = {"row": rows, "other_row": others, "similarity": cosines.ravel()}
         return _pandas().DataFrame(columns)
-
-    @property
-    def _similar(self) -> Any:
-        """The rows of the most similar others, a list for each usable row."""
-        return self._pairs.groupby("row")["other_row"].agg(list)
 
 
 def _pandas() -> Any:

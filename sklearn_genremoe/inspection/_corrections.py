@@ -86,9 +86,9 @@ def apply_corrections(clips: Any, corrections: Any) -> Bunch:
             changes.append((name, before, target[row]))
     keep = [label is not None for label in target]
     result = type(clips)(**clips)
-    for key in ("data", "groups"):
-        if clips.get(key) is not None:
-            result[key] = np.asarray(clips[key])[keep]
+    for key, values in clips.items():
+        if isinstance(values, np.ndarray) or (key in ("data", "groups") and values is not None):
+            result[key] = np.asarray(values)[keep]
     result.target = np.array([label for label in target if label is not None])
     if "target_names" in clips:
         result.target_names = sorted(set(result.target.tolist()))

@@ -18,7 +18,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from .. import domains
 from .._checks import check_classes
 from .._clips import entries_of, kind_of_clips
-from .._compat import _safe_indexing, import_pandas
+from .._compat import _safe_indexing
 from ..experts import default_experts
 from ..mixture import MixtureOfExpertsClassifier
 from ._plotting import names_of_experts
@@ -247,26 +247,15 @@ def clip_vectors(batch: domains.DomainBatch, names: Sequence[str]) -> NDArray[np
     return np.hstack(columns, dtype=np.float32)
 
 
-def ask(
-    models: Sequence[Any], classes: NDArray, X: Any, entries: Sequence[str]
-) -> tuple[Any, NDArray]:
-    """Return a data frame of what models say of other clips on average, and their features.
-
-    Features are those entries of what is extracted; without entries there are none.
-    """
+def ask(models: Sequence[Any], classes: NDArray, X: Any) -> tuple[NDArray, NDArray, Any]:
+    """Return which of other clips can be used, what models say of these on average, and of what."""
     if not models:
         raise ValueError("the report has no models to ask: make it by from_cross_validation.")
     _, seen, errors = extract_once(models[:1], X)
-    names = np.array(paths_of(X) or [f"clip {row}" for row in range(len(seen))], dtype=object)
-    good = usable_rows(len(names), errors)
+    good = usable_rows(len(seen), errors)
     seen = _safe_indexing(seen, good)
     answers = [_of_genres(model.predict_proba(seen), model, classes) for model in models]
-    proba = np.mean(answers, axis=0)
-    top = np.sort(proba, axis=1)
-    columns = {"clip": names[good], "predicted": classes[proba.argmax(axis=1)]}
-    columns |= {"probability": top[:, -1], "margin": top[:, -1] - top[:, -2]}
-    frame = import_pandas("CollectionReport").DataFrame(columns, index=good)
-    return frame, clip_vectors(seen, entries) if entries else np.empty((len(good), 0))
+    return good, np.mean(answers, axis=0), seen
 
 
 def check_paths(paths: Sequence[Any], n_clips: int) -> list[str]:

@@ -19,8 +19,8 @@ _TEMPLATE = Path(__file__).with_name("_page.html.jinja")
 # Excerpts in the page: seconds, samples per second, and bytes of all together.
 _EXCERPT, _RATE, _EMBEDDED = 10.0, 22050, 16 * 2**20
 
-# Points of the curve of accuracy against coverage, and similar clips of each that are shown.
-_N_POINTS, _N_SIMILAR = 100, 3
+# Points of the curve of accuracy against coverage.
+_N_POINTS = 100
 
 # Columns of numbers, by the names that the page has for them.
 _NUMBERS = {"own": "proba_genre", "sure": "proba_predicted", "rank": "suspicion", "issue": "issue"}
@@ -100,11 +100,12 @@ def page_of(report: Any, folder: Path, embed: bool, command: str | None) -> str:
 
 def _clips(report: Any, folder: Path, embed: bool) -> dict[str, Any]:
     """Return the clips as columns of numbers and short texts, which the page makes rows of."""
-    frame, names = report._judgements, report.names
+    frame = report.frame()
+    names = frame["clip"].tolist()
     columns: dict[str, Any] = {
         "name": names,
         "link": [_link(name, folder) if report.paths else "" for name in names],
-        "error": [report.errors.get(row, "") for row in range(len(names))],
+        "error": frame["error"].tolist(),
     }
     place = {genre: index for index, genre in enumerate(report.classes.tolist())}
     for name, column in (("genre", "genre"), ("said", "predicted")):
@@ -119,18 +120,16 @@ def _clips(report: Any, folder: Path, embed: bool) -> dict[str, Any]:
         columns["votes"] = report.expert_proba.argmax(axis=2).tolist()
     pairs: list[Any] = []
     if report.features is not None:
-        similarity = report.duplicates()["similarity"].round(3)
-        pairs = [[*rows, cosine] for rows, cosine in similarity.items()]
-        columns["similar"] = [[] for _ in names]
-        for row, others in report._similar.items():
-            columns["similar"][row] = others[:_N_SIMILAR]
-    order = frame["margin"].sort_values().index
+        cosines = report.duplicates()["similarity"].round(3)
+        pairs = [[*rows, cosine] for rows, cosine in cosines.items()]
+        rows = {name: row for row, name in enumerate(names)}
+        columns["similar"] = [[rows[name] for name in similar] for similar in frame["similar"]]
     return {
         "genres": [str(genre) for genre in report.classes],
         "experts": list(report.expert_names),
         "clips": columns,
         "pairs": pairs,
-        "sounds": _excerpts(report, order) if embed and report.paths else {},
+        "sounds": _excerpts(frame) if embed and report.paths else {},
     }
 
 
@@ -167,16 +166,16 @@ def _link(name: str, folder: Path) -> str:
     return quote(os.fsencode(relative.replace(os.sep, "/")))
 
 
-def _excerpts(report: Any, order: Any) -> dict[int, str]:
+def _excerpts(frame: Any) -> dict[int, str]:
     """Return the sound of clips as data addresses by row, as many as have room."""
     import soundfile
 
     sounds: dict[int, str] = {}
     room = _EMBEDDED
-    for row in order:
+    for row, name in frame.sort_values("margin")["clip"].items():
         file = io.BytesIO()
         try:
-            sound = decode_audio(report.paths[row], sample_rate=_RATE, duration=_EXCERPT)
+            sound = decode_audio(name, sample_rate=_RATE, duration=_EXCERPT)
         except BadClipError:
             continue
         soundfile.write(file, sound, _RATE, format="OGG", subtype="VORBIS")

@@ -296,6 +296,13 @@ def test_judge_refuses_as_often_as_told():
         assert share / 3 < refused < 1.5 * share
     far = report.judge(DomainBatch({"table": X * 3}), 0.05)
     assert far["refused"].all()
+    # Without features, by the probability alone.
+    plain = CollectionReport.from_cross_validation(GaussianNB(), X, y)
+    answers = plain.judge(X, 0.2)
+    assert answers["distance"].isna().all()
+    unsure = answers["probability"] < plain.rejection_threshold(0.2)
+    assert_array_equal(answers["refused"], unsure)
+    assert plain.next_to_label(X, 5)["margin"].is_monotonic_increasing
 
 
 def test_windowed_classifier_and_plain_arrays():
