@@ -19,18 +19,10 @@ from .._checks import check_groups, check_targets
 from .._compat import import_pandas
 from .._files import user_path, write_atomically
 from . import _out_of_fold as out_of_fold
+from . import _plotting as plotting
 from . import _similarity as similarity
 from . import _statistics as statistics
-from ._out_of_fold import check_paths
 from ._page import page_of, summary_of
-from ._plotting import (
-    COLOURS,
-    check_expert_proba,
-    check_names,
-    names_of_experts,
-    new_axes,
-    plot_intervals,
-)
 
 
 @dataclass(repr=False, eq=False)
@@ -179,10 +171,10 @@ class CollectionReport:
         """
         y = check_targets(X, y)
         groups = None if groups is None else check_groups(groups, len(y))
-        names = out_of_fold.paths_of(X) if paths is None else check_paths(paths, len(y))
+        names = out_of_fold.paths_of(X) if paths is None else out_of_fold.check_paths(paths, len(y))
         [model], task = out_of_fold.prepare([estimator], X, y, groups, cv)
         models, found = out_of_fold.cross_fit(model, task, n_jobs)
-        experts = names_of_experts(models[0]) if "expert_proba" in found else []
+        experts = plotting.names_of_experts(models[0]) if "expert_proba" in found else []
         entries = out_of_fold.sound_entries(task, found, experts)
         how: dict[str, Any] = {}
         if entries:
@@ -264,18 +256,19 @@ class CollectionReport:
             raise ValueError(
                 f"classes is {genres.tolist()}; {table.shape[1]} columns need one genre for each."
             )
-        if unknown := set() if labels is None else set(labels.tolist()) - set(genres.tolist()):
+        unknown = [] if labels is None else np.setdiff1d(labels, genres).tolist()
+        if unknown:
             raise ValueError(f"y has the genres {unknown}, but proba is about {genres.tolist()}.")
         order = np.argsort(genres)
         if expert_proba is not None:
-            expert_proba = check_expert_proba(expert_proba, len(genres))[:, :, order]
-            expert_names = check_names(expert_names, expert_proba.shape[1])
+            expert_proba = plotting.check_expert_proba(expert_proba, len(genres))[:, :, order]
+            expert_names = plotting.check_names(expert_names, expert_proba.shape[1])
         return cls(
             table[:, order].astype(np.float64),
             genres[order],
             y=labels,
             groups=None if groups is None else check_groups(groups, len(table)),
-            paths=None if paths is None else check_paths(paths, len(table)),
+            paths=None if paths is None else out_of_fold.check_paths(paths, len(table)),
             expert_proba=expert_proba,
             expert_names=expert_names or (),
             features=None if features is None else np.asarray(features, dtype=np.float32),
@@ -589,9 +582,11 @@ class CollectionReport:
             )
         table = getattr(self, what)()
         if ax is None:
-            [ax] = new_axes("CollectionReport.plot", 6.0, 5.0)
+            [ax] = plotting.new_axes("CollectionReport.plot", 6.0, 5.0)
         if what == "scores":
-            plot_intervals(ax, table.xs("accuracy", level="measure")[::-1], COLOURS[0])
+            plotting.plot_intervals(
+                ax, table.xs("accuracy", level="measure")[::-1], plotting.COLOURS[0]
+            )
             ax.set(xlabel="accuracy, with its interval of 95 %")
         elif what == "confusion":
             display = ConfusionMatrixDisplay(table.to_numpy(), display_labels=self.classes)
@@ -604,7 +599,7 @@ class CollectionReport:
             )
             ax.set(xlabel="probability of the predicted genre", ylabel="share that is right")
         else:
-            ax.plot(table["coverage"], table["accuracy"], color=COLOURS[0])
+            ax.plot(table["coverage"], table["accuracy"], color=plotting.COLOURS[0])
             ax.set(xlabel="share of clips that are answered, the surest first", ylabel="accuracy")
             ax.set(xlim=(0, 1), ylim=(None, 1.02))
         return ax
@@ -711,7 +706,7 @@ class CollectionReport:
     @property
     def _codes(self) -> Any:
         """The column of the label of each judged clip."""
-        return _pandas().Index(self.classes).get_indexer(self._judged["genre"])
+        return np.searchsorted(self.classes, np.asarray(self.y)[self._judged.index])
 
     @property
     def _is_right(self) -> Any:

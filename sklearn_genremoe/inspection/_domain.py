@@ -40,6 +40,9 @@ class DomainAxes(NamedTuple):
     by_row: bool = False
 
 
+_VECTOR = DomainAxes("feature", y_label="", y_marks={})
+
+
 @dataclass(eq=False, repr=False)
 class DomainDisplay(BaseDisplay):
     """One clip in one or several feature domains.
@@ -150,8 +153,8 @@ class DomainDisplay(BaseDisplay):
         self.images_ = []
         for ax, (name, array) in zip(axes, self.spectrograms.items()):
             cells = check_array(np.atleast_2d(array), dtype=np.float64, input_name=name)
-            is_vector = np.ndim(array) == 1
-            how = (self.axes or {}).get(name, DomainAxes("feature" if is_vector else "frame"))
+            unknown = _VECTOR if np.ndim(array) == 1 else DomainAxes()
+            how = (self.axes or {}).get(name, unknown)
             if how.by_row:
                 cells = scale(cells, axis=1)
             low, high = np.percentile(cells, _PERCENTILES)
@@ -160,17 +163,16 @@ class DomainDisplay(BaseDisplay):
             image = ax.imshow(cells, extent=extent, vmin=low, vmax=high, **_IMAGE)
             self.images_.append(image)
             ax.set_title(name, fontsize="medium", loc="left")
-            ax.set(xlabel=how.x_label, ylabel="" if is_vector else how.y_label)
-            marks = {} if is_vector else how.y_marks
-            if marks is not None:
-                ax.set_yticks(list(marks.values()), list(marks))
+            ax.set(xlabel=how.x_label, ylabel=how.y_label)
+            if how.y_marks is not None:
+                ax.set_yticks(list(how.y_marks.values()), list(how.y_marks))
             ax.figure.colorbar(image, ax=ax, label=how.value_label)
 
 
 def _axes_of(domain: Any, cells: np.ndarray, n_samples: int | None) -> DomainAxes:
     """Return how to read the cells of a waveform of `n_samples`, or of a file if they are None."""
     if cells.ndim == 1:
-        return DomainAxes("feature")
+        return _VECTOR
     if not hasattr(domain, "hop_length") or cells.ndim != 2:
         return DomainAxes()
     hop = domain.hop_length / domain.sample_rate
