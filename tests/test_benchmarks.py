@@ -120,10 +120,10 @@ def test_cost_of_a_default_fit(tmp_path: Path) -> None:
             folder.mkdir(exist_ok=True)
             shutil.copy(path, folder)
     done = run(
-        f"--data={tmp_path}", "--clips", "6", "8", "--cv=2", "--epochs=1",
+        f"--data={tmp_path}", "--clips", "24", "96", "--cv=2", "--epochs=1",
         program="default_fit.py",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     costs = np.array([line.split() for line in done.stdout.splitlines()[-2:]], dtype=float)
-    assert costs[:, 0].tolist() == [6, 8]
+    assert costs[:, 0].tolist() == [24, 96]
     assert (costs[:, 1:] > 0).all()
