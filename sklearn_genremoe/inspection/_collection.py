@@ -576,17 +576,14 @@ class CollectionReport:
         ax : matplotlib.axes.Axes
             The axes.
         """
-        if what not in ("scores", "confusion", "calibration", "coverage"):
-            raise ValueError(
-                f"what={what!r}; expected 'scores', 'confusion', 'calibration' or 'coverage'."
-            )
-        table = getattr(self, what)()
+        kinds = "scores", "confusion", "calibration", "coverage"
+        if what not in kinds:
+            raise ValueError(f"what={what!r}; expected one of {kinds}.")
+        table, colour = getattr(self, what)(), plotting.COLOURS[0]
         if ax is None:
             [ax] = plotting.new_axes("CollectionReport.plot", 6.0, 5.0)
         if what == "scores":
-            plotting.plot_intervals(
-                ax, table.xs("accuracy", level="measure")[::-1], plotting.COLOURS[0]
-            )
+            plotting.plot_intervals(ax, table.xs("accuracy", level="measure")[::-1], colour)
             ax.set(xlabel="accuracy, with its interval of 95 %")
         elif what == "confusion":
             display = ConfusionMatrixDisplay(table.to_numpy(), display_labels=self.classes)
@@ -594,12 +591,11 @@ class CollectionReport:
             ax.set(xlabel="predicted", ylabel="label")
         elif what == "calibration":
             how: dict[str, Any] = {"n_bins": statistics.N_BINS, "name": "predicted genre", "ax": ax}
-            CalibrationDisplay.from_predictions(
-                self._is_right, self._judged["proba_predicted"], **how
-            )
+            sure = self._judged["proba_predicted"]
+            CalibrationDisplay.from_predictions(self._is_right, sure, **how)
             ax.set(xlabel="probability of the predicted genre", ylabel="share that is right")
         else:
-            ax.plot(table["coverage"], table["accuracy"], color=plotting.COLOURS[0])
+            ax.plot(table["coverage"], table["accuracy"], color=colour)
             ax.set(xlabel="share of clips that are answered, the surest first", ylabel="accuracy")
             ax.set(xlim=(0, 1), ylim=(None, 1.02))
         return ax
