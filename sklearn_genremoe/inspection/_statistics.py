@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from .._compat import import_pandas
 
 _DRAWS = 1000
-_LEVEL = (0.025, 0.975)
+_LEVEL = [0.025, 0.975]
 N_BINS = 10
 _SMALLEST = 1e-15  # probabilities below count as this much in the log-loss, as in scikit-learn
 
@@ -56,11 +56,9 @@ def interval(sums: NDArray, groups: Any, values: Callable[[NDArray], NDArray]) -
     drawn = np.array([sums.sum(axis=0), *(count @ sums for count in counts)])
     with np.errstate(invalid="ignore", divide="ignore"):
         value, *rest = values(drawn)
-    result = np.full((3, len(value)), np.nan)
-    result[0] = value
-    known = ~np.isnan(rest).all(axis=0)  # of those draws in which it can be computed
-    result[1:, known] = np.nanquantile(np.array(rest)[:, known], _LEVEL, axis=0)
-    return result
+    # Of those draws in which it can be computed.
+    ends = import_pandas("An interval").DataFrame(rest).quantile(_LEVEL)
+    return np.vstack([value, ends])
 
 
 def confidence_bins(confidence: NDArray) -> NDArray[np.float64]:
