@@ -171,7 +171,7 @@ class CollectionReport:
         """
         y = check_targets(X, y)
         groups = None if groups is None else check_groups(groups, len(y))
-        names = out_of_fold.paths_of(X) if paths is None else out_of_fold.check_paths(paths, len(y))
+        names = out_of_fold.paths_of(X, paths)
         [model], task = out_of_fold.prepare([estimator], X, y, groups, cv)
         models, found = out_of_fold.cross_fit(model, task, n_jobs)
         experts = plotting.names_of_experts(models[0]) if "expert_proba" in found else []
@@ -268,7 +268,7 @@ class CollectionReport:
             genres[order],
             y=labels,
             groups=None if groups is None else check_groups(groups, len(table)),
-            paths=None if paths is None else out_of_fold.check_paths(paths, len(table)),
+            paths=out_of_fold.paths_of(table, paths),
             expert_proba=expert_proba,
             expert_names=expert_names or (),
             features=None if features is None else np.asarray(features, dtype=np.float32),

@@ -258,15 +258,12 @@ def ask(models: Sequence[Any], classes: NDArray, X: Any) -> tuple[NDArray, NDArr
     return good, np.mean(answers, axis=0), seen
 
 
-def check_paths(paths: Sequence[Any], n_clips: int) -> list[str]:
-    """Return paths as str, one for each clip."""
-    if len(paths) != n_clips:
-        raise ValueError(f"{len(paths)} paths for {n_clips} clips; pass one for each.")
+def paths_of(X: Any, paths: Any = None) -> list[str] | None:
+    """Return the paths of clips, given beside them or as clips; None if there are none."""
+    if paths is None:
+        if isinstance(X, domains.DomainBatch) or kind_of_clips(X) != "paths":
+            return None
+        paths = entries_of(X)
+    if len(paths) != len(X):
+        raise ValueError(f"{len(paths)} paths for {len(X)} clips; pass one for each.")
     return [os.fspath(path) for path in paths]
-
-
-def paths_of(X: Any) -> list[str] | None:
-    """Return the paths that clips were given by, if they were."""
-    if isinstance(X, domains.DomainBatch) or kind_of_clips(X) != "paths":
-        return None
-    return [os.fspath(path) for path in entries_of(X)]
