@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay
-from sklearn.preprocessing import StandardScaler
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import check_array, check_consistent_length
 
 from .._checks import check_groups, check_targets
@@ -20,9 +21,12 @@ from .._compat import import_pandas
 from .._files import user_path, write_atomically
 from . import _out_of_fold as out_of_fold
 from . import _plotting as plotting
-from . import _similarity as similarity
 from . import _statistics as statistics
 from ._page import page_of, summary_of
+
+# Cosines of standardised features from which clips are taken for the same recording: of tables such
+# as embeddings, and of mean and deviation of spectrograms. Measured, see the user guide.
+_TABLES_ALIKE, _SPECTROGRAMS_ALIKE = 0.8, 0.95
 
 
 @dataclass(repr=False, eq=False)
@@ -110,7 +114,7 @@ class CollectionReport:
     baselines: Mapping[str, NDArray] = field(default_factory=dict)
     models: Sequence[Any] = ()
     curve: Sequence[tuple[int, float]] = ()
-    same_recording: float = similarity.TABLES_ALIKE
+    same_recording: float = _TABLES_ALIKE
 
     @classmethod
     def from_cross_validation(
@@ -181,7 +185,7 @@ class CollectionReport:
             found["features"] = out_of_fold.clip_vectors(task.X, entries)
             how["curve"] = out_of_fold.learning_curve(found["features"], task)
             if any(task.X[name].ndim > 2 for name in entries):
-                how["same_recording"] = similarity.SPECTROGRAMS_ALIKE
+                how["same_recording"] = _SPECTROGRAMS_ALIKE
         how |= {name: task.of_all(values) for name, values in found.items()}
         return cls(
             classes=task.classes,
@@ -555,9 +559,16 @@ class CollectionReport:
             return frame.sort_values("margin").head(n)
         old = self.features[self._usable]
         features = out_of_fold.clip_vectors(seen, self.feature_entries)
-        vectors = similarity.unit_vectors(np.vstack([old, features]))
+        vectors = _unit_vectors(np.vstack([old, features]))
         old, new = vectors[: len(old)], vectors[len(old) :]
-        return frame.iloc[similarity.most_informative(1 - frame["margin"].to_numpy(), new, old, n)]
+        distance = 1 - _most_similar(old, 1, new)[1][:, 0]
+        chosen: list[int] = []
+        for _ in range(min(n, len(new))):
+            score = (1 - frame["margin"].to_numpy()) * distance
+            score[chosen] = -np.inf
+            chosen.append(int(score.argmax()))
+            distance = np.minimum(distance, 1 - new @ new[chosen[-1]])
+        return frame.iloc[chosen]
 
     def plot(self, what: str = "scores", *, ax: Any = None) -> Any:
         """Plot one of the tables.
@@ -732,7 +743,7 @@ class CollectionReport:
                 "the report has no features that tell which clips sound alike: pass features, or "
                 "to from_cross_validation paths and experts that begin with a domain."
             )
-        return similarity.unit_vectors(self.features[self._usable])
+        return _unit_vectors(self.features[self._usable])
 
     @cached_property
     def _pairs(self) -> Any:
@@ -740,10 +751,22 @@ class CollectionReport:
         n = min(5, len(self._usable) - 1)
         near, cosines = np.empty((len(self._usable), 0), int), np.empty((len(self._usable), 0))
         if n > 0:  # else there is nothing to compare with
-            near, cosines = similarity.most_similar(self._vectors, n)
+            near, cosines = _most_similar(self._vectors, n)
         rows, others = np.repeat(self._usable, near.shape[1]), self._usable[near].ravel()
         columns = {"row": rows, "other_row": others, "similarity": cosines.ravel()}
         return _pandas().DataFrame(columns)
+
+
+def _unit_vectors(features: NDArray) -> NDArray[np.float32]:
+    """Return features standardised over the clips and scaled to length 1."""
+    return normalize(StandardScaler().fit_transform(np.asarray(features, dtype=np.float32)))
+
+
+def _most_similar(vectors: NDArray, n: int, of: NDArray | None = None) -> tuple[NDArray, NDArray]:
+    """Return which vectors are most similar to each, or to each of others, and their cosines."""
+    finder = NearestNeighbors(n_neighbors=n, algorithm="brute").fit(vectors)
+    distances, rows = finder.kneighbors(of)
+    return rows, 1 - distances**2 / 2
 
 
 def _pandas() -> Any:

@@ -96,8 +96,7 @@ class ComparisonDisplay(BaseDisplay):
         frame = self.frame()[::-1]
         shown = zip(axes, ("accuracy", "difference"), (frame, frame[:-1]), COLOURS)
         for ax, what, rows, colour in shown:
-            columns = {what: "value", f"{what}_low": "low", f"{what}_high": "high"}
-            plot_intervals(ax, rows[list(columns)].rename(columns=columns), colour)
+            plot_intervals(ax, rows[[what, f"{what}_low", f"{what}_high"]], colour)
         axes[0].set_xlabel("accuracy")
         axes[1].set_xlabel(f"difference from {frame.index[-1]}")
         axes[1].axvline(0, color="black", linewidth=0.8)

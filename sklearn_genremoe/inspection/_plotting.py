@@ -121,10 +121,10 @@ def check_names(names: Any, n_experts: int) -> list[str]:
 
 
 def plot_intervals(ax: Any, values: Any, colour: str) -> None:
-    """Plot a data frame with value, low and high as points with bars, a row per name."""
-    error = [values["value"] - values["low"], values["high"] - values["value"]]
-    places = range(len(values))
-    ax.errorbar(values["value"], places, xerr=error, fmt="o", color=colour, capsize=3)
+    """Plot a data frame whose columns are value, low and high as points with bars."""
+    value, low, high = values.to_numpy().T
+    places, error = range(len(values)), [value - low, high - value]
+    ax.errorbar(value, places, xerr=error, fmt="o", color=colour, capsize=3)
     ax.set_yticks(places, values.index)
     ax.spines[["right", "top"]].set_visible(False)
     ax.grid(axis="x", alpha=0.3)
