@@ -2,6 +2,7 @@
 
 # ruff: noqa: F401 - other modules import these from here
 
+import importlib
 import sys
 
 from numba import njit
@@ -47,10 +48,15 @@ def progress_bar(*args, disable=False, **options):
     return tqdm(*args, disable=True if sys.stderr is None else disable, **options)
 
 
+def import_optional(name, caller, install):
+    """Return a module that is no dependency; raise if what needs it is called without."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise ImportError(f"{caller} needs {package}: pip install {install}.") from error
+
+
 def import_pandas(caller):
     """Return pandas; raise if what needs it is called without."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(f"{caller} needs pandas: pip install pandas.") from error
-    return pandas
+    return import_optional("pandas", caller, "pandas")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pooch
 
+from ._compat import import_optional
 from ._files import data_folder, fetch_file, user_path
 from .experts import paper_experts
 from .mixture import BalancedMixer, MixtureOfExpertsClassifier
@@ -172,10 +173,7 @@ def load_published_experts(folder):
 
 def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:
     """Read the weights of an expert in the names and the layouts of :class:`K2C2`."""
-    try:
-        import h5py  # an optional dependency
-    except ImportError as error:
-        raise ImportError("Reading the published experts needs h5py: pip install h5py") from error
+    h5py = import_optional("h5py", "Reading the published experts", "h5py")
     try:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)  # where Keras keeps them in a whole model

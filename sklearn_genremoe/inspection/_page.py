@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from .._compat import import_optional
 from .._versions import versions
 from ..audio import BadClipError, decode_audio
 
@@ -81,13 +82,9 @@ def summary_of(report: Any) -> list[str]:
 
 def page_of(report: Any, folder: Path, embed: bool, command: str | None) -> str:
     """Return the page, whose players refer to the clips relative to a folder."""
-    try:
-        from jinja2 import Environment, StrictUndefined  # an optional dependency
-    except ImportError as error:
-        raise ImportError(
-            "CollectionReport.save needs jinja2: pip install 'sklearn-genremoe[report]'."
-        ) from error
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    jinja2 = import_optional("jinja2", "CollectionReport.save", "'sklearn-genremoe[report]'")
+    strict = jinja2.StrictUndefined
+    environment = jinja2.Environment(autoescape=True, undefined=strict, trim_blocks=True)
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         summary=report.summary(),
         data=_clips(report, folder, embed),

@@ -7,6 +7,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from .._compat import import_optional
+
 # Okabe and Ito's colours, told apart by colour-blind readers and in print, and then Tol's.
 COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999"),
@@ -55,12 +57,7 @@ class BaseDisplay:
 
 def new_axes(caller: str, width: float, height: float, n_axes: int = 1) -> np.ndarray:
     """Return the axes of a new figure, one below the other."""
-    try:
-        import matplotlib.pyplot as plt  # an optional dependency, slow to import
-    except ImportError as error:
-        raise ImportError(
-            f"{caller} needs matplotlib: pip install 'sklearn-genremoe[plot]'."
-        ) from error
+    plt = import_optional("matplotlib.pyplot", caller, "'sklearn-genremoe[plot]'")
     how: dict[str, Any] = {"layout": "constrained", "squeeze": False}
     return plt.subplots(n_axes, figsize=(width, height), **how)[1][:, 0]
 
