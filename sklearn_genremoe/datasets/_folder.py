@@ -388,10 +388,8 @@ def _find_groups(
     found = f"{len(without)} of {len(names)} clips {lack}"
     if without and (by in table or len(without) == len(names)):
         raise ValueError(f"{manifest or folder}: {found}: {some_rows(without)}; {advice}")
-    if not without:
-        return np.array(groups), []
-    note = f"{found}, so each is a group of its own: {some_rows(without)}."
-    return np.array([group or name for group, name in zip(groups, names)]), [note]
+    notes = [f"{found}, so each is a group of its own: {some_rows(without)}."] if without else []
+    return np.array([group or name for group, name in zip(groups, names)]), notes
 
 
 def _path_pattern(pattern: str) -> re.Pattern[str]:
