@@ -76,13 +76,7 @@ class LearningHistoryDisplay(BaseDisplay):
         """
         check_is_fitted(estimator)
         estimator = _last_step(estimator)
-        parts = {type(estimator).__name__: estimator}
-        if hasattr(estimator, "named_experts_"):
-            parts = {name: estimator.named_experts_[name] for name in names_of_experts(estimator)}
-            parts["mixer"] = estimator.mixer_
-        found: dict[str, Any] = {}
-        for name, part in parts.items():
-            found |= _histories(name, part)
+        found = _histories(type(estimator).__name__, estimator)
         if not found:
             raise TypeError(
                 f"{type(estimator).__name__} holds no network with a history_; pass a fitted "
@@ -141,12 +135,18 @@ def _last_step(estimator: Any) -> Any:
     return estimator
 
 
-def _histories(name: str, part: Any) -> dict[str, list[Any]]:
-    """Return the epochs of a network, or of those of all folds; nothing of what is no network."""
-    part = _last_step(part)
-    if hasattr(part, "history_"):
-        return {name: [dict(epoch) for epoch in part.history_]}
+def _histories(name: str, estimator: Any) -> dict[str, list[Any]]:
+    """Return the epochs of a network, or of those in it: experts and mixer, or those of folds."""
+    estimator = _last_step(estimator)
+    if hasattr(estimator, "history_"):
+        return {name: [dict(epoch) for epoch in estimator.history_]}
+    if hasattr(estimator, "named_experts_"):
+        parts = {expert: estimator.named_experts_[expert] for expert in names_of_experts(estimator)}
+        parts["mixer"] = estimator.mixer_
+    else:
+        models = enumerate(getattr(estimator, "models", []), start=1)
+        parts = {f"{name}{_FOLD}{fold}": model for fold, model in models}
     found: dict[str, list[Any]] = {}
-    for fold, model in enumerate(getattr(part, "models", []), start=1):
-        found |= _histories(f"{name}{_FOLD}{fold}", model)
+    for part, inner in parts.items():
+        found |= _histories(part, inner)
     return found
