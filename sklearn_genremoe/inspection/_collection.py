@@ -148,7 +148,7 @@ class CollectionReport:
         n_jobs : int, default=None
             Folds fitted at the same time; joblib's meaning.
         paths : sequence of str or Path, default=None
-            The files behind `X`, if that is a DomainBatch or holds waveforms.
+            The files behind `X`, if that holds waveforms, or is a DomainBatch that doesn't know.
 
         Returns
         -------

@@ -1,6 +1,7 @@
 """What estimators say about clips that they were not trained on."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import StratifiedGroupKFold, check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,6 +19,7 @@ from .. import domains
 from .._checks import check_classes
 from .._clips import entries_of, kind_of_clips
 from .._compat import _safe_indexing
+from ..audio import BadClipWarning
 from ..experts import default_experts
 from ..mixture import MixtureOfExpertsClassifier
 from ._plotting import names_of_experts
@@ -90,7 +91,7 @@ def extract_once(estimators: Sequence[Any], X: Any) -> tuple[list[Any], Any, dic
     """
     prepared = [_as_mixture(estimator) for estimator in estimators]
     if isinstance(X, domains.DomainBatch):
-        return prepared, X, dict(X.bad_clips)
+        return prepared, X, dict(X.bad_clips) | _not_finite(X)
     firsts: list[Any] = []
     for mixture in prepared:
         if not isinstance(mixture, MixtureOfExpertsClassifier):
@@ -109,6 +110,18 @@ def extract_once(estimators: Sequence[Any], X: Any) -> tuple[list[Any], Any, dic
         named = [(f"domain {index}", domain) for index, domain in enumerate(firsts)]
         batch = domains.DomainUnion(named, **how).transform(X)
     return prepared, batch, dict(batch.bad_clips)
+
+
+def _not_finite(batch: domains.DomainBatch) -> dict[int, str]:
+    """Return the rows that tables from elsewhere lack, and warn of them once."""
+    bad: dict[int, str] = {}
+    for name, entry in batch.entries.items():
+        for row in [] if entry.is_extracted else entry.rows.non_finite():
+            if row not in batch.bad_clips:
+                bad.setdefault(row, f"its row {row} in the entry {name!r} holds NaN or infinity")
+    if bad:
+        warnings.warn(BadClipWarning(bad, "which are not judged"), stacklevel=5)
+    return bad
 
 
 def usable_rows(n_clips: int, errors: dict[int, str]) -> NDArray[np.intp]:
@@ -156,7 +169,13 @@ def _fit_and_judge(estimator: Any, task: Task, train: NDArray, test: NDArray) ->
     model = clone(estimator)
     is_mixture = isinstance(model, MixtureOfExpertsClassifier)
     by_group = {"groups": task.groups[train]} if is_mixture and task.groups is not None else {}
-    model.fit(_safe_indexing(task.X, train), task.y[train], **by_group)
+    try:
+        model.fit(_safe_indexing(task.X, train), task.y[train], **by_group)
+    except ValueError as error:
+        error.add_note(
+            f"It learned from {len(train)} of {len(task.y)} clips: one fold is held out."
+        )
+        raise
     tested = _safe_indexing(task.X, test)
     found = {"proba": _of_genres(model.predict_proba(tested), model, task.classes)}
     if is_mixture and len(names_of_experts(model)) > 1:
@@ -174,20 +193,22 @@ def _of_genres(proba: NDArray, model: Any, classes: NDArray) -> NDArray[np.float
 
 
 def baselines(task: Task) -> dict[str, NDArray[np.float64]]:
-    """Return out-of-fold answers by the most frequent genre and by a plain classifier.
+    """Return answers by the most frequent genre, and out-of-fold ones by a plain classifier.
 
-    They are answers without probabilities: one for the genre, zero for the others.
+    The former is that of all clips: where groups are held out, that of the others is often rare
+    among them, and its accuracy falls below chance. They are answers without probabilities: one for
+    the genre, zero for the others.
     """
-    compared: dict[str, Any] = {_FREQUENT: (DummyClassifier(), np.zeros((len(task.y), 1)))}
+    genres, counts = np.unique(task.y, return_counts=True)
+    always = np.full(len(task.y), genres[counts.argmax()])
+    answers = {_FREQUENT: task.of_all(always[:, np.newaxis] == task.classes)}
     if isinstance(task.X, domains.DomainBatch):
         of = task.X.domains
         mfcc = [name for name, domain in of.items() if isinstance(domain, domains.MFCC)]
         entry = (mfcc or task.X.names)[0]
         name = f"{'MFCC' if mfcc else entry}, mean and deviation, SVC"
-        compared[name] = _plain(), clip_vectors(task.X, [entry])
-    answers = {}
-    for name, (model, table) in compared.items():
-        said = cross_val_predict(model, table, task.y, cv=task.splits)
+        table = clip_vectors(task.X, [entry])
+        said = cross_val_predict(_plain(), table, task.y, cv=task.splits)
         answers[name] = task.of_all(said[:, np.newaxis] == task.classes)
     return answers
 
@@ -261,7 +282,9 @@ def ask(models: Sequence[Any], classes: NDArray, X: Any) -> tuple[NDArray, NDArr
 def paths_of(X: Any, paths: Any = None) -> list[str] | None:
     """Return the paths of clips, given beside them or as clips; None if there are none."""
     if paths is None:
-        if isinstance(X, domains.DomainBatch) or kind_of_clips(X) != "paths":
+        if isinstance(X, domains.DomainBatch):
+            return None if X.paths is None else list(X.paths)
+        if kind_of_clips(X) != "paths":
             return None
         paths = entries_of(X)
     if len(paths) != len(X):

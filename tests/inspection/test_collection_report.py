@@ -329,6 +329,30 @@ def test_entries_made_by_hand(folder):
     )
 
 
+def test_rows_that_a_table_lacks(folder):
+    rng = np.random.default_rng(0)
+    table = rng.random((24, 3))
+    table[[2, 7]] = np.nan
+    batch = DomainBatch({"own": table}, paths=folder.data[:24])
+    clf = MixtureOfExpertsClassifier([("own", GaussianNB())], "log_pool")
+    with pytest.warns(BadClipWarning, match="2 bad clip.*not judged") as caught:
+        report = CollectionReport.from_cross_validation(clf, batch, folder.target[:24], cv=2)
+    assert len(caught) == 1
+    assert sorted(report.errors) == [2, 7]
+    assert "the entry 'own'" in report.errors[7]
+    assert report.paths == folder.data[:24]
+    with pytest.warns(BadClipWarning, match="2 bad clip"):
+        display = compare({"a": clf, "b": clf}, batch, folder.target[:24], cv=2)
+    assert display.frame()["difference"].iloc[1] == 0
+
+
+def test_most_frequent_genre_of_all_clips(report, folder):
+    y = folder.target[:25]
+    assert report.scores().loc[("most frequent genre", "accuracy"), "value"] == pytest.approx(
+        np.unique(y, return_counts=True)[1].max() / 25
+    )
+
+
 # Refused.
 
 
@@ -362,6 +386,10 @@ def test_from_cross_validation_refuses(folder):
         CollectionReport.from_cross_validation(
             clf, folder.data[25:] * 2, ["a", "b", "a", "b"], cv=2
         )
+    few = MixtureOfExpertsClassifier([("a", GaussianNB())], "stacking", cv=9)
+    with pytest.raises(ValueError, match="fewer than the 9 folds") as error:
+        CollectionReport.from_cross_validation(few, DomainBatch({"a": X[:24]}), folder.target[:24])
+    assert "of 24 clips: one fold is held out" in error.value.__notes__[0]
 
 
 def test_columns_of_a_frame_in_any_order():
