@@ -92,6 +92,7 @@ def require_file(source) -> None:
         if not is_open and not isinstance(source, str | os.PathLike):
             kind = type(source).__name__
             reason = f"is of the type {kind}; expected a path, or a file: put bytes into io.BytesIO"
+            source = repr(source)[:40]  # bytes may be a whole file
         elif not is_open and not stat.S_ISREG(mode := os.stat(source).st_mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
             reason = f"is not a file but {kind}; give the path of one audio file per clip"

@@ -203,8 +203,9 @@ class DomainBatch:
             raise ValueError(
                 f"the index of the table {name!r} begins with {labels[:2]}; expected the paths of "
                 f"the clips, each once: {len(known)} are known, of which it lacks {len(missing)}, "
-                f"for example {missing[:1]}. If its rows are in the order of the batch, say so by "
-                "table.reset_index(drop=True)"
+                f"for example {[str(path) for path in missing[:1]]}. If its rows are in the order "
+                "of the batch, say so by table.reset_index(drop=True); if it lacks some clips, "
+                "table.reindex(batch.paths) makes rows of NaN for them"
             )
         return table.set_axis(labels).loc[known]
 

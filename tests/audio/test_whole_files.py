@@ -229,6 +229,9 @@ class TestFileObjects:
             ):
                 with pytest.raises(BadClipError, match=said):
                     decode_audio(source)
+        with pytest.raises(BadClipError) as error:
+            decode_audio(bytes(10**6))  # not all of them in the message
+        assert len(str(error.value)) < 200
 
 
 class TestScale:
