@@ -26,6 +26,8 @@ _ENCODING: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "
 # Files that are classified before their rows are written, at least, and per job.
 _MIN_CHUNK, _CHUNK_PER_JOB = 8, 4
 
+_GROUPS = "what stays together: a column, as artist; tags:artist; or none"
+
 # Folds in which the mixer gets to see what experts predict, where there are clips enough.
 _MIXER_FOLDS = 5
 
@@ -73,27 +75,27 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", help="the table (CSV); else it's printed")
     add("--report", metavar="FILE", help="a page to listen through, *.html")
     add("--resume", action="store_true", help="go on where the table in --out ends")
-    add("--trusted", action="append", default=[], metavar="TYPE,...", help="types it may name")
+    add("--trusted", action="append", default=[], metavar="TYPE,...", help="types it may hold")
     predict.set_defaults(command=_predict)
 
     train = commands.add_parser("train", help="train a mixture on a folder, and save it")
     add = train.add_argument
-    add("folder", help="a subfolder per genre, or with a manifest.csv")
+    add("folder", help="has a subfolder per genre, or a manifest.csv")
     add("--out", required=True, help="where to save the model, *.skops")
-    add("--report", metavar="FILE", help="a page on the clips and labels, *.html")
-    add("--quick", action="store_true", help="without networks, in seconds")
-    add("--groups", "--group-by", default="auto", metavar="COLUMN", help="as artist; or none")
-    add("--cv", type=int, default=5, help="folds for the score; 0 for no score")
-    add("--duration", type=float, default=30.0, help="seconds of each file")
-    add("--max-epochs", type=int, help="of each network")
-    add("--pretrained", action="store_true", help="experts that know other music")
-    add("--seed", type=int, default=0)
+    add("--report", metavar="FILE", help="a page on clips and labels, *.html")
+    add("--quick", action="store_true", help="without networks: seconds, not minutes")
+    add("--groups", "--group-by", default="auto", metavar="COLUMN", help=_GROUPS)
+    add("--cv", type=int, default=5, help="folds for the score, 5; 0 for no score")
+    add("--duration", type=float, default=30.0, help="seconds of each file, 30")
+    add("--max-epochs", type=int, help="epochs of each network")
+    add("--pretrained", action="store_true", help="only experts that know other music")
+    add("--seed", type=int, default=0, help="of all that is drawn, 0")
     train.set_defaults(command=_train)
 
     for command in (predict, train):
         command.add_argument("--n-jobs", type=int, help="parallel jobs, -1 for all")
-        command.add_argument("--weights", metavar="FILE", help="file of AudioSetEmbedding")
-        command.add_argument("--music-weights", metavar="FILE", help="of MusicTagEmbedding")
+        command.add_argument("--weights", metavar="FILE", help="weights of AudioSetEmbedding")
+        command.add_argument("--music-weights", metavar="FILE", help="weights of MusicTagEmbedding")
     versions = commands.add_parser("versions", help="say what a report of a problem should say")
     versions.set_defaults(command=_versions)
     return parser
