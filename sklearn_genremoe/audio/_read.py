@@ -238,10 +238,7 @@ def _require_whole(source, seconds: float, total: float) -> None:
     """Raise if a file has less sound than it promises, or ends within a page of Ogg."""
     if total - seconds > _SLIGHT or last_page_is_cut_off(source):
         of_total = f" of {total:.2f} s" if total > seconds else ", in the middle of a page of Ogg"
-        reason = (
-            f"is cut off after {seconds:.2f} s{of_total}; fetch it again, or read what is there"
-        )
-        raise BadClipError(source, reason)
+        raise BadClipError(source, f"is cut off after {seconds:.2f} s{of_total}; {_AGAIN}")
 
 
 def _by_ffmpeg(av, source, start: int, stop: float, rate: int | None, done: int) -> Blocks:
