@@ -123,9 +123,10 @@ def _predict(options) -> int:
     weights = [file for file in (options.weights, options.music_weights) if file]
     trusted = [name for names in options.trusted for name in names.split(",")]
     model = load_model(options.model, trusted=trusted, weights=weights or None)
-    classes = list(model.classes_) if hasattr(model, "predict_proba") else []
-    if not hasattr(model, "classes_") or (page and not classes):
-        lacks = "probabilities for --report" if hasattr(model, "classes_") else "fitted classifier"
+    is_fitted = hasattr(model, "classes_")
+    classes = list(model.classes_) if is_fitted and hasattr(model, "predict_proba") else []
+    if not is_fitted or (page and not classes):
+        lacks = "probabilities for --report" if is_fitted else "fitted classifier"
         raise ValueError(f"{options.model} holds no {lacks}, but {model!r:.80}.")
     params = {"on_error": "warn", "n_jobs": options.n_jobs, "verbose": 0}
     known = model.get_params(deep=False)

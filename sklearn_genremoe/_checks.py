@@ -21,8 +21,10 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        attributes = vars(estimator)
+        attributes.update(before)  # first: other threads may read them
+        for name in attributes.keys() - before.keys():
+            del attributes[name]
         raise
 
 

@@ -24,6 +24,7 @@ from sklearn_genremoe import (
     MFCC,
     AudioSetEmbedding,
     MixtureOfExpertsClassifier,
+    StackingMixer,
     load_model,
     save_model,
 )
@@ -346,10 +347,11 @@ def test_models_of_all_kinds(
         assert list(rows[0]) == ["path", "genre", *columns, "error"]
         assert [Path(row["path"]).name for row in rows if row["error"]] == ["broken.wav"]
         assert {row["genre"] for row in rows if not row["error"]} <= {"a", "b"}
-    save_model(MFCC(), tmp_path / "mfcc.skops")
     capsys.readouterr()
-    assert main(["predict", str(tmp_path / "mfcc.skops"), str(songs)]) == 2
-    assert "holds no fitted classifier, but MFCC()" in capsys.readouterr().err
+    for unfit in (MFCC(), StackingMixer(), MixtureOfExpertsClassifier()):
+        save_model(unfit, tmp_path / "unfit.skops")
+        assert main(["predict", str(tmp_path / "unfit.skops"), str(songs)]) == 2
+        assert f"holds no fitted classifier, but {unfit!r}" in capsys.readouterr().err
 
 
 def test_what_is_left_out_of_a_folder_is_counted(

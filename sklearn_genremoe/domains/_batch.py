@@ -121,6 +121,10 @@ class DomainBatch:
         self.paths = None
         if paths is not None:
             self.paths = np.array([os.fsdecode(path) for path in paths], dtype=object)
+            if len(self.paths) != len(self):
+                raise ValueError(
+                    f"{len(self.paths)} paths for {len(self)} clips; pass one for each."
+                )
 
     @property
     def names(self) -> list[str]:

@@ -67,7 +67,7 @@ class DomainUnion(ClipTransformer, _BaseComposition):
     dtype: str = "float32"
 
     _parameter_constraints = {
-        "domains": [list, None],
+        "domains": [list, tuple, None],
         "memory": [str, os.PathLike, joblib.Memory, None],
         "dtype": [StrOptions({"float32", "float16"})],
     }

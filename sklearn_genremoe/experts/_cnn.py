@@ -16,7 +16,13 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
 
-from .._checks import check_classes, check_groups, check_labels, unchanged_on_error
+from .._checks import (
+    check_classes,
+    check_groups,
+    check_labels,
+    single_column,
+    unchanged_on_error,
+)
 from .._clips import MAX_AMPLITUDE, check_finite, kind_of_clips, without_torch
 from .._compat import Interval, StrOptions, _check_partial_fit_first_call
 from .._fields import with_init
@@ -286,6 +292,8 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
                 "class_weight='balanced' needs all clips at once; give partial_fit a dict."
             )
         with unchanged_on_error(self):
+            if classes is not None:
+                classes = single_column(classes, "classes", "one label each")
             first = _check_partial_fit_first_call(self, classes)
             if len(self.classes_) < 2:
                 raise ValueError(

@@ -143,11 +143,11 @@ class TimelineDisplay(BaseDisplay):
         ValueError
             If the lengths don't agree, or a window ends before it begins.
         """
-        if genres is None:
-            genres = list(getattr(proba, "columns", range(np.shape(proba)[1])))
         begins, ends = (column_or_1d(time, dtype=np.float64) for time in (start, end))
         how: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
         table: np.ndarray = check_array(proba, **how)
+        if genres is None:
+            genres = list(getattr(proba, "columns", range(table.shape[1])))
         check_consistent_length(begins, ends, table, weights)
         if np.any(ends <= begins):
             raise ValueError("end must lie behind start in every window; both are in seconds.")

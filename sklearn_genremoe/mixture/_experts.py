@@ -211,7 +211,7 @@ def _views_of_batch(
     mixture: Any, batch: DomainBatch, experts: Experts, plan: Plan, with_mixer: bool, on_error: str
 ) -> tuple[list[Any], NDArray | None, dict[int, str]]:
     """Return the entries that experts and mixer take, and the bad clips."""
-    entries = [_entry(batch, name, plan, len(experts)) for name, _ in experts]
+    entries = [_entry(batch, name, expert, plan, len(experts)) for name, expert in experts]
     views = [
         batch.entries[entry].table()
         if name not in plan.domains and len(batch.entries[entry].rows.shape) == 2
@@ -234,12 +234,19 @@ def _views_of_batch(
     return views, of_mixer, bad
 
 
-def _entry(batch: DomainBatch, name: str, plan: Plan, n_experts: int) -> str:
+def _entry(batch: DomainBatch, name: str, expert: Any, plan: Plan, n_experts: int) -> str:
     """Return which entry of a batch an expert takes."""
     if name in plan.domains:
         # Where the batch was made by hand: its own name, or that of one with the same domain.
         alike = [n for n in (name, *plan.keys) if n in batch and plan.keys[n] == plan.keys[name]]
         return batch.name_of(plan.domains[name], (alike or [name])[0], plan.keys[name])
+    while expert is not None:
+        if isinstance(expert, BaseDomain):
+            raise ValueError(
+                f"The expert {name!r} searches over parameters of its domain, which is extracted "
+                "in a DomainBatch already: pass paths or waveforms, or leave them out of the grid."
+            )
+        expert = first_part(expert)
     if name in batch:
         return name
     [only, *others] = batch.names
@@ -251,8 +258,7 @@ def _entry(batch: DomainBatch, name: str, plan: Plan, n_experts: int) -> str:
     raise ValueError(
         f"The expert {name!r} begins with no domain and the DomainBatch has no entry of that "
         f"name; it holds {batch.names}. Add it, batch | {{{name!r}: table}}, rename the expert or "
-        f"the entry, or let the expert begin with a domain. If {name!r} searches over parameters "
-        "of its domain, pass paths or waveforms."
+        "the entry, or let the expert begin with a domain."
     )
 
 

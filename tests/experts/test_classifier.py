@@ -799,6 +799,11 @@ def test_partial_fit_takes_classes_as_they_come(data: Data) -> None:
     clf.predict(X)  # what was refused has harmed nothing
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         make_clf().partial_fit(X, y)
+    names = np.array(["a", "b", "c"], dtype=np.dtypes.StringDType())
+    clf = make_clf().partial_fit(X, names[y], classes=names)
+    assert clf.classes_.tolist() == ["a", "b", "c"]
+    with pytest.raises(ValueError, match=r"classes holds several values .* \['b', 'c'\]"):
+        make_clf().partial_fit(X, names[y], classes=["a", ["b", "c"]])
     with pytest.raises(ValueError, match="class_weight='balanced' needs all clips"):
         make_clf(class_weight="balanced").partial_fit(X, y, classes=[0, 1])
 

@@ -93,3 +93,5 @@ def test_refusals():
         TimelineDisplay.from_predictions(START, END, PROBA, genres=["a", "b", "c"])
     with pytest.raises(ValueError, match="inconsistent"):
         TimelineDisplay.from_predictions(START, END, PROBA[1:])
+    with pytest.raises(ValueError, match="2D array"):
+        TimelineDisplay.from_predictions(START, END, START)

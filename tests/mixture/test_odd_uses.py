@@ -496,8 +496,10 @@ def test_a_search_over_parameters_of_its_domain(clips):
         clf.expert_predict_proba(paths)[:, 0], clf.experts_[0].predict_proba(paths), rtol=1e-5
     )
     batch = clf.extract(paths)
-    with pytest.raises(ValueError, match="'s' searches over parameters of its domain"):
-        clf.fit(batch, Y)
+    table = np.zeros((len(Y), 40))  # which the domain would take for waveforms
+    for given in (batch, batch | {"s": batch["plain"]}, batch | {"s": table}):
+        with pytest.raises(ValueError, match="'s' searches over parameters of its domain"):
+            clf.fit(given, Y)
     # Other parameters leave the domain alone: it is extracted once.
     other = GridSearchCV(linear(), {"logisticregression__C": [0.1, 1.0]}, cv=2)
     clf.set_params(s=other).fit(clf.extract(paths), Y)
@@ -555,8 +557,9 @@ def test_experts_in_a_tuple():
     experts = (("a", GaussianNB()), ("b", LogisticRegression()))
     clf = MixtureOfExpertsClassifier(experts, "balanced").set_params(b="drop")
     assert dict(clf.experts)["b"] == "drop"
-    union = DomainUnion((("a", LogMelSpectrogram()),)).set_params(a=LogMelSpectrogram(n_mels=8))
-    assert union.domains[0][1].n_mels == 8
+    union = DomainUnion((("a", LogMelSpectrogram()),))
+    assert union.fit_transform(np.eye(2, 1024))["a"].shape == (2, 96, 3)
+    assert union.set_params(a=LogMelSpectrogram(n_mels=8)).domains[0][1].n_mels == 8
 
 
 def test_experts_in_a_dict_are_shown_and_refused():
