@@ -184,7 +184,7 @@ def read_embedder(content: bytes, path: str | Path) -> Embedder:
         return Embedder(_checked_tensors(state))
     except KeyError as error:
         reason = f"it lacks {error}"
-    except RuntimeError:
+    except (RuntimeError, IndexError, AttributeError):
         reason = "its layers don't fit each other"
     except ValueError as error:
         reason = str(error)

@@ -87,12 +87,13 @@ def apply_corrections(clips: Any, corrections: Any) -> Bunch:
     keep = [label is not None for label in target]
     result = type(clips)(**clips)
     for key, values in clips.items():
-        if isinstance(values, np.ndarray) or (key in ("data", "groups") and values is not None):
+        is_column = isinstance(values, np.ndarray) and values.shape[:1] == (len(keep),)
+        if is_column or (key in ("data", "groups") and values is not None):
             result[key] = np.asarray(values)[keep]
     result.target = np.array([label for label in target if label is not None])
     if "target_names" in clips:
         result.target_names = sorted(set(result.target.tolist()))
-    if "metadata" in clips:
-        result.metadata = {name: column[keep] for name, column in clips.metadata.items()}
+    if isinstance(clips.get("metadata"), dict):
+        result.metadata = {name: np.asarray(c)[keep] for name, c in clips.metadata.items()}
     result.changes = changes
     return result

@@ -471,6 +471,10 @@ def broken_weights(kind, folder):
         torch.save({**state, "extra": torch.zeros(3)}, path)
     elif kind == "wrong shape":
         torch.save({**state, "features.0.0.weight": torch.zeros(8, 3, 3, 3)}, path)
+    elif kind == "wrong dimensions":
+        torch.save({**state, "features.0.0.weight": torch.zeros(8)}, path)
+    elif kind == "numbered":
+        torch.save({**state, 0: torch.zeros(8)}, path)
     elif kind == "no tensor":
         torch.save({**state, "features.0.0.weight": "text"}, path)
     elif kind == "pretends":
@@ -499,6 +503,8 @@ def broken_weights(kind, folder):
         ("missing block", "it lacks 'features.9.block.0.0.weight'"),
         ("one key more", r"it holds more than such a network: \['extra'\]"),
         ("wrong shape", "its layers don't fit each other"),
+        ("wrong dimensions", "its layers don't fit each other"),
+        ("numbered", "isn't such a network"),
         ("wrong groups", "its layers don't fit each other"),
         ("no tensor", "its entry 'features.0.0.weight' is no plain tensor"),
         ("pretends", "its entry 'classifier.2.bias' is no plain tensor"),

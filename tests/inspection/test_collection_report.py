@@ -496,15 +496,17 @@ def test_apply_corrections(tmp_path):
     clips = Bunch(
         data=np.array(["a,1.ogg", "b.ogg", "c.ogg", "d.ogg"]),
         target=np.array(["folk", "rock", "rock", "folk"]),
-        target_names=["folk", "rock"],
+        target_names=np.array(["folk", "rock"]),
         groups=np.arange(4),
-        metadata={"artist": np.array(list("wxyz"))},
+        metadata={"artist": list("wxyz")},
+        palette=np.zeros((2, 3)),
     )
     corrected = apply_corrections(clips, file)
     assert corrected.target.tolist() == ["rock", "rock", "folk"]
     assert corrected.data.tolist() == ["a,1.ogg", "b.ogg", "d.ogg"]
     assert corrected.groups.tolist() == [0, 1, 3]
     assert corrected.metadata["artist"].tolist() == ["w", "x", "z"]
+    assert corrected.palette.shape == (2, 3)
     assert corrected.changes == [("a,1.ogg", "folk", "rock"), ("c.ogg", "rock", None)]
     assert clips.target.tolist() == ["folk", "rock", "rock", "folk"]
 
