@@ -20,6 +20,7 @@ def with_init(cls):
     that inherit from it as well, unless they have one of the same name. So do the constraints.
     """
     cls = dataclass(eq=False, repr=False)(cls)
+    cls.__dask_tokenize__ = _dask_token
     constraints = [vars(base).get("_parameter_constraints", {}) for base in reversed(cls.__mro__)]
     cls._parameter_constraints = {n: known for part in constraints for n, known in part.items()}
     docs = [inspect.cleandoc(vars(base).get("__doc__") or "") for base in reversed(cls.__mro__)]
@@ -35,3 +36,10 @@ def with_init(cls):
             own = section.sub("", own)
     cls.__doc__ = _SECTIONS["Parameters"].sub(lambda _: "\n\n".join(whole), own)
     return cls
+
+
+def _dask_token(self):
+    """Tell one estimator from another for dask, which would compare a dataclass by its fields."""
+    from dask.base import normalize_token  # it asks, so it is there
+
+    return normalize_token((type(self), self.__getstate__()))

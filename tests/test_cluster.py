@@ -10,7 +10,9 @@ import joblib
 import numpy as np
 import pytest
 import soundfile
+from dask.base import tokenize
 from dask.distributed import Client, LocalCluster
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -86,6 +88,18 @@ class SlowLoudness(BaseDomain):
         note = Path(self.folder) / f"{os.getpid()}-{time.monotonic_ns()}"
         note.touch()
         return analysis.amplitude(1024, 512)[:2]
+
+
+def test_dask_tells_estimators_apart_by_what_they_have_learned():
+    """Else it answers with the result that it has kept of another model."""
+    X, y = np.random.default_rng(0).normal(size=(8, 3)), np.arange(8) % 2
+    cnn = CNNClassifier((2,), max_epochs=1, random_state=0)
+    mixture = MixtureOfExpertsClassifier([("linear", LogisticRegression())], "balanced")
+    for model in (cnn, mixture):
+        fits = [clone(model).fit(X, labels) for labels in (y, 1 - y)]
+        assert tokenize(fits[0].predict) != tokenize(fits[1].predict)
+        assert tokenize(fits[0].predict) == tokenize(fits[0].predict)
+    assert tokenize(MFCC()) == tokenize(MFCC()) != tokenize(MFCC(n_mfcc=5))
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky", "multiprocessing"])
