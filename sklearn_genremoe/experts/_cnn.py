@@ -183,7 +183,6 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
     __metadata_request__fit = {"groups": True}
 
     _parameter_constraints = {
-        **NetEstimator._parameter_constraints,
         "channels": ["array-like"],
         "pool_sizes": [StrOptions({"auto"}), "array-like"],
         "architecture": [StrOptions({"k2c2", "statistics_pooling", "channel_mixing"})],

@@ -71,7 +71,6 @@ class GateMixer(NetEstimator, BaseMixer):
     needs_fit = True
     needs_clips = True
     _parameter_constraints = {
-        **NetEstimator._parameter_constraints,
         "shrinkage": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -157,7 +156,6 @@ class CNNMixer(GateMixer):
 
     _network = K2C2
     _parameter_constraints = {
-        **GateMixer._parameter_constraints,
         "channels": ["array-like"],
         "pool_sizes": [StrOptions({"auto"}), "array-like"],
     }
@@ -212,7 +210,6 @@ class RNNMixer(GateMixer):
 
     _network = RecurrentGate
     _parameter_constraints = {
-        **GateMixer._parameter_constraints,
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
     }
 
