@@ -55,8 +55,3 @@ def import_optional(name, caller, install):
     except ImportError as error:
         package = name.partition(".")[0]
         raise ImportError(f"{caller} needs {package}: pip install {install}.") from error
-
-
-def import_pandas(caller):
-    """Return pandas; raise if what needs it is called without."""
-    return import_optional("pandas", caller, "pandas")

@@ -13,7 +13,7 @@ import numpy as np
 import soxr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 
-from .._compat import Interval, StrOptions, import_pandas
+from .._compat import Interval, StrOptions
 from .._fields import with_init
 from .._files import fetch_file, user_path
 from .._parallel import torch_threads
@@ -121,15 +121,11 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         tags : pandas.DataFrame of shape (n_clips, n_tags)
             Probabilities, the mean over the windows of each clip; the columns are the tags. They
             don't exclude each other, so rows don't sum to one.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
         """
-        pandas = import_pandas("predict_tags")
+        import pandas as pd  # slow, and whoever extracts features doesn't need it
+
         tagger = clone(self).set_params(layers="tags", pool="mean").set_output(transform="default")
-        return pandas.DataFrame(tagger.transform(X), columns=self._tags())
+        return pd.DataFrame(tagger.transform(X), columns=self._tags())
 
     def _fingerprint(self, name, value):
         return self._weights_hash if name == "weights" else super()._fingerprint(name, value)

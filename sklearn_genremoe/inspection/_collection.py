@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay
@@ -17,16 +18,11 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import check_array, check_consistent_length
 
 from .._checks import check_groups, check_targets
-from .._compat import import_pandas
 from .._files import user_path, write_atomically
 from . import _out_of_fold as out_of_fold
 from . import _plotting as plotting
 from . import _statistics as statistics
 from ._page import page_of, summary_of
-
-# Cosines of standardised features from which clips are taken for the same recording: of tables such
-# as embeddings, and of mean and deviation of spectrograms. Measured, see the user guide.
-_TABLES_ALIKE, _SPECTROGRAMS_ALIKE = 0.8, 0.95
 
 
 @dataclass(repr=False, eq=False)
@@ -81,8 +77,8 @@ class CollectionReport:
     the most probable of those whose probability reaches the mean that clips with that label have.
     They are ranked by the probability of the label.
 
-    Methods that compare with labels raise a ValueError where none are known. Tables need pandas,
-    figures matplotlib, and the page jinja2 (the extra ``[report]``).
+    Methods that compare with labels raise a ValueError where none are known. Figures need
+    matplotlib, and the page jinja2 (the extra ``[report]``).
 
     References
     ----------
@@ -114,7 +110,7 @@ class CollectionReport:
     baselines: Mapping[str, NDArray] = field(default_factory=dict)
     models: Sequence[Any] = ()
     curve: Sequence[tuple[int, float]] = ()
-    same_recording: float = _TABLES_ALIKE
+    same_recording: float = out_of_fold.TABLES_ALIKE
 
     @classmethod
     def from_cross_validation(
@@ -177,28 +173,10 @@ class CollectionReport:
         groups = None if groups is None else check_groups(groups, len(y))
         names = out_of_fold.paths_of(X, paths)
         [model], task = out_of_fold.prepare([estimator], X, y, groups, cv)
-        models, found = out_of_fold.cross_fit(model, task, n_jobs)
-        experts = plotting.names_of_experts(models[0]) if "expert_proba" in found else []
-        entries = out_of_fold.sound_entries(task, found, experts)
-        how: dict[str, Any] = {}
-        if entries:
-            found["features"] = out_of_fold.clip_vectors(task.X, entries)
-            how["curve"] = out_of_fold.learning_curve(found["features"], task)
-            if any(task.X[name].ndim > 2 for name in entries):
-                how["same_recording"] = _SPECTROGRAMS_ALIKE
-        how |= {name: task.of_all(values) for name, values in found.items()}
-        return cls(
-            classes=task.classes,
-            y=y,
-            groups=groups,
-            paths=names,
-            expert_names=experts,
-            feature_entries=entries,
-            errors=task.errors,
-            baselines=out_of_fold.baselines(task),
-            models=models,
-            **how,
-        )
+        found = out_of_fold.cross_fit(model, task, n_jobs)
+        found |= out_of_fold.sound_features(task, found)
+        found |= {"baselines": out_of_fold.baselines(task), "errors": task.errors}
+        return cls(classes=task.classes, y=y, groups=groups, paths=names, **found)
 
     @classmethod
     def from_predictions(
@@ -345,19 +323,18 @@ class CollectionReport:
         ValueError
             If the clip isn't in the collection or can't be used, or there are no features.
         """
-        names, is_row = self.names, isinstance(clip, (int, np.integer))
+        names, vectors = self.names, self._vectors
+        is_row = isinstance(clip, (int, np.integer))
         try:
             row = range(len(names))[clip] if is_row else names.index(os.fspath(clip))
+            place = self._usable.tolist().index(row)
         except (IndexError, ValueError):
             raise ValueError(
-                f"{clip} is not in the collection of {len(names)}; pass one of its paths, or a row."
+                f"{clip} is not in the collection of {len(names)}, or can't be used; pass one of "
+                "its paths, or a row."
             ) from None
-        is_asked = self._usable == row
-        if not is_asked.any():
-            raise ValueError(f"{names[row]} can't be used: nothing is known of its sound.")
-        cosines = (self._vectors @ self._vectors[is_asked][0]).astype(float)
         others = self._judgements.filter(["clip", "genre"]).iloc[self._usable]
-        others = others.assign(similarity=cosines).drop(row)
+        others = others.assign(similarity=(vectors @ vectors[place]).astype(float)).drop(row)
         return others.sort_values("similarity", ascending=False, kind="stable").head(n)
 
     def duplicates(self, threshold: float | None = None) -> Any:
@@ -386,7 +363,7 @@ class CollectionReport:
             if known is not None:
                 columns[name] = known[first] == known[second]
         index = ["row", "other_row"]  # the same for both directions of a pair
-        return _pandas().DataFrame(columns).drop_duplicates(index).set_index(index)
+        return pd.DataFrame(columns).drop_duplicates(index).set_index(index)
 
     # The collection as a whole.
 
@@ -414,7 +391,7 @@ class CollectionReport:
             found[name] = statistics.measures(self._codes, known, judged.get("group"), of_genres)
             if name in self.baselines:
                 found[name].loc[["log_loss", "calibration_error"]] = np.nan
-        return _pandas().concat(found, names=["classifier", "measure"])
+        return pd.concat(found, names=["classifier", "measure"])
 
     def confusion(self) -> Any:
         """Return how many clips of each genre are taken for which.
@@ -424,7 +401,7 @@ class CollectionReport:
         confusion : pandas.DataFrame of shape (n_classes, n_classes)
             Numbers of clips; rows are labels, columns predictions.
         """
-        counts = _pandas().crosstab(self._judged["genre"], self._judged["predicted"])
+        counts = pd.crosstab(self._judged["genre"], self._judged["predicted"])
         return counts.reindex(index=self.classes, columns=self.classes, fill_value=0)
 
     def calibration(self) -> Any:
@@ -463,7 +440,7 @@ class CollectionReport:
         accuracy = self._is_right[threshold.index].expanding().mean()
         coverage = np.arange(1, len(threshold) + 1) / len(threshold)
         columns = {"coverage": coverage, "threshold": threshold, "accuracy": accuracy}
-        return _pandas().DataFrame(columns)
+        return pd.DataFrame(columns)
 
     def rejection_threshold(self, false_refusals: float = 0.05) -> float:
         """Return below which probability an answer should be refused.
@@ -523,7 +500,7 @@ class CollectionReport:
             scaler = StandardScaler().fit(self.features[self._usable])
             frame["distance"] = (scaler.transform(features) ** 2).mean(axis=1)
             own = (scaler.transform(self.features[right.index]) ** 2).mean(axis=1)
-        known = _pandas().DataFrame({"probability": right["proba_predicted"], "nearness": -own})
+        known = pd.DataFrame({"probability": right["proba_predicted"], "nearness": -own})
         # At which place of the clips in order both limits refuse that share together.
         places = (known.rank(method="max") - 1).min(axis=1) / max(len(known) - 1, 1)
         limits = known.quantile(places.quantile(false_refusals))
@@ -676,30 +653,30 @@ class CollectionReport:
     @cached_property
     def _judgements(self) -> Any:
         """The columns of frame() that don't need features."""
-        rows, pandas = self._usable, _pandas()
+        rows = self._usable
         proba = self.proba[rows]
         answers = proba.argmax(axis=1)
         genres = self.classes.astype(object)  # numbers stay what they are beside missing ones
         known = {"clip": self.names, "group": self.groups, "genre": self.y}
-        frame = pandas.DataFrame({name: part for name, part in known.items() if part is not None})
+        frame = pd.DataFrame({name: part for name, part in known.items() if part is not None})
         # The margin is that of the label, or else of the answer.
         codes: Any = answers if self.y is None else np.searchsorted(self.classes, self.y[rows])
         is_own = np.arange(len(genres)) == codes[:, np.newaxis]
         own, others = proba[is_own], np.where(is_own, -1, proba).max(axis=1)
         columns: dict[str, Any] = {"predicted": genres[answers], "proba_genre": own}
         columns |= {"proba_predicted": proba.max(axis=1), "margin": own - others}
-        columns["suspicion"] = pandas.Series(own).rank(method="first").astype("Int64").array
+        columns["suspicion"] = pd.Series(own).rank(method="first").astype("Int64").array
         issues = statistics.confident_learning(codes, proba)
-        columns["issue"] = pandas.array(issues, dtype="boolean")
+        columns["issue"] = pd.array(issues, dtype="boolean")
         if self.expert_proba is not None:
             votes = self.expert_proba[rows].argmax(axis=2)
             agree = (votes == codes[:, np.newaxis]).sum(axis=1)
-            columns["votes_for_genre"] = pandas.array(agree, dtype="Int64")
+            columns["votes_for_genre"] = pd.array(agree, dtype="Int64")
             columns |= {f"expert[{n}]": genres[v] for n, v in zip(self.expert_names, votes.T)}
         if self.y is None:
             for name in ("proba_genre", "suspicion", "issue", "votes_for_genre"):
                 columns.pop(name, None)
-        return frame.join(pandas.DataFrame(columns, index=rows))
+        return frame.join(pd.DataFrame(columns, index=rows))
 
     @cached_property
     def _judged(self) -> Any:
@@ -754,7 +731,7 @@ class CollectionReport:
             near, cosines = _most_similar(self._vectors, n)
         rows, others = np.repeat(self._usable, near.shape[1]), self._usable[near].ravel()
         columns = {"row": rows, "other_row": others, "similarity": cosines.ravel()}
-        return _pandas().DataFrame(columns)
+        return pd.DataFrame(columns)
 
 
 def _unit_vectors(features: NDArray) -> NDArray[np.float32]:
@@ -767,7 +744,3 @@ def _most_similar(vectors: NDArray, n: int, of: NDArray | None = None) -> tuple[
     finder = NearestNeighbors(n_neighbors=n, algorithm="brute").fit(vectors)
     distances, rows = finder.kneighbors(of)
     return rows, 1 - distances**2 / 2
-
-
-def _pandas() -> Any:
-    return import_pandas("CollectionReport")

@@ -5,10 +5,10 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_groups, check_targets
-from .._compat import import_pandas
 from ._out_of_fold import cross_fit, prepare
 from ._plotting import COLOURS, BaseDisplay, plot_intervals
 from ._statistics import mcnemar, measures, ratio
@@ -86,8 +86,7 @@ class ComparisonDisplay(BaseDisplay):
                 row |= _with_interval("difference", found[:, 0])
                 row["mcnemar"] = mcnemar(right[name], first)
             rows[name] = row
-        pandas = import_pandas("ComparisonDisplay.frame")
-        return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("estimator")
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("estimator")
 
     def _size(self) -> tuple[float, float, int]:
         return 7.0, 2.0 + 0.7 * len(self.proba), 2
@@ -163,11 +162,8 @@ def compare(
     y = check_targets(X, y)
     groups = None if groups is None else check_groups(groups, len(y))
     prepared, task = prepare(list(estimators.values()), X, y, groups, cv)
-    answers = [cross_fit(one, task, n_jobs)[1]["proba"] for one in prepared]
+    answers = np.array([cross_fit(one, task, n_jobs)["proba"] for one in prepared])
     known = ~np.isnan(answers).any(axis=(0, 2))
-    return ComparisonDisplay(
-        {name: proba[known] for name, proba in zip(estimators, answers)},
-        task.y[known],
-        task.classes,
-        groups=None if task.groups is None else task.groups[known],
-    )
+    proba = dict(zip(estimators, answers[:, known]))
+    groups = None if groups is None else groups[known]
+    return ComparisonDisplay(proba, y[known], task.classes, groups=groups)

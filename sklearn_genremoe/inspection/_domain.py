@@ -5,13 +5,13 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.preprocessing import scale
 from sklearn.utils.validation import check_array
 
 from .._clips import only_clip
-from .._compat import import_pandas
 from ..domains import MFCC, BaseDomain, DomainUnion, ModulationSpectrogram
 from ._plotting import BaseDisplay
 
@@ -134,12 +134,11 @@ class DomainDisplay(BaseDisplay):
         frame : pandas.DataFrame with the columns domain, bin, frame and value
             One row per cell; features without time are the bins of a single frame.
         """
-        pandas = import_pandas("DomainDisplay.frame")
         parts = {
-            name: pandas.DataFrame(np.atleast_2d(np.transpose(cells))).unstack()
+            name: pd.DataFrame(np.atleast_2d(np.transpose(cells))).unstack()
             for name, cells in self.spectrograms.items()
         }
-        frame = pandas.concat(parts, names=["domain", "bin", "frame"])
+        frame = pd.concat(parts, names=["domain", "bin", "frame"])
         return frame.rename("value").reset_index()
 
     def _size(self) -> tuple[float, float, int]:

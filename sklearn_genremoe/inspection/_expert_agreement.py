@@ -5,10 +5,10 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from .._compat import import_pandas
 from ._plotting import BaseDisplay, ask_mixture, check_expert_proba, check_names
 
 
@@ -123,9 +123,8 @@ class ExpertAgreementDisplay(BaseDisplay):
         frame : pandas.DataFrame of shape (n_experts, n_experts)
             The shares in [0, 1].
         """
-        pandas = import_pandas("ExpertAgreementDisplay.frame")
-        names = pandas.Index(list(self.expert_names), name="expert")
-        return pandas.DataFrame(np.asarray(self.agreement), names, names)
+        names = pd.Index(list(self.expert_names), name="expert")
+        return pd.DataFrame(np.asarray(self.agreement), names, names)
 
     def _size(self) -> tuple[float, float, int]:
         side = 2.2 + 0.7 * len(self.expert_names)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import import_pandas
 from ._plotting import COLOURS, BaseDisplay, names_of_experts
 
 _LOSSES = {"train_loss": ("-", ""), "valid_loss": (":", ", held out")}
@@ -99,10 +99,9 @@ class LearningHistoryDisplay(BaseDisplay):
             One row per network and epoch; NaN where nothing was held out. Networks of folds are
             named like ``harmonic, fold 1``.
         """
-        pandas = import_pandas("LearningHistoryDisplay.frame")
         histories = self.histories.items()
         rows = [{"network": name, **epoch} for name, history in histories for epoch in history]
-        return pandas.DataFrame(rows, columns=["network", "epoch", *_LOSSES])
+        return pd.DataFrame(rows, columns=["network", "epoch", *_LOSSES])
 
     def _size(self) -> tuple[float, float, int]:
         return 8.0, 4.0, 1

@@ -5,10 +5,10 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from .._compat import import_pandas
 from ._plotting import COLOURS, BaseDisplay, ask_mixture, check_names
 
 _ALL = "all clips"
@@ -152,10 +152,9 @@ class MixtureWeightsDisplay(BaseDisplay):
         frame : pandas.DataFrame of shape (n_genres + 1, n_experts)
             The mean weight of each expert for each genre, and for all clips.
         """
-        pandas = import_pandas("MixtureWeightsDisplay.frame")
         means = np.asarray(self.mean_weights, dtype=np.float64)
         means = np.vstack([means, np.average(means, axis=0, weights=self.n_clips)])
-        frame = pandas.DataFrame(means, [*self.genres, _ALL], list(self.expert_names))
+        frame = pd.DataFrame(means, [*self.genres, _ALL], list(self.expert_names))
         return frame.rename_axis(index="genre", columns="expert")
 
     def _size(self) -> tuple[float, float, int]:

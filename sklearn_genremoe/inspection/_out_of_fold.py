@@ -29,6 +29,10 @@ _FREQUENT = "most frequent genre"
 # Parts of the clips from which the learning curve's classifier learns.
 _SHARES = (0.25, 0.5, 1.0)
 
+# Cosines of standardised features from which clips are taken for the same recording: of tables such
+# as embeddings, and of mean and deviation of spectrograms. Measured, see the user guide.
+TABLES_ALIKE, SPECTROGRAMS_ALIKE = 0.8, 0.95
+
 
 @dataclass
 class Task:
@@ -59,10 +63,8 @@ def check_folds(y: NDArray, groups: NDArray | None, cv: Any) -> list[tuple[NDArr
     splits = [(rows[train], rows[test]) for train, test in splitter.split(rows, y, groups)]
     tested = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(y))
     if (tested != 1).any():
-        raise ValueError(
-            f"cv={cv!r} tests {np.sum(tested == 0)} of {len(y)} clips never and "
-            f"{np.sum(tested > 1)} more than once; give folds that test each once, as of KFold."
-        )
+        found = f"cv={cv!r} tests {sum(tested == 0)} of {len(y)} clips never and {sum(tested > 1)}"
+        raise ValueError(f"{found} more than once; give folds that test each once, as of KFold.")
     return splits
 
 
@@ -73,14 +75,11 @@ def prepare(
     classes, splits = check_classes(y), check_folds(y, groups, cv)
     prepared, seen, errors = extract_once(estimators, X)
     rows = usable_rows(len(y), errors)
-    splits = [(_renumber(train, rows), _renumber(test, rows)) for train, test in splits]
+    kept = ([np.intersect1d(part, rows) for part in split] for split in splits)
+    splits = [(np.searchsorted(rows, train), np.searchsorted(rows, test)) for train, test in kept]
     seen = _safe_indexing(seen, rows) if errors else seen
     groups = None if groups is None else groups[rows]
     return prepared, Task(seen, y[rows], groups, splits, classes, rows, errors)
-
-
-def _renumber(part: NDArray, rows: NDArray) -> NDArray:
-    return np.searchsorted(rows, np.intersect1d(part, rows))
 
 
 def extract_once(estimators: Sequence[Any], X: Any) -> tuple[list[Any], Any, dict[int, str]]:
@@ -149,20 +148,21 @@ def _first_step(estimator: Any) -> Any:
     return estimator
 
 
-def cross_fit(
-    estimator: Any, task: Task, n_jobs: int | None = None
-) -> tuple[list[Any], dict[str, Any]]:
+def cross_fit(estimator: Any, task: Task, n_jobs: int | None = None) -> dict[str, Any]:
     """Fit an estimator on all folds but one, and let it judge that one.
 
-    Returns the models of the folds, and by the names that a report has for them what they say.
+    Returns the models of the folds, the names of experts, and what they say of all clips, by the
+    names that a report has for them.
     """
     fits = Parallel(n_jobs=n_jobs)(
         delayed(_fit_and_judge)(estimator, task, train, test) for train, test in task.splits
     )
+    models, parts = zip(*fits)
     order = np.argsort(np.concatenate([test for _, test in task.splits]))
-    parts = [judged for _, judged in fits]
     found = {key: np.concatenate([part[key] for part in parts])[order] for key in parts[0]}
-    return [model for model, _ in fits], found
+    names = names_of_experts(models[0]) if "weights" in found else []
+    found = {key: task.of_all(values) for key, values in found.items()}
+    return found | {"models": models, "expert_names": names}
 
 
 def _fit_and_judge(estimator: Any, task: Task, train: NDArray, test: NDArray) -> Any:
@@ -172,13 +172,12 @@ def _fit_and_judge(estimator: Any, task: Task, train: NDArray, test: NDArray) ->
     try:
         model.fit(_safe_indexing(task.X, train), task.y[train], **by_group)
     except ValueError as error:
-        error.add_note(
-            f"It learned from {len(train)} of {len(task.y)} clips: one fold is held out."
-        )
+        n = f"{len(train)} of {len(task.y)}"
+        error.add_note(f"It learned from {n} clips: one fold is held out.")
         raise
     tested = _safe_indexing(task.X, test)
     found = {"proba": _of_genres(model.predict_proba(tested), model, task.classes)}
-    if is_mixture and len(names_of_experts(model)) > 1:
+    if is_mixture and len(model.experts_) > 1:
         of_experts = model.expert_predict_proba(tested)
         found["expert_proba"] = _of_genres(of_experts, model, task.classes)
         found["weights"] = model.mixture_weights(tested)
@@ -200,33 +199,52 @@ def baselines(task: Task) -> dict[str, NDArray[np.float64]]:
     the genre, zero for the others.
     """
     genres, counts = np.unique(task.y, return_counts=True)
-    always = np.full(len(task.y), genres[counts.argmax()])
-    answers = {_FREQUENT: task.of_all(always[:, np.newaxis] == task.classes)}
+    answers = {_FREQUENT: np.repeat(genres[counts.argmax()], len(task.y))}
     if isinstance(task.X, domains.DomainBatch):
         of = task.X.domains
         mfcc = [name for name, domain in of.items() if isinstance(domain, domains.MFCC)]
         entry = (mfcc or task.X.names)[0]
-        name = f"{'MFCC' if mfcc else entry}, mean and deviation, SVC"
-        table = clip_vectors(task.X, [entry])
-        said = cross_val_predict(_plain(), table, task.y, cv=task.splits)
-        answers[name] = task.of_all(said[:, np.newaxis] == task.classes)
-    return answers
+        table, what = clip_vectors(task.X, [entry]), "MFCC" if mfcc else entry
+        found = cross_val_predict(_plain(), table, task.y, cv=task.splits)
+        answers[f"{what}, mean and deviation, SVC"] = found
+    return {n: task.of_all(a[:, np.newaxis] == task.classes) for n, a in answers.items()}
 
 
-def learning_curve(table: NDArray, task: Task) -> list[tuple[int, float]]:
+def sound_features(task: Task, found: dict[str, Any]) -> dict[str, Any]:
+    """Return what tells which clips sound alike, and how a plain classifier learns from it.
+
+    Embeddings, else what else are tables, else the spectrograms of the best expert.
+    """
+    batch = task.X
+    if not isinstance(batch, domains.DomainBatch):
+        return {}
+    kinds = domains.AudioSetEmbedding, domains.MusicTagEmbedding
+    embeddings = [name for name, domain in batch.domains.items() if isinstance(domain, kinds)]
+    entries = embeddings or [name for name in batch.names if batch[name].ndim == 2]
+    alike = TABLES_ALIKE if entries else SPECTROGRAMS_ALIKE
+    if not entries:
+        best = ""
+        if "expert_proba" in found:
+            answers = task.classes[found["expert_proba"][task.rows].argmax(axis=2)]
+            right = (answers == task.y[:, np.newaxis]).mean(axis=0)
+            best = found["expert_names"][int(right.argmax())]
+        entries = [best] if best in batch else batch.names[:1]
+    table = clip_vectors(batch, entries)
+    features = {"features": task.of_all(table), "feature_entries": entries}
+    return features | {"same_recording": alike, "curve": _learning_curve(table, task)}
+
+
+def _learning_curve(table: NDArray, task: Task) -> list[tuple[int, float]]:
     """Return how good a plain classifier is that learns from a part of the groups, or of the clips.
 
     It learns from the table, on the same folds: what more clips would give.
     """
-    rng = np.random.default_rng(0)
     units = np.arange(len(task.y)) if task.groups is None else task.groups
+    units = np.unique(units, return_inverse=True)[1]
+    place = np.random.default_rng(0).permutation(units.max() + 1)[units] / (units.max() + 1)
     curve = []
     for share in _SHARES:
-        splits = []
-        for train, test in task.splits:
-            known = rng.permutation(np.unique(units[train]))
-            kept = known[: max(2, round(share * len(known)))]
-            splits.append((train[np.isin(units[train], kept)], test))
+        splits = [(train[place[train] < share], test) for train, test in task.splits]
         if any(len(np.unique(task.y[train])) < 2 for train, _ in splits):
             return []
         right = cross_val_predict(_plain(), table, task.y, cv=splits) == task.y
@@ -236,25 +254,6 @@ def learning_curve(table: NDArray, task: Task) -> list[tuple[int, float]]:
 
 def _plain() -> Pipeline:
     return make_pipeline(StandardScaler(), SVC(C=10))
-
-
-def sound_entries(task: Task, found: dict[str, Any], experts: Sequence[str]) -> list[str]:
-    """Return which entries of a batch tell what sounds alike.
-
-    Embeddings, else what else are tables, else the spectrograms of the best expert.
-    """
-    batch = task.X
-    if not isinstance(batch, domains.DomainBatch):
-        return []
-    kinds = domains.AudioSetEmbedding, domains.MusicTagEmbedding
-    embeddings = [name for name, domain in batch.domains.items() if isinstance(domain, kinds)]
-    if tables := embeddings or [name for name in batch.names if batch[name].ndim == 2]:
-        return tables
-    best = ""
-    if "expert_proba" in found:
-        right = task.classes[found["expert_proba"].argmax(axis=2)] == task.y[:, np.newaxis]
-        best = experts[int(right.mean(axis=0).argmax())]
-    return [best] if best in batch else batch.names[:1]
 
 
 def clip_vectors(batch: domains.DomainBatch, names: Sequence[str]) -> NDArray[np.float32]:

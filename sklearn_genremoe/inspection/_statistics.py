@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
-
-from .._compat import import_pandas
 
 _DRAWS = 1000
 _LEVEL = [0.025, 0.975]
@@ -39,7 +38,7 @@ def measures(codes: NDArray, proba: NDArray, groups: Any, genres: Sequence[Any] 
     names += [f"{what}[{genre}]" for what in ("recall", "precision") for genre in genres]
     found = interval(sums, groups, values).T[: len(names)]
     columns = ["value", "low", "high"]
-    return import_pandas("A table of scores").DataFrame(found, index=names, columns=columns)
+    return pd.DataFrame(found, index=names, columns=columns)
 
 
 def interval(sums: NDArray, groups: Any, values: Callable[[NDArray], NDArray]) -> NDArray:
@@ -57,7 +56,7 @@ def interval(sums: NDArray, groups: Any, values: Callable[[NDArray], NDArray]) -
     with np.errstate(invalid="ignore", divide="ignore"):
         value, *rest = values(drawn)
     # Of those draws in which it can be computed.
-    ends = import_pandas("An interval").DataFrame(rest).quantile(_LEVEL)
+    ends = pd.DataFrame(rest).quantile(_LEVEL)
     return np.vstack([value, ends])
 
 

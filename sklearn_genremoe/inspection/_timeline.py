@@ -5,11 +5,11 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import import_pandas
 from ._plotting import COLOURS, BaseDisplay, check_names, require_method
 
 # Windows that are no further apart, in seconds, touch.
@@ -173,7 +173,7 @@ class TimelineDisplay(BaseDisplay):
             columns.append(self.weights)
             names += [f"weight[{name}]" for name in self._experts()]
         table = np.column_stack(columns).astype(np.float64)
-        return import_pandas("TimelineDisplay.frame").DataFrame(table, columns=names)
+        return pd.DataFrame(table, columns=names)
 
     def _experts(self) -> list[str]:
         return check_names(self.expert_names, np.asarray(self.weights).shape[1])

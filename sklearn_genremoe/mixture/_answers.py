@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
@@ -14,7 +15,6 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from .._clips import entries_of, kind_of_clips
-from .._compat import import_pandas
 from ..audio import BadClipError, BadClipWarning
 from ..domains import DomainBatch
 from ._cross_fit import TrainingClips
@@ -114,23 +114,17 @@ class ClipClassifierMixin(ClassifierMixin):
             A row per clip. The columns: path, None where clips came otherwise; genre;
             ``probability[<genre>]`` for each genre; and error, why a clip can't be used, whatever
             `on_error` is, else None. Genre and probabilities are missing where there are none.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
         """
-        pandas = import_pandas("predict_frame")
         proba, bad = self._predict_rows(X, "warn")
         rows = range(len(proba))
         labels = labels_from_proba(proba, bad, self.classes_, "")
         columns = {
-            "path": pandas.Series(paths_of(X, len(proba)), dtype=object),  # keeps None
+            "path": pd.Series(paths_of(X, len(proba)), dtype=object),  # keeps None
             "genre": [None if row in bad else labels[row] for row in rows],
             **{f"probability[{genre}]": proba[:, i] for i, genre in enumerate(self.classes_)},
-            "error": pandas.Series([bad.get(row) for row in rows], dtype=object),
+            "error": pd.Series([bad.get(row) for row in rows], dtype=object),
         }
-        return pandas.DataFrame(columns)
+        return pd.DataFrame(columns)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the share of clips whose genre is found.
@@ -242,7 +236,6 @@ def score_table(
     sample_weight: NDArray | None = None,
 ) -> Any:
     """Compare experts, mixture and oracle on clips with known genre: see ``score_experts``."""
-    pandas = import_pandas("score_experts")
     rows = np.arange(len(y))
     everyone = np.concatenate([expert_proba, proba[:, None]], axis=1)
     answers = everyone.argmax(axis=2)
@@ -267,7 +260,7 @@ def score_table(
         known = len(of_genre) > 0 and (sample_weight is None or sample_weight[of_genre].any())
         of_experts = mean(weights, of_genre) if known else np.full(len(names), np.nan)
         columns[f"weight[{genre}]"] = [*of_experts, np.nan, np.nan]
-    index = pandas.Index([*names, "mixture", "oracle"], name="expert")
-    table = pandas.DataFrame(columns, index=index, dtype=float)
+    index = pd.Index([*names, "mixture", "oracle"], name="expert")
+    table = pd.DataFrame(columns, index=index, dtype=float)
     table.attrs["mean_disagreement"] = float(np.mean(pairs)) if pairs else 0.0
     return table

@@ -472,8 +472,6 @@ class MixtureOfExpertsClassifier(
 
         Raises
         ------
-        ImportError
-            If pandas is not installed.
         ValueError
             If `y` has genres that were not seen in ``fit``.
 

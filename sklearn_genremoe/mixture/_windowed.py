@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import pandas as pd
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
@@ -29,7 +30,6 @@ from .._compat import (
     StrOptions,
     _check_method_params,
     _routing_enabled,
-    import_pandas,
     progress_bar,
 )
 from .._diagram import DiagramMixin
@@ -291,8 +291,6 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
 
         Raises
         ------
-        ImportError
-            If pandas is not installed.
         ValueError
             If `track` isn't one track.
         BadClipError
@@ -311,7 +309,6 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         1   15.0  45.0   0.5   0.5
         2   30.0  60.0   0.5   0.5
         """
-        pandas = import_pandas("predict_windows")
         model, front, clips = self._ready(only_clip(track, "track"))
         judge = front.inner if front.is_single and front.experts else None
         weighted = [f"weight[{name}]" for name, _ in front.experts] if judge else []
@@ -324,7 +321,7 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
                 weights = [judge.mixture_weights(view)] if judge else []
                 table[used, 2:] = np.hstack([model.predict_proba(view), *weights])
             tables.append(table)
-        return pandas.DataFrame(np.concatenate(tables), columns=columns)
+        return pd.DataFrame(np.concatenate(tables), columns=columns)
 
     @property
     def classes_(self) -> NDArray:

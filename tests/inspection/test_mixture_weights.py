@@ -181,10 +181,3 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"Display needs matplotlib: pip install 'sklearn-genre"):
         MixtureWeightsDisplay.from_predictions(WEIGHTS, GENRES)
-
-
-def test_without_pandas(monkeypatch):
-    display = MixtureWeightsDisplay.from_predictions(WEIGHTS, GENRES)
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"MixtureWeightsDisplay.frame needs pandas"):
-        display.frame()
