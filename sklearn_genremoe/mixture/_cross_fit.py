@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import (
-    PredefinedSplit,
     StratifiedGroupKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
@@ -39,7 +38,7 @@ class TrainingClips:
     """Clips, genres, weights, groups, and metadata for experts and splitter.
 
     ``params`` holds the arguments of each expert's ``fit``, by name, and of the splitter's
-    ``split``, as "cv"; ``origin`` the row of each clip among the ``n_given`` that came.
+    ``split``, as "cv"; ``origin`` the row of each clip among those that came, ascending.
     """
 
     X: Any
@@ -47,7 +46,6 @@ class TrainingClips:
     weight: NDArray | None
     groups: NDArray | None
     origin: NDArray[np.intp]
-    n_given: int
     params: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -56,27 +54,19 @@ class TrainingClips:
     ) -> TrainingClips:
         """Return clips with genres, in the spelling of `classes`, weights and groups checked."""
         y = check_targets(X, y, classes)
-        return cls(
-            X,
-            y,
-            None if sample_weight is None else check_weight(y, sample_weight),
-            None if groups is None else check_groups(groups, len(y)),
-            np.arange(len(y)),
-            len(y),
-        )
+        weight = None if sample_weight is None else check_weight(y, sample_weight)
+        groups = None if groups is None else check_groups(groups, len(y))
+        return cls(X, y, weight, groups, np.arange(len(y)))
 
     def take(self, rows: NDArray[np.intp]) -> TrainingClips:
         """Return some of the clips."""
         if len(rows) == len(self.y):
             return self
-        weight, groups = (
-            None if values is None else values[rows] for values in (self.weight, self.groups)
-        )
-        params = {
-            name: _check_method_params(self.y, params, rows) for name, params in self.params.items()
-        }
-        X, y, origin = take_clips(self.X, rows), self.y[rows], self.origin[rows]
-        return TrainingClips(X, y, weight, groups, origin, self.n_given, params)
+        weight = None if self.weight is None else self.weight[rows]
+        groups = None if self.groups is None else self.groups[rows]
+        params = {n: _check_method_params(self.y, p, rows) for n, p in self.params.items()}
+        X = take_clips(self.X, rows)
+        return TrainingClips(X, self.y[rows], weight, groups, self.origin[rows], params)
 
     def present(self) -> TrainingClips:
         """Return the clips with a weight above zero."""
@@ -265,11 +255,42 @@ def require_known(y: NDArray, classes: NDArray) -> None:
 # Splits.
 
 
+def rows_of_cv(cv: Any, clips: TrainingClips) -> Any:
+    """Return the pairs of rows that a splitter or an iterable gives; a number as it is."""
+    if isinstance(cv, Real):
+        return cv
+    pairs = cv
+    if hasattr(cv, "split"):
+        params = {key: value for key, value in clips.params["cv"].items() if key != "groups"}
+        X = clips.X.given if isinstance(clips.X, Clips) else clips.X
+        pairs = cv.split(X, clips.y, groups=clips.groups, **params)
+    splits = [_rows(pair, len(clips.y)) for pair in pairs]
+    if not splits:
+        raise ValueError(
+            f"cv={cv!r} yields no split; expected pairs of (train, test) rows. A generator can be "
+            "used once: give a list, list(splitter.split(X, y))."
+        )
+    return splits
+
+
+def _rows(pair: Any, n_clips: int) -> Split:
+    """Return the rows on both sides of a split."""
+    try:
+        train, test = (np.atleast_1d(side) for side in pair)
+        rows = np.arange(n_clips)
+        return rows[train if len(train) else []], rows[test if len(test) else []]
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"cv yields {reprlib.repr(pair)}; expected a pair of row numbers or masks, (train, "
+            f"test), but there are {n_clips} clips ({error})."
+        ) from error
+
+
 def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list[Split]:
     """Return (train, test) rows: which clips experts learn from, and which they predict.
 
-    `random_state` draws the hold-out clips; all else is deterministic. Raise if a genre has too few
-    clips or groups to be split, or rows are none of the clips'.
+    `cv` is a number, or has rows of all clips that came. `random_state` draws the hold-out. Clips
+    of genres that nobody could have learned are not held out; raise if nothing is left to learn.
     """
     y, groups = clips.y, clips.groups
     if isinstance(cv, Integral):
@@ -280,68 +301,28 @@ def make_splits(cv: Any, clips: TrainingClips, random_state: Any = None) -> list
     elif isinstance(cv, Real):
         _check_enough(y, groups, 2)
         splits = [_hold_out(float(cv), y, groups, random_state)]
-    elif hasattr(cv, "split"):
-        params = {key: value for key, value in clips.params["cv"].items() if key != "groups"}
-        X = clips.X.given if isinstance(clips.X, Clips) else clips.X
-        if isinstance(cv, PredefinedSplit) and len(cv.test_fold) == clips.n_given:
-            cv = PredefinedSplit(cv.test_fold[clips.origin])  # it doesn't look at X
-        splits = list(cv.split(X, y, groups=groups, **params))
-        last = max((rows.max() for pair in splits for rows in pair if len(rows)), default=0)
-        if last >= len(y):
-            raise ValueError(
-                f"cv={cv!r} yields row {last}, but there are {len(y)} clips of the "
-                f"{clips.n_given} given: bad ones and those with a weight of zero are left out. "
-                "Give the rows of all as a list, list(splitter.split(...))."
-            )
-    else:
-        # Rows that were taken out, for a weight of zero or a bad clip, fall out of splits as well.
-        place = np.full(clips.n_given, -1)
-        place[clips.origin] = np.arange(len(y))
-        splits = [_rows(pair, place) for pair in cv]
-    if not splits:
-        raise ValueError(
-            f"cv={cv!r} yields no split; expected pairs of (train, test) rows. A generator can be "
-            "used once: give a list, list(splitter.split(X, y))."
-        )
-    return splits
-
-
-def _rows(pair: Any, place: NDArray[np.intp]) -> Split:
-    """Return where the rows of a split are by now."""
-    try:
-        train, test = (np.atleast_1d(side) for side in pair)
-        sides = [place[side if len(side) else []] for side in (train, test)]
-    except (TypeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"cv yields {reprlib.repr(pair)}; expected a pair of row numbers or masks, (train, "
-            f"test), but there are {len(place)} clips ({error})."
-        ) from error
-    train, test = (side[side >= 0] for side in sides)
-    return train, test
-
-
-def check_splits(splits: list[Split], y: NDArray, cv: Any) -> list[Split]:
-    """Return splits without held-out clips of genres that nobody could have learned in them.
-
-    Raise, before anything is trained, if experts or mixer would have nothing to learn from.
-    """
-    kept = []
+    else:  # clips that were left out, as bad or without weight, fall out of splits as well
+        left = clips.origin
+        kept = [[rows[np.isin(rows, left)] for rows in pair] for pair in cv]
+        splits = [
+            (np.searchsorted(left, train), np.searchsorted(left, test)) for train, test in kept
+        ]
+    checked = []
     for number, (train, test) in enumerate(splits):
         genres = np.unique(y[train])
         if not len(test) or len(genres) < 2:
             raise ValueError(
-                f"Split {number} of cv={cv!r} holds out {len(test)} clips and leaves those of "
+                f"Split {number} of cv holds out {len(test)} clips and leaves those of "
                 f"{len(genres)} genres to learn from; expected one or more, and two or more: use "
                 "fewer folds, larger sides, or groups that aren't genres."
             )
-        kept.append((train, test[np.isin(y[test], y[train])]))
-    if splits and not any(len(test) for _, test in kept):
+        checked.append((train, test[np.isin(y[test], y[train])]))
+    if not any(len(test) for _, test in checked):
         raise ValueError(
-            f"No split of cv={cv!r} holds out a clip of a genre that the experts have learned "
-            "there, so the mixer would learn from nothing; groups must not be the genres "
-            "themselves."
+            "No split of cv holds out a clip of a genre that the experts have learned there, so "
+            "the mixer would learn from nothing; groups must not be the genres themselves."
         )
-    return kept
+    return checked
 
 
 def _hold_out(share: float, y: NDArray, groups: NDArray | None, random_state: Any) -> Split:

@@ -36,13 +36,13 @@ from ..networks import resolve_device
 from ._answers import ClipClassifierMixin, rows_to_score, score_table
 from ._cross_fit import (
     TrainingClips,
-    check_splits,
     classes_of_prefit,
     fit_experts,
     make_splits,
     networks_in,
     require_known,
     route_fit,
+    rows_of_cv,
     seed_missing,
 )
 from ._experts import check_experts, expert_proba_of, extract_domains, plan_experts, view_clips
@@ -164,7 +164,8 @@ class MixtureOfExpertsClassifier(
 
     Notes
     -----
-    Sample weights go to every expert and to the mixer; a clip of weight zero counts as absent.
+    Sample weights go to every expert and to the mixer; a clip of weight zero counts as absent, but
+    for a splitter in `cv`, which divides all clips that are given.
 
     Experts and mixer are by default what was best on real clips, see the reproduction report. The
     paper's system is ``MixtureOfExpertsClassifier(paper_experts(), "rnn", cv="train")``.
@@ -279,19 +280,16 @@ class MixtureOfExpertsClassifier(
             clips = TrainingClips.check(X, y, sample_weight, groups)
             to_fit = [] if prefit else experts
             clips.params = route_fit(self, to_fit, clips.weight, clips.groups, params)
-            clips = clips.present()
             out_of_fold = mixer.needs_fit and not isinstance(self.cv, str)
             split_seed = self._seed(to_fit, mixer)
-            cv: Any = 5 if self.cv is None else self.cv
-            if out_of_fold and not isinstance(cv, Real) and not hasattr(cv, "split"):
-                cv = list(cv)  # perhaps an iterator, which can be read only once
+            cv = rows_of_cv(5 if self.cv is None else self.cv, clips) if out_of_fold else None
+            clips = clips.present()
 
             def split(clips: TrainingClips) -> tuple[NDArray, list[Any]]:
                 if prefit:
                     return classes_of_prefit(experts, clips.y), []
                 classes = check_classes(clips.y)
-                splits = make_splits(cv, clips, split_seed) if out_of_fold else []
-                return classes, check_splits(splits, clips.y, cv)
+                return classes, make_splits(cv, clips, split_seed) if out_of_fold else []
 
             classes, splits = split(clips)
             views, of_mixer, good, bad = view_clips(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, replace
 from itertools import islice
 from numbers import Integral, Real
@@ -18,13 +19,12 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, get_routing_for_object
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._checks import check_classes, forget_fit, unchanged_on_error, unfitted_on_error
 from .._clips import Clips, check_clips, kind_of_clips, only_clip, without_torch
 from .._compat import (
-    BaseSearchCV,
     GroupsConsumerMixin,
     Interval,
     StrOptions,
@@ -45,7 +45,7 @@ from ..audio import (
 )
 from ..domains import BaseDomain, DomainBatch, Plan
 from ._answers import ClipClassifierMixin
-from ._cross_fit import TrainingClips, last_step, make_splits, route_fit, weight_params
+from ._cross_fit import TrainingClips, last_step, route_fit, rows_of_cv, weight_params
 from ._experts import Experts, check_experts, extract_domains, first_part, plan_experts, take_clips
 from ._mixture import MixtureOfExpertsClassifier, make_mixer
 
@@ -58,6 +58,13 @@ _APART = 64
 # Hz of the waveforms that an estimator without a feature domain gets.
 _SAMPLE_RATE = 22050
 
+# What windows add to the total of their track.
+_IN_TOTAL: dict[str, Callable[[NDArray], NDArray]] = {
+    "mean": np.asarray,
+    "geometric_mean": lambda proba: np.log(np.maximum(proba, np.finfo(np.float64).tiny)),
+    "vote": lambda proba: np.eye(proba.shape[1])[proba.argmax(axis=1)],
+}
+
 # A row, begin and end in seconds, and an excerpt or samples, None where they are silent.
 Window = tuple[int, float, float, Any]
 
@@ -65,39 +72,36 @@ Window = tuple[int, float, float, Any]
 class Front(NamedTuple):
     """What of an estimator sees the windows first: a mixture, a domain or what takes waveforms.
 
-    And whether it is the only one, a mixture's experts, all domains, what is extracted (None:
-    waveforms), and the sample rates.
+    And a mixture's experts, what is extracted (None: waveforms), and Hz of the waveforms.
     """
 
     inner: Any
-    is_single: bool
     experts: Experts
-    domains: list[BaseDomain]
     plan: Plan | None
-    rates: list[int]
+    domains: list[BaseDomain]
+    rate: int
 
     @classmethod
     def of(cls, estimator: Any) -> Front:
         """Resolve an estimator, once per call."""
-        inner, is_single = _first(estimator)
+        inner = _first(estimator)
         experts: Experts = []
         mixer: dict[str, Any] = {"with_mixer": False, "mixer_domain": None}
         if isinstance(inner, MixtureOfExpertsClassifier):
-            experts = check_experts(inner._experts(), reserved=inner.get_params(deep=False))
+            experts = check_experts(inner._experts())
             with_mixer = make_mixer(inner.mixer).needs_clips
             mixer = {"with_mixer": with_mixer, "mixer_domain": inner.mixer_domain}
-        parts = experts or [("estimator", estimator)]
+        parts = experts or check_experts([("estimator", estimator)])
         plan = plan_experts(parts, "paths", **mixer)
-        others = [_first(part)[0] for name, part in parts if name not in plan.domains]
+        others = [_first(part) for name, part in parts if name not in plan.domains]
         domains = list(plan.domains.values())
         rates = [e.sample_rate for e in (*domains, *others) if hasattr(e, "sample_rate")]
-        whole = None if others else plan
-        return cls(inner, is_single, experts, domains, whole, rates or [_SAMPLE_RATE])
-
-    @property
-    def rate(self) -> int:
-        """Hz of the waveforms that the estimator takes."""
-        return self.rates[0]
+        if others and len(set(rates)) > 1:
+            raise ValueError(
+                f"waveforms have one sample rate, but {type(estimator).__name__} expects "
+                f"{sorted(set(rates))} Hz: give all domains one, or each expert a domain."
+            )
+        return cls(inner, experts, None if others else plan, domains, [*rates, _SAMPLE_RATE][0])
 
 
 @with_init
@@ -157,8 +161,8 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
     its weight, so that tracks count alike whatever their lengths, and its track as its group, or
     the group that was given for the track: no window of a track is predicted by experts that were
     trained on another. Where tracks differ in length but the estimator takes no weights, each
-    window counts alike. In the mixture, search or calibration that is the estimator itself, rows
-    that a `cv` holds or a splitter yields are tracks.
+    window counts alike. In the mixture, search or calibration that is the estimator itself, a `cv`
+    divides tracks, and rows that it holds or yields are tracks.
 
     A window that is silent throughout is left out; so is what precedes and follows a track that is
     shorter than a window, which is filled up as the domains say (`fill`). The windows of a file
@@ -201,7 +205,7 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "window": [Interval(Real, 0, None, closed="neither")],
         "hop": [Interval(Real, 0, None, closed="neither")],
-        "aggregate": [StrOptions({"mean", "geometric_mean", "vote"})],
+        "aggregate": [StrOptions(set(_IN_TOTAL))],
         "on_error": [StrOptions({"raise", "warn"})],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
@@ -246,20 +250,18 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         """
         with unchanged_on_error(self):
             self._validate_params()
-            if not hasattr(self.estimator, "predict_proba"):
-                raise TypeError(
-                    f"{self.estimator!r} has no predict_proba; give a classifier that has one."
-                )
             front = Front.of(self.estimator)
             clips = self._check_X(X, front, reset=True)
             tracks = TrainingClips.check(clips, y, sample_weight, groups)
-            if _is_frozen(self.estimator):
+            if isinstance(self.estimator, FrozenEstimator):
                 check_is_fitted(self.estimator)
                 forget_fit(self)
                 self.estimator_ = self.estimator
                 return self
-            check_classes(tracks.y)
+            estimator = clone(self.estimator)
+            splits = _splits_of_tracks(estimator, tracks)
             tracks = tracks.present()
+            check_classes(tracks.y)
             # Refuse what the estimator can't take before files are read.
             self._metadata(tracks, np.arange(len(tracks.y)), front, params)
             bad: dict[int, str] = {}
@@ -267,7 +269,12 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
             bad = self._leave_out(tracks, bad)
             check_classes(tracks.y[of_track])
             metadata = self._metadata(tracks, of_track, front, params)
-            estimator = _split_by_track(clone(self.estimator), tracks, of_track)
+            if splits is not None:
+                origin = tracks.origin[of_track]
+                last_step(estimator, through_searches=False)[1].cv = [
+                    tuple(np.flatnonzero(np.isin(origin, side)) for side in split)
+                    for split in splits
+                ]
         with unfitted_on_error(self):
             self.bad_clips_ = bad
             self.estimator_ = estimator.fit(view, tracks.y[of_track], **metadata)
@@ -285,9 +292,8 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         -------
         windows : pandas.DataFrame
             A row per window. The columns: start and end in seconds; the probability of each
-            genre; and, if the estimator is one mixture (not several, as after calibration by
-            folds), ``weight[<expert>]``, how much it trusts each expert. Genres and weights of
-            silent windows are NaN.
+            genre; and, if the estimator is a mixture, ``weight[<expert>]``, how much it trusts each
+            expert. Genres and weights of silent windows are NaN.
 
         Raises
         ------
@@ -310,15 +316,15 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         2   30.0  60.0   0.5   0.5
         """
         model, front, clips = self._ready(only_clip(track, "track"))
-        judge = front.inner if front.is_single and front.experts else None
-        weighted = [f"weight[{name}]" for name, _ in front.experts] if judge else []
-        columns = ["start", "end", *self.classes_, *weighted]
+        is_mixture = hasattr(model, "mixture_weights")
+        weighted = [f"weight[{name}]" for name, _ in front.experts] if is_mixture else []
+        columns = ["start", "end", *model.classes_, *weighted]
         tables = []
         for rows, spans, used, view in self._iter_windows(clips, front, {}, "raise"):
             table = np.full((len(rows), len(columns)), np.nan)
             table[:, :2] = spans
             if len(used):
-                weights = [judge.mixture_weights(view)] if judge else []
+                weights = [model.mixture_weights(view)] if is_mixture else []
                 table[used, 2:] = np.hstack([model.predict_proba(view), *weights])
             tables.append(table)
         return pd.DataFrame(np.concatenate(tables), columns=columns)
@@ -344,7 +350,7 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         clips = self._check_X(X, front, reset=False)
         n_samples = round(self.window * front.rate)
         is_cut = clips.width is None or clips.width >= n_samples
-        if _is_frozen(self.estimator) and front.domains and is_cut:
+        if isinstance(self.estimator, FrozenEstimator) and front.domains and is_cut:
             seconds = sorted({domain.duration for domain in front.domains})
             # Absent after fitting on a DomainBatch, which doesn't say how long its clips were.
             fitted_on = getattr(front.inner, "n_features_in_", front.domains[0].n_samples)
@@ -364,24 +370,15 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
             )
         X = without_torch(X)
         kind = kind_of_clips(X)
-        rates = sorted(set(front.rates))
-        if len(rates) > 1 and (kind == "waveforms" or front.plan is None):
-            raise ValueError(
-                f"waveforms have one sample rate, but {type(self.estimator).__name__} expects "
-                f"{rates} Hz: give its domains one sample_rate"
-                + (", or each expert a domain." if front.plan is None else ", or pass paths.")
-            )
         n_samples = round(self.window * front.rate)
-        shape: tuple[int, ...] = getattr(X, "shape", ())
-        if isinstance(X, (list, tuple)):
-            shape = (len(X), *np.shape(X[0]))
-        is_long = kind == "waveforms" and len(shape) == 2 and shape[1] > n_samples
-        if not is_long:
-            return check_clips(self, X, path_samples=n_samples, reset=reset)
-        if reset:  # it is windows that must have the same number of samples, not tracks
-            self.n_features_in_ = n_samples
-            self.__dict__.pop("feature_names_in_", None)
-        return check_clips(copy.copy(self), X, path_samples=n_samples, reset=True)
+        # Of a list, numpy looks at the first; lists of different lengths are refused below.
+        first = X[:1] if isinstance(X, (list, tuple)) else X
+        if kind == "waveforms" and np.ndim(first) == 2 and np.shape(first)[1] > n_samples:
+            if reset:  # it is windows that must have the same number of samples, not tracks
+                self.n_features_in_ = n_samples
+                self.__dict__.pop("feature_names_in_", None)
+            return check_clips(copy.copy(self), X, path_samples=n_samples, reset=True)
+        return check_clips(self, X, path_samples=n_samples, reset=reset)
 
     def _windows_of_files(
         self, paths: list[str], bad: dict[int, str], on_error: str
@@ -425,7 +422,8 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
             size = max(_CHUNK, effective_n_jobs(self.n_jobs))
         reasons: dict[int, str] = {}
         heard = np.zeros(len(clips), dtype=bool)
-        while chunk := list(islice(windows, size)):
+        chunks = iter(lambda: list(islice(windows, size)), [])
+        for chunk in progress_bar(chunks, unit=" chunks of windows", disable=not self.verbose):
             rows = np.array([row for row, *_ in chunk])
             used = np.flatnonzero([clip is not None for *_, clip in chunk])
             view, unusable = self._view([chunk[i][3] for i in used], front, memory)
@@ -470,17 +468,13 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         views: list[Any] = []
         of_track = np.zeros(0, dtype=np.intp)
         memory = getattr(front.inner, "memory", None)
-        chunks = self._iter_windows(clips, front, bad, self.on_error, memory)
-        for rows, _, used, view in self._progress(chunks):
+        for rows, _, used, view in self._iter_windows(clips, front, bad, self.on_error, memory):
             if len(used):
                 views = [*(views if len(views) < _APART else [np.concatenate(views)]), view]
                 of_track = np.append(of_track, rows[used])
         good = np.flatnonzero(~np.isin(of_track, list(bad)))
-        joined = views[0] if len(views) == 1 else np.concatenate(views) if views else None
-        return (take_clips(joined, good) if len(good) < len(of_track) else joined), of_track[good]
-
-    def _progress(self, chunks: Iterator[Any]) -> Any:
-        return progress_bar(chunks, unit=" chunks of windows", disable=not self.verbose)
+        view = views[0] if len(views) == 1 else np.concatenate(views) if views else None
+        return (take_clips(view, good) if len(good) < len(of_track) else view), of_track[good]
 
     # What the estimator gets with the windows.
 
@@ -489,20 +483,31 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
     ) -> dict[str, Any]:
         """Return weights, groups and other metadata of the windows, as the estimator takes them."""
         counts = np.bincount(of_track, minlength=len(tracks.y))
-        present = counts > 0
-        weight, groups = tracks.weight, tracks.groups
+        windows = counts[counts > 0]
+        groups = tracks.groups
         if groups is None and counts.max() > 1:
             groups = np.arange(len(tracks.y))
-        unequal = len(np.unique(counts[present])) > 1
-        if weight is None and unequal and _takes_weight(self.estimator, front):
-            weight = np.ones(len(tracks.y))
-        if weight is not None:  # an equal share to each window; a mean track keeps its weight
-            weight = weight[of_track] / counts[of_track] * counts[present].mean()
-            _check_weighted(front, weight)
         groups = None if groups is None else groups[of_track]
         params = _check_method_params(tracks.y, params, of_track)
-        parts = [("estimator", self.estimator)]
-        return route_fit(self, parts, weight, groups, params)["estimator"]
+
+        def route(weight: NDArray | None) -> dict[str, Any]:
+            if weight is not None:  # an equal share to each window; a mean track keeps its weight
+                weight = weight[of_track] / counts[of_track] * windows.mean()
+                if not (_routing_enabled() or getattr(front.inner, "_is_prefit", False)):
+                    for name, expert in front.experts:
+                        weight_params(name, expert, weight)
+            parts = [("estimator", self.estimator)]
+            return route_fit(self, parts, weight, groups, params)["estimator"]
+
+        _, last = last_step(self.estimator)
+        # A calibration hands weights on to what has this parameter only, and else warns.
+        is_deaf = isinstance(last, CalibratedClassifierCV) and not has_fit_parameter(
+            last.estimator, "sample_weight"
+        )
+        if tracks.weight is None and len(np.unique(windows)) > 1 and not is_deaf:
+            with contextlib.suppress(ValueError):  # it takes none: each window counts alike
+                return route(np.ones(len(tracks.y)))
+        return route(tracks.weight)
 
     # From windows to tracks.
 
@@ -512,11 +517,10 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         bad: dict[int, str] = {}
         totals = np.zeros((len(clips), len(model.classes_)))
         counts = np.zeros((len(clips), 1))
-        chunks = self._iter_windows(clips, front, bad, on_error)
-        for rows, _, used, view in self._progress(chunks):
+        for rows, _, used, view in self._iter_windows(clips, front, bad, on_error):
             if len(used):
                 proba = np.asarray(model.predict_proba(view), dtype=np.float64)
-                np.add.at(totals, rows[used], self._in_total(proba))
+                np.add.at(totals, rows[used], _IN_TOTAL[self.aggregate](proba))
                 np.add.at(counts, rows[used], 1)
         bad = dict(sorted(bad.items()))  # those that can't be read were found first
         counts[list(bad)] = np.nan
@@ -526,101 +530,47 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
             means /= means.sum(axis=1, keepdims=True)
         return means, bad
 
-    def _in_total(self, proba: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what windows add to the total of their track."""
-        if self.aggregate == "geometric_mean":
-            return np.log(np.maximum(proba, np.finfo(np.float64).tiny))
-        if self.aggregate == "vote":
-            return np.eye(proba.shape[1])[proba.argmax(axis=1)]
-        return proba
-
     def __sklearn_is_fitted__(self) -> bool:
-        if _is_frozen(self.estimator):
+        if isinstance(self.estimator, FrozenEstimator):
             return self.estimator.__sklearn_is_fitted__()
         return hasattr(self, "estimator_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
-        of_window = get_tags(self.estimator).classifier_tags
-        if of_window is not None:
-            tags.classifier_tags = copy.copy(of_window)
+        tags.classifier_tags = get_tags(self.estimator).classifier_tags or tags.classifier_tags
         return tags
 
     def get_metadata_routing(self) -> MetadataRouter:
-        return (
-            MetadataRouter(owner=type(self).__name__)
-            .add_self_request(self)
-            .add(
-                estimator=self.estimator,
-                method_mapping=MethodMapping().add(caller="fit", callee="fit"),
-            )
-        )
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        to_fit = MethodMapping().add(caller="fit", callee="fit")
+        return router.add(estimator=self.estimator, method_mapping=to_fit)
 
 
-def _first(estimator: Any) -> tuple[Any, bool]:
-    """Return the mixture or the domain that sees the windows first, else what has no other, and
-    whether it is the only one: a calibration by folds has several."""
-    is_single = True
+def _first(estimator: Any) -> Any:
+    """Return the mixture or the domain that sees the windows first, else what has no other."""
     while not isinstance(estimator, MixtureOfExpertsClassifier):
         part = first_part(estimator)
         if part is None:
             break
-        if isinstance(estimator, CalibratedClassifierCV):
-            is_single &= _is_frozen(part)
         estimator = part
-    return estimator, is_single
-
-
-def _is_frozen(estimator: Any) -> bool:
-    return isinstance(estimator, FrozenEstimator)
-
-
-def _split_by_track(estimator: Any, tracks: TrainingClips, of_track: NDArray[np.intp]) -> Any:
-    """Let a mixture, search or calibration split tracks, so that no track is on both sides."""
-    _, owner = last_step(estimator, through_searches=False)
-    cv = getattr(owner, "cv", "train")
-    is_number = cv is None or isinstance(cv, Real)
-    if isinstance(owner, MixtureOfExpertsClassifier):
-        splits_windows = not is_number  # folds and hold-outs go by groups anyway
-    else:
-        is_known = isinstance(owner, (BaseSearchCV, CalibratedClassifierCV))
-        splits_windows = is_known and not _is_frozen(owner.estimator)
-    by_group = isinstance(cv, GroupsConsumerMixin)
-    if by_group and not isinstance(owner, CalibratedClassifierCV):  # they get tracks as groups
-        splits_windows = False
-    if len(of_track) == len(tracks.y) or isinstance(cv, str) or not splits_windows:
-        return estimator
-    if is_number:
-        cv = StratifiedGroupKFold(5 if cv is None else cv)
-    groups = tracks.groups
-    if groups is None and (by_group or is_number):
-        groups = np.arange(len(tracks.y))
-    splits = make_splits(cv, replace(tracks, groups=groups, params={"cv": {}}))
-    owner.set_params(
-        cv=[tuple(np.flatnonzero(np.isin(of_track, side)) for side in split) for split in splits]
-    )
     return estimator
 
 
-def _takes_weight(estimator: Any, front: Front) -> bool:
-    """Tell whether an estimator can be fitted with weights."""
-    if _routing_enabled():
-        return bool(get_routing_for_object(estimator).consumes("fit", ["sample_weight"]))
-    try:
-        weight_params("estimator", estimator, np.ones(1))
-        _check_weighted(front, np.ones(1))
-    except ValueError:
-        return False
-    while isinstance(estimator, CalibratedClassifierCV):  # hands them on by this name only
-        estimator = estimator.estimator
-        if not has_fit_parameter(estimator, "sample_weight"):
-            return False
-    return True
+def _splits_of_tracks(estimator: Any, tracks: TrainingClips) -> Any:
+    """Return how the `cv` of a mixture, search or calibration divides tracks.
 
-
-def _check_weighted(front: Front, weight: NDArray) -> None:
-    """Raise if an expert of a mixture to be trained can't take weights."""
-    if not (_routing_enabled() or getattr(front.inner, "_is_prefit", False)):
-        for name, expert in front.experts:
-            weight_params(name, expert, weight)
+    None where it keeps those of a group together, which windows of a track are.
+    """
+    _, owner = last_step(estimator, through_searches=False)
+    cv = getattr(owner, "cv", "train")
+    is_number, by_group = cv is None or isinstance(cv, Real), isinstance(cv, GroupsConsumerMixin)
+    gets_groups = not isinstance(owner, CalibratedClassifierCV)
+    is_mixture = isinstance(owner, MixtureOfExpertsClassifier)
+    if isinstance(cv, str) or (is_number and is_mixture) or (by_group and gets_groups):
+        return None
+    groups = tracks.groups
+    if groups is None and (is_number or by_group):
+        groups = np.arange(len(tracks.y))
+    cv = StratifiedGroupKFold(cv or 5) if is_number else cv
+    return rows_of_cv(cv, replace(tracks, groups=groups, params={"cv": {}}))

@@ -225,7 +225,7 @@ def test_different_rates_are_for_files_and_domains_only(tracks):
     mixed = MixtureOfExpertsClassifier([*mixture().experts, ("other", other)], "balanced")
     clf = windowed(mixed).fit(paths, y)
     assert clf.predict(paths).tolist() == y.tolist()
-    with pytest.raises(ValueError, match=r"expects \[8000, 16000\] Hz: .*or pass paths"):
+    with pytest.raises(ValueError, match=r"domains expect .*'other': 16000}; .*or pass paths"):
         clf.predict([tone(1.0, "folk")])
     mixed.experts.append(("waveforms", Spy()))
     with pytest.raises(ValueError, match=r"expects \[8000, 16000\] Hz: .*or each expert a domain"):
@@ -498,7 +498,9 @@ def test_windows_have_weights_where_one_mixture_judges_them(tracks):
     # The mixture in here is fitted, but not what judges.
     template = CalibratedClassifierCV(plain, cv=2).fit(plain.extract(paths), y)
     of_template = windowed(FrozenEstimator(template))
-    for clf, with_weights in [(calibrated, False), (of_frozen, True), (of_template, False)]:
+    alone = windowed(FrozenEstimator(plain))
+    judges = [(alone, True), (calibrated, False), (of_frozen, False), (of_template, False)]
+    for clf, with_weights in judges:
         table = clf.predict_windows(paths[0])
         assert len(table.filter(like="weight").columns) == 2 * with_weights
         np.testing.assert_allclose(
