@@ -1,6 +1,5 @@
 """From audio files to waveforms."""
 
-from ._decode import ONE_FRAME as ONE_FRAME
 from ._decode import REST as REST
 from ._decode import SILENCE as SILENCE
 from ._decode import Segment as Segment
@@ -12,6 +11,8 @@ from ._errors import BadClipError, BadClipWarning
 from ._errors import warn_of_long_files as warn_of_long_files
 from ._loader import AudioLoader
 from ._read import seconds_of_file as seconds_of_file
+from ._transformer import ClipTransformer as ClipTransformer
+from ._transformer import process_clips as process_clips
 
 __all__ = [
     "AudioLoader",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import soxr
@@ -36,10 +36,7 @@ _TAIL = 0.25
 # channels cancel.
 _CANCELLED = 1e-3
 
-_NOT_FINITE = (
-    f"holds NaN or infinite samples, or more than {MAX_AMPLITUDE:.0e} times full scale: it is "
-    "damaged; fetch it again, repair it or leave it out"
-)
+_NOT_FINITE = f"holds NaN or infinite samples, or some above {MAX_AMPLITUDE:.0e}; fetch it again"
 
 
 class Segment(NamedTuple):
@@ -55,9 +52,19 @@ class Segment(NamedTuple):
         return max(0, math.floor(self.offset) - _LEAD)
 
     @property
+    def end(self) -> float:
+        """Second behind it."""
+        return math.inf if self.duration is None else self.offset + self.duration
+
+    @property
     def stop(self) -> float:
         """Second at which decoding ends."""
-        return math.inf if self.duration is None else self.offset + self.duration + _TAIL
+        return self.end + _TAIL
+
+    @property
+    def n_samples(self) -> Any:
+        """Number of samples wanted."""
+        return None if self.duration is None else round(self.duration * self.sample_rate)
 
 
 @validate_params(
@@ -135,9 +142,7 @@ def decode_parts(
 ) -> list[np.ndarray]:
     """Return what :func:`decode_audio` gives for segments of a file or excerpt, overlaps once."""
     is_excerpt = isinstance(source, SourceExcerpt)
-    path = source.path if is_excerpt else source
-    if not is_excerpt:
-        require_file(source)
+    path = source.path if is_excerpt else require_file(source)
     made: dict[Segment, np.ndarray] = {}
     waiting = sorted(set(segments), key=lambda segment: segment.start)
     while waiting:
@@ -211,11 +216,6 @@ class SourceExcerpt(NamedTuple):
     seconds: float
     end: float
     audio: SourceAudio
-
-    def waveforms(self, sample_rates: Sequence[int], *, min_samples: int) -> list[np.ndarray]:
-        """Return the excerpt at each of the rates, as :func:`decode_audio` would."""
-        segments = [Segment(rate, self.offset, self.seconds) for rate in sample_rates]
-        return decode_parts(self, segments, min_samples=min_samples)
 
 
 def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[SourceExcerpt]:
@@ -303,12 +303,10 @@ def _waveform(source, audio: SourceAudio, segment: Segment, min_samples: int) ->
     waveform = audio.samples[first:last]
     if rate != target:
         waveform = soxr.resample(waveform, rate, target, quality="HQ")
-    waveform = waveform[round((segment.offset - segment.start) * target) :]
-    if segment.duration is not None:
-        n_samples = round(segment.duration * target)
-        waveform = waveform[:n_samples]
-        min_samples = max(1, min(min_samples, n_samples))
+    waveform = waveform[round((segment.offset - segment.start) * target) :][: segment.n_samples]
     waveform = np.ascontiguousarray(waveform)
+    if segment.n_samples is not None:
+        min_samples = max(1, min(min_samples, segment.n_samples))
     peak = float(np.abs(waveform).max(initial=0.0))
     if len(waveform) < min_samples:
         found = f"holds {len(waveform)} samples at {target} Hz, shorter than one frame of "

@@ -43,10 +43,7 @@ _GENERIC_INDEX = 0x100
 
 # What to do about a file.
 _AGAIN = "fetch it again, or leave it out"
-_CONVERT = (
-    "fetch it again, or convert it: ffmpeg -i FILE clip.flac (one by one, if it was joined of "
-    "several)"
-)
+_CONVERT = "fetch it again, or convert it (joined files one by one): ffmpeg -i FILE clip.flac"
 _INSTALL = f"install what reads nearly all files, pip install av; or {_CONVERT}"
 
 
@@ -72,28 +69,30 @@ def read_blocks(source, start: int, stop: float) -> Blocks:
         if rate is not None:
             reason += ": the file is damaged or cut off within the part that is read; " + _AGAIN
             raise BadClipError(source, reason) from None
+    advice = _INSTALL
     try:
         import av
-    except ImportError:
-        raise BadClipError(source, f"{reason}{_found(source, rate, _INSTALL)}") from None
-    try:
+
         yield from _by_ffmpeg(av, source, start, stop, rate, done)
+        return
     except BadClipError:
         raise
+    except ImportError:
+        pass
     except (av.FFmpegError, OSError, ValueError, IndexError):
         reason += ", neither by libsndfile nor by FFmpeg" if rate is None else ", and FFmpeg fails"
-        raise BadClipError(source, f"{reason}{_found(source, rate, _CONVERT)}") from None
+        advice = _CONVERT
+    raise BadClipError(source, reason + _found(source, rate, advice))
 
 
-def require_file(source) -> None:
-    """Raise unless this is a file with something in it, which may be read."""
+def require_file(source):
+    """Return a file; raise unless there is something in it, which may be read."""
     is_open, reason = hasattr(source, "read"), None
+    if not is_open and not isinstance(source, str | os.PathLike):
+        reason = f"is of the type {type(source).__name__}; expected a path, or io.BytesIO(bytes)"
+        raise BadClipError(repr(source)[:40], reason)  # bytes may be a whole file
     try:
-        if not is_open and not isinstance(source, str | os.PathLike):
-            kind = type(source).__name__
-            reason = f"is of the type {kind}; expected a path, or a file: put bytes into io.BytesIO"
-            source = repr(source)[:40]  # bytes may be a whole file
-        elif not is_open and not stat.S_ISREG(mode := os.stat(source).st_mode):
+        if not is_open and not stat.S_ISREG(mode := os.stat(source).st_mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
             reason = f"is not a file but {kind}; give the path of one audio file per clip"
         else:
@@ -106,6 +105,7 @@ def require_file(source) -> None:
         reason = _why_not(source, error)
     if reason is not None:
         raise BadClipError(source, reason)
+    return source
 
 
 def _why_not(source, error: Exception) -> str:
@@ -137,16 +137,16 @@ def _found(source, rate: int | None, advice: str) -> str:
     return f": the file {what}; {advice}"
 
 
-def seconds_of_file(path) -> float | None:
-    """Return the length of a file as its header has it or lets it be estimated, if it does."""
+def seconds_of_file(path) -> dict[str, float]:
+    """Return, by its path, the length of a file as its header lets it be estimated, if it does."""
     with contextlib.suppress(Exception), _sound_file(opened, path) as (file, _):
-        return file.frames / file.samplerate if file.frames < _UNKNOWN else None
+        return {path: file.frames / file.samplerate} if file.frames < _UNKNOWN else {}
     with contextlib.suppress(Exception):
         import av
 
         with opened(path) as stream, av.open(stream, "r", options=_NO_OTHER_FILES) as container:
-            return float(container.duration) / av.time_base  # type: ignore[arg-type]
-    return None
+            return {path: float(container.duration) / av.time_base}  # type: ignore[arg-type]
+    return {}
 
 
 class _SoundFile(soundfile.SoundFile):

@@ -1,18 +1,15 @@
 """What all feature domains have in common."""
 
-import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import KW_ONLY
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 
 from .._checks import unchanged_on_error
-from .._clips import Clips, check_clips, raise_bad_rows
+from .._clips import raise_bad_rows
 from .._compat import Interval, StrOptions
-from .._fields import with_init
-from ..audio import BadClipWarning, warn_of_long_files
+from ..audio import ClipTransformer
 from ._analysis import zscore
 from ._batch import DomainBatch, DomainView
 from ._extract import extract
@@ -22,82 +19,11 @@ from ._plan import Plan, fingerprint
 _EXECUTION_PARAMS = frozenset({"on_error", "n_jobs", "verbose"})
 
 
-@with_init
-class ClipTransformer(TransformerMixin):
-    """From clips to features, stateless: a domain, which is a plan of one, or a union of several.
-
-    Parameters
-    ----------
-    on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be used: raise a
-        :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or go on, fill its
-        row with NaN, and list all of them in one warning at the end.
-    n_jobs : int, default=None
-        Clips extracted in parallel; joblib's meaning.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        Samples per clip; absent after fitting on a :class:`~sklearn_genremoe.domains.DomainBatch`.
-    bad_clips_ : dict of int to str
-        Row numbers of the bad clips of the last call, and what is wrong with each.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where waveforms came as a data frame.
-    """
-
-    _: KW_ONLY
-    on_error: str = "raise"
-    n_jobs: int | None = None
-    verbose: int = 0
+class FeatureTransformer(ClipTransformer):
+    """From clips to features: a domain, which is a plan of one, or a union of several."""
 
     memory = None
     dtype = "float32"
-    _parameter_constraints = {
-        "on_error": [StrOptions({"raise", "warn"})],
-        "n_jobs": [Integral, None],
-        "verbose": ["verbose"],
-    }
-
-    @abstractmethod
-    def _plan(self) -> Plan:
-        """Return what is to be computed, checked."""
-
-    def fit(self, X, y=None):
-        """Note the number of samples per clip; nothing is learned and no file is read.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
-            As in :meth:`transform`.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : object
-            The transformer.
-        """
-        self._check(X, self._plan(), reset=True)
-        return self
-
-    def fit_transform(self, X, y=None):
-        """Fit to the clips and compute the features of each.
-
-        Parameters
-        ----------
-        X : sequence of str or Path, array-like of shape (n_clips, n_samples) or DomainBatch
-            As in :meth:`transform`.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        features : ndarray or DomainBatch
-            As from :meth:`transform`.
-        """
-        return self._transform(X, reset=True)
 
     def transform(self, X):
         """Compute the features of each clip.
@@ -121,24 +47,21 @@ class ClipTransformer(TransformerMixin):
         """
         return self._transform(X, reset=False)
 
-    def _check(self, X, plan, reset) -> Clips | DomainBatch:
+    def _check(self, X, plan, reset):
         """Return clips, or a batch of the domains of the plan."""
-        if reset:
-            self.bad_clips_: dict[int, str] = {}
         if isinstance(X, DomainBatch):
             if reset:
+                self.bad_clips_ = {}
                 self.__dict__.pop("n_features_in_", None)  # any width will do
             if X.bad_clips and self.on_error == "raise":
                 raise_bad_rows(X.bad_clips)
             self._report(X.bad_clips, {}, plan)
             return X.pick_domains(plan)
         with unchanged_on_error(self):
-            if not isinstance(X, Clips):
-                n_samples = next(iter(plan.domains.values())).n_samples
-                X = check_clips(self, X, path_samples=n_samples, reset=reset)
-            if X.paths is None:
+            clips = super()._check(X, plan, reset)
+            if clips.paths is None:
                 plan.check_rates()
-        return X
+        return clips
 
     def _transform(self, X, reset):
         if isinstance(X, DomainView):
@@ -152,37 +75,14 @@ class ClipTransformer(TransformerMixin):
         return self._output(batch, is_new=True)
 
     def _extract(self, clips, plan):
-        return extract(
-            clips,
-            plan,
-            on_error=self.on_error,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-            memory=self.memory,
-            dtype=self.dtype,
-        )
+        how = {name: getattr(self, name) for name in (*_EXECUTION_PARAMS, "memory", "dtype")}
+        return extract(clips, plan, **how)
 
     def _output(self, batch, is_new):
         return batch
 
-    def _report(self, bad_clips, seconds, plan) -> None:
-        """Keep which clips are bad, and warn of these and of long files, once each."""
-        if bad_clips or hasattr(self, "bad_clips_"):
-            self.bad_clips_ = bad_clips
-        if bad_clips:
-            warnings.warn(BadClipWarning(bad_clips), stacklevel=5)
-        if seconds:
-            ends = [domain.offset + domain.duration for domain in plan.domains.values()]
-            warn_of_long_files(seconds, max(ends))
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
-
-
-class BaseDomain(ClipTransformer, BaseEstimator, metaclass=ABCMeta):
+class BaseDomain(FeatureTransformer, BaseEstimator, metaclass=ABCMeta):
     """A view of a clip as a spectrogram; the base class of all feature domains.
 
     A new domain implements :meth:`features` and spells out its parameters in ``__init__``, as
@@ -243,10 +143,6 @@ class BaseDomain(ClipTransformer, BaseEstimator, metaclass=ABCMeta):
 
     _parameter_constraints: dict = {
         **ClipTransformer._parameter_constraints,
-        "sample_rate": [Interval(Integral, 1, None, closed="left")],
-        "duration": [Interval(Real, 0, None, closed="neither")],
-        "offset": [Interval(Real, 0, None, closed="left")],
-        "fill": [StrOptions({"zeros", "repeat"})],
         "n_fft": [Interval(Integral, 2, None, closed="left")],
         "hop_length": [Interval(Integral, 1, None, closed="left")],
         "normalize": [StrOptions({"clip", "bin"}), None],
@@ -284,11 +180,10 @@ class BaseDomain(ClipTransformer, BaseEstimator, metaclass=ABCMeta):
         """
         x = np.asarray(self.features(analysis), dtype=np.float32)
         if x.ndim != self.output_ndim:
-            shapes = ("(n_features,)", "(n_bins, n_frames)", "(n_channels, n_bins, n_frames)")
             raise ValueError(
                 f"{type(self).__name__}.features returned the shape {x.shape}; expected "
-                f"{shapes[self.output_ndim - 1]}. The class attribute output_ndim is 1 for a row "
-                "of numbers per clip, 2 for a spectrogram, 3 for one with channels."
+                f"{self.output_ndim} dimensions: the class attribute output_ndim is 1 for a row of "
+                "numbers per clip, 2 for (n_bins, n_frames), 3 for (n_channels, n_bins, n_frames)"
             )
         if self.normalize is None:
             return x

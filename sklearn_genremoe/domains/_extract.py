@@ -1,13 +1,10 @@
 """From clips to a DomainBatch: once per clip, in parallel, and only what is not known yet."""
 
 import warnings
-from contextlib import closing
 
 import numpy as np
 from sklearn.base import clone
 
-from .._compat import progress_bar
-from .._parallel import map_clips
 from .._rows import Rows
 from ..audio import (
     BadClipError,
@@ -15,6 +12,7 @@ from ..audio import (
     SourceExcerpt,
     decode_parts,
     fix_length,
+    process_clips,
     seconds_of_file,
 )
 from ._analysis import ClipAnalysis
@@ -28,83 +26,59 @@ def extract(clips, plan, *, on_error, n_jobs, verbose, memory=None, dtype="float
     Return a batch, in which rows of bad clips are NaN, and the lengths of the files that go on
     behind what was read of them, by path.
     """
-    domains = plan.distinct
     folder = None if memory is None else cache_folder(memory)
-    keys: list = list(range(len(clips)))
-    if folder is not None:
-        keys = [clip_key(clip) for clip in clips.items]
+    keys = list(range(len(clips)) if folder is None else map(clip_key, clips.items))
     columns = {}
-    for name, domain in domains.items():
-        store = None
-        if folder is not None:
-            width = _width(clips, domain)
-            store = store_for(folder, domain, plan.keys[name][1], width, dtype)
-        columns[name] = _Column(domain, keys, dtype, store)
+    for name, domain in plan.distinct.items():
+        width = clips.width or round((clips.seconds or domain.duration) * domain.file_rate)
+        signature = plan.keys[name][1]
+        store = None if folder is None else store_for(folder, domain, signature, width, dtype)
+        columns[name] = _Column(domain, width, keys, dtype, store)
     # One task per clip that lacks something, even where the clip comes several times.
     places: dict = {}
-    for i, key in enumerate(keys):
-        places.setdefault(key, []).append(i)
+    for row, key in enumerate(keys):
+        places.setdefault(key, []).append(row)
     tasks = {}
     for key, (first, *_) in places.items():
-        lacking = {name: domains[name] for name, c in columns.items() if c.rows[first] < 0}
+        lacking = {name: x.domain for name, x in columns.items() if x.rows[first] < 0}
         if lacking:
             tasks[key] = (clips.items[first], lacking, dtype, first)
     if tasks:
-        for domain in domains.values():
-            domain._prepare()
-    bad: dict[int, str] = {}
-    seconds: dict[str, float] = {}
-    with closing(map_clips(extract_clip, tasks.values(), n_jobs)) as results:
-        progress = progress_bar(results, total=len(tasks), unit="clip", disable=not verbose)
-        for key, result in zip(tasks, progress, strict=True):
-            if isinstance(result, BadClipError):
-                if on_error == "raise":
-                    raise result
-                bad |= dict.fromkeys(places[key], str(result))
-                continue
-            features, length = result
-            if length is not None:
-                seconds[tasks[key][0]] = length
-            for name, x in features.items():
-                columns[name].put(places[key], key, x)
-    if bad:  # no file has this key, so it is safe to share among all bad clips
         for column in columns.values():
-            shape = column.shape or _shape(clips, column.domain)
-            column.put(list(bad), "bad", np.full(shape, np.nan))
-    rows = {name: column.finished() for name, column in columns.items()}
+            column.domain._prepare()
+
+    def take(key, features):
+        for name, x in features.items():
+            columns[name].put(places[key], key, x)
+
+    reasons, seconds = process_clips(extract_clip, tasks, take, on_error, n_jobs, verbose)
+    bad = dict(sorted((row, why) for key, why in reasons.items() for row in places[key]))
+    rows = {name: column.finished(list(bad)) for name, column in columns.items()}
     entries = {
         name: Entry(rows[plan.entries[name]], clone(domain), plan.keys[name], is_extracted=True)
         for name, domain in plan.domains.items()
     }
     paths = None if clips.seconds else clips.paths
-    return DomainBatch(entries, bad_clips=dict(sorted(bad.items())), paths=paths), seconds
+    return DomainBatch(entries, bad_clips=bad, paths=paths), seconds
 
 
 class _Column:
     """Features of one domain: rows of a store, or an array where there is none or it is full."""
 
-    def __init__(self, domain, keys, dtype, store):
-        self.domain = domain
-        self.store = store
-        self.array: np.ndarray | None = None
-        self.dtype = dtype
+    def __init__(self, domain, width, keys, dtype, store):
+        self.domain, self.width, self.dtype, self.store = domain, width, dtype, store
         self.rows = np.full(len(keys), -1) if store is None else store.find(keys)
-
-    @property
-    def shape(self):
-        """Shape of a clip's features; None if no clip has told."""
-        if self.array is not None:
-            return self.array.shape[1:]
-        return None if self.store is None else self.store.shape
+        self.shape = None if store is None else store.shape
+        self.array: np.ndarray | None = None
 
     def put(self, where, key, features):
         """Take the features of a clip, which comes at some rows."""
         if self.shape not in (None, features.shape):
             raise ValueError(
                 f"{type(self.domain).__name__}.features returned the shape {features.shape} for "
-                f"clip {where[0]} and {self.shape} for those before; the features of a domain "
-                "need one shape for all clips"
+                f"clip {where[0]} and {self.shape} for those before; expected one for all clips"
             )
+        self.shape = features.shape
         if self.array is None and self.store is not None:
             try:
                 self.rows[where] = self.store.write(key, features)
@@ -114,7 +88,7 @@ class _Column:
                     f"{self.store.folder.parent} can't be written ({error.strerror}): the features "
                     "are kept in memory instead, and computed again next time; make room there, or "
                     "give another folder as memory",
-                    stacklevel=5,
+                    stacklevel=6,
                 )
         if self.array is None:
             self.array = np.empty((len(self.rows), *features.shape), self.dtype)
@@ -123,8 +97,15 @@ class _Column:
                 self.array[saved] = self.store.map()[self.rows[saved]]
         self.array[where] = features
 
-    def finished(self) -> Rows:
-        """Return all rows."""
+    def finished(self, bad) -> Rows:
+        """Return all rows, with NaN for bad clips."""
+        if bad:
+            shape = self.shape
+            if shape is None:  # no clip could tell
+                noise = np.random.default_rng(0).uniform(-1, 1, self.width)
+                shape = self.domain.spectrogram(ClipAnalysis(noise, self.domain.file_rate)).shape
+            # No file has this key, so it is safe to share among all bad clips.
+            self.put(bad, "bad", np.full(shape, np.nan))
         return Rows(self.store.map(), self.rows) if self.array is None else Rows(self.array)
 
 
@@ -132,13 +113,12 @@ def extract_clip(task):
     """Compute some domains of one clip, with one decode and one analysis.
 
     A task holds the path, excerpt or waveform, what to compute, its type, and the row of the clip.
-    Return the features by domain, and the length of a file that goes on. An error is returned, not
-    raised, so that the first bad clip in order is reported and not the first in time.
+    Return the features by domain and the length of a file that goes on, or a BadClipError.
     """
     clip, domains, dtype, row = task
     features = {}
     try:
-        analyses, goes_on = _analyses(clip, list(domains.values()))
+        analyses, seconds = _analyses(clip, list(domains.values()))
         for (name, domain), analysis in zip(domains.items(), analyses, strict=True):
             with np.errstate(over="ignore"):  # beyond float16: found by the next line
                 features[name] = domain.spectrogram(analysis).astype(dtype, copy=False)
@@ -150,45 +130,30 @@ def extract_clip(task):
                 )
     except BadClipError as error:
         return error
-    return features, seconds_of_file(clip) if goes_on else None
+    return features, seconds
 
 
-def _analyses(clip, domains) -> tuple[list[ClipAnalysis], bool]:
-    """Return the analysis of the part that each domain sees, and whether a file may go on.
+def _analyses(clip, domains) -> tuple[list[ClipAnalysis], dict[str, float]]:
+    """Return the analysis of the part that each domain sees, and the length of a file that goes on.
 
     Domains that see the same share an analysis.
     """
-    made: dict = {}
-    if not isinstance(clip, (str, SourceExcerpt)):
-        rates = [domain.sample_rate for domain in domains]
-        made = {rate: ClipAnalysis(clip, rate) for rate in rates}
-        return [made[rate] for rate in rates], False
-    part_of = [
-        (domain.offset, domain.duration) if isinstance(clip, str) else (clip.offset, clip.seconds)
-        for domain in domains
+    is_file = isinstance(clip, str)
+    if not is_file and not isinstance(clip, SourceExcerpt):
+        return [ClipAnalysis(clip, domains[0].sample_rate)] * len(domains), {}
+    parts = [
+        Segment(x.file_rate, *((x.offset, x.duration) if is_file else (clip.offset, clip.seconds)))
+        for x in domains
     ]
-    parts = [Segment(domain.file_rate, *part) for domain, part in zip(domains, part_of)]
     waveforms = decode_parts(clip, parts, min_samples=max(domain.n_fft for domain in domains))
-    analyses = []
-    goes_on = False
-    for domain, (_, seconds), part, waveform in zip(domains, part_of, parts, waveforms):
-        n_samples = round(seconds * part.sample_rate)
-        fill = domain.fill if len(waveform) < n_samples else None
-        if (part, fill) not in made:
-            filled = waveform if fill is None else fix_length(waveform, n_samples, fill)
-            made[part, fill] = ClipAnalysis(filled, part.sample_rate)
-        analyses.append(made[part, fill])
-        goes_on |= isinstance(clip, str) and len(waveform) == n_samples
-    return analyses, goes_on
-
-
-def _width(clips, domain) -> int:
-    """Return how many samples a domain gets to see of each clip."""
-    return clips.width or round((clips.seconds or domain.duration) * domain.file_rate)
-
-
-def _shape(clips, domain) -> tuple[int, ...]:
-    """Return the shape of what a domain computes, where no clip can tell."""
-    noise = np.random.default_rng(0).uniform(-1, 1, _width(clips, domain))
-    rate = domain.file_rate if clips.paths is not None else domain.sample_rate
-    return domain.spectrogram(ClipAnalysis(noise, rate)).shape
+    made: dict = {}
+    views = []
+    for domain, part, waveform in zip(domains, parts, waveforms):
+        is_short = len(waveform) < part.n_samples
+        views.append((part, domain.fill if is_short else None))
+        if views[-1] not in made:
+            if is_short and domain.fill:
+                waveform = fix_length(waveform, part.n_samples, domain.fill)
+            made[views[-1]] = ClipAnalysis(waveform, part.sample_rate)
+    goes_on = is_file and any(len(x) == part.n_samples for x, part in zip(waveforms, parts))
+    return [made[view] for view in views], seconds_of_file(clip) if goes_on else {}

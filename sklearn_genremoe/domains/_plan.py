@@ -44,6 +44,16 @@ class Plan:
             for table in (self.domains, self.keys, self.entries):
                 del table[name]
 
+    @property
+    def n_samples(self) -> int:
+        """Samples per clip that a file stands for."""
+        return next(iter(self.domains.values())).n_samples
+
+    @property
+    def end(self) -> float:
+        """Second up to which files are read."""
+        return max(domain.offset + domain.duration for domain in self.domains.values())
+
     def check_rates(self) -> None:
         """Raise if waveforms, which have one sample rate, don't suit all domains."""
         rates = {name: domain.sample_rate for name, domain in self.domains.items()}

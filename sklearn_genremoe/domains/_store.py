@@ -1,10 +1,12 @@
 """Extracted features on disk, for several processes and across interruptions."""
 
+import contextlib
 import hashlib
 import json
 import os
 import time
 import zlib
+from functools import lru_cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,12 +20,9 @@ from ..audio import SourceExcerpt
 from ._plan import code_of
 
 #: Raise it whenever the same parameters would give other features than before.
-FORMAT = 5
+FORMAT = 6
 
 _MISSING = -1
-
-# Rows and their checksums that this process has found right, by file, as long as it is unchanged.
-_CHECKED: dict[Path, tuple[tuple[int, ...], set[tuple[int, int]]]] = {}
 
 # Nanoseconds within which a file system may not tell two changes apart.
 _TICK = 100_000_000
@@ -32,23 +31,22 @@ _TICK = 100_000_000
 class FeatureStore:
     """The features of one domain, one fixed-size row per clip, in one file.
 
-    The folder holds ``features-<id>.bin`` (the rows), ``index.txt`` (a line ``key row crc32`` per
-    finished row, only ever appended to) and ``about.json`` (what the rows are, their ``shape``,
-    which is None until it is known). A row counts once its line is complete and its checksum is
-    right; whatever else an interrupted or a broken writer leaves behind is computed again. Writers
-    take turns by a file lock. A store that is begun anew has another id, so that no batch of before
-    takes its rows for those it had.
+    The folder holds ``features-<id>.bin`` (the rows) and ``index.txt``: a line in JSON that says
+    what the rows are, and in which file, then a line ``key row crc32`` per finished row, only ever
+    appended to. A row counts once its line is complete and its checksum is right; whatever else an
+    interrupted or a broken writer leaves behind is computed again. Writers take turns by a file
+    lock. A store that is begun anew has another id, so that no batch of before takes its rows for
+    those it had. ``shape`` is None until it is known.
     """
 
     def __init__(self, folder: Path, about: dict, dtype: str):
         self.folder = folder
         self.about = about
         self.dtype = np.dtype(dtype).newbyteorder("<")
-        self.shape: tuple[int, ...] | None = None
         self._index = folder / "index.txt"
-        self._features = folder / "none"
-        self._entries: dict[str, tuple[int, int]] = {}
+        self._head: bytes | None = None
         self._index_read = 0
+        self.shape: tuple[int, ...] | None = None
         self._refresh()
 
     def find(self, keys: list[str]) -> np.ndarray:
@@ -62,18 +60,14 @@ class FeatureStore:
             return rows
         with open(self._features, "rb") as file:
             stat = os.fstat(file.fileno())
-            stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-            known, checked = _CHECKED.get(self._features, (None, set()))
-            checked = checked if known == stamp else set()
+            checked: set[tuple[int, int]] = set()
+            if time.time_ns() - stat.st_mtime_ns > _TICK:
+                checked = _checked(self._features, stat.st_ino, stat.st_size, stat.st_mtime_ns)
             for i, key in enumerate(keys):
-                entry = self._entries.get(key)
-                if entry is None:
-                    continue
-                if entry in checked or zlib.crc32(self._read(file, entry[0])) == entry[1]:
+                row, checksum = entry = self._entries.get(key, (_MISSING, 0))
+                if entry in checked or (row >= 0 and zlib.crc32(self._read(file, row)) == checksum):
                     checked.add(entry)
-                    rows[i] = entry[0]
-        if time.time_ns() - stat.st_mtime_ns > _TICK:
-            _CHECKED[self._features] = (stamp, checked)
+                    rows[i] = row
         return rows
 
     def write(self, key: str, features: np.ndarray) -> int:
@@ -114,37 +108,38 @@ class FeatureStore:
 
     def _begin(self, shape) -> None:
         """Begin an empty store, under a new id."""
-        self._index.unlink(missing_ok=True)
         name = f"features-{uuid4().hex[:16]}.bin"
-        about = {**self.about, "shape": list(shape), "dtype": self.dtype.str, "file": name}
-        data = json.dumps(about, indent=2).encode()
-        write_atomically(self.folder / "about.json", data)
         (self.folder / name).touch()
-        self._features, self.shape = self.folder / name, tuple(shape)
-        self._entries, self._index_read = {}, 0
+        head = json.dumps({**self.about, "shape": shape, "file": name}) + "\n"
+        write_atomically(self._index, head.encode())
+        self._refresh()
 
     def _refresh(self) -> None:
         """Read what was added to the index since the last look."""
-        try:
-            about = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
-            features, shape = self.folder / about["file"], tuple(about["shape"])
-        except (OSError, ValueError, KeyError):
-            features, shape = self.folder / "none", None  # it is written anew
-        if features != self._features:
-            self._features, self.shape = features, shape
-            self._entries, self._index_read = {}, 0
-        try:
-            with open(self._index, "rb") as file:
-                file.seek(self._index_read)
-                new = file.read()
-        except OSError:
-            return
+        head = new = b""
+        with contextlib.suppress(OSError), open(self._index, "rb") as file:
+            head = file.readline()
+            file.seek(self._index_read if head == self._head else len(head))
+            new = file.read()
+        if head != self._head:  # it was begun anew
+            self._features, self.shape = self.folder / "none", None
+            self._head, self._index_read = head, len(head)
+            self._entries: dict[str, tuple[int, int]] = {}
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # else it will be
+                about = json.loads(head)
+                self._features, self.shape = self.folder / about["file"], tuple(about["shape"])
         complete = new[: new.rfind(b"\n") + 1]
         self._index_read += len(complete)
         for line in complete.splitlines():
             match line.split():
                 case [key, row, checksum] if row.isdigit() and checksum.isdigit():
                     self._entries[key.decode("ascii", "replace")] = (int(row), int(checksum))
+
+
+@lru_cache(maxsize=64)
+def _checked(path, inode, size, changed) -> set[tuple[int, int]]:
+    """Return the rows, with their checksums, that a process has found right in a file as it is."""
+    return set()
 
 
 def store_for(root: Path, domain, signature: tuple, width: int, dtype: str) -> FeatureStore:
@@ -171,13 +166,12 @@ def cache_folder(memory) -> Path | None:
 
 def clip_key(clip) -> str:
     """Identify a clip: a file by path, size and time of change, a waveform by its samples."""
-    if isinstance(clip, SourceExcerpt):
-        part = f"{clip_key(clip.path)} {clip.offset} {clip.seconds}"
-        return hashlib.sha256(part.encode()).hexdigest()
-    if isinstance(clip, str):
-        content = os.path.realpath(clip)
-        if os.path.exists(clip):
-            stat = os.stat(clip)
-            content += f"\0{stat.st_size}\0{stat.st_mtime_ns}"
-        return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
-    return hashlib.sha256(np.ascontiguousarray(clip, dtype=np.float32).data).hexdigest()
+    if isinstance(clip, np.ndarray):
+        return hashlib.sha256(np.ascontiguousarray(clip, dtype=np.float32).data).hexdigest()
+    is_excerpt = isinstance(clip, SourceExcerpt)
+    path, *part = (clip.path, clip.offset, clip.seconds) if is_excerpt else (clip,)
+    with contextlib.suppress(OSError, ValueError):  # no such file
+        stat = os.stat(path)
+        part += [stat.st_size, stat.st_mtime_ns]
+    content = "\0".join(map(str, [os.path.realpath(path), *part]))
+    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()

@@ -12,7 +12,7 @@ import joblib
 from .._clips import kind_of_clips
 from .._compat import StrOptions, _BaseComposition
 from .._fields import with_init
-from ._base_domain import BaseDomain, ClipTransformer
+from ._base_domain import BaseDomain, FeatureTransformer
 from ._mel import LogMelSpectrogram
 from ._modulation import ModulationSpectrogram
 from ._plan import Plan
@@ -20,7 +20,7 @@ from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
 
 
 @with_init
-class DomainUnion(ClipTransformer, _BaseComposition):
+class DomainUnion(FeatureTransformer, _BaseComposition):
     """Several domains of each clip, extracted together.
 
     Each clip is decoded once, transformed once and separated once, whatever the number of domains.

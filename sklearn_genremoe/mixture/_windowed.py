@@ -35,11 +35,12 @@ from .._compat import (
 from .._diagram import DiagramMixin
 from .._fields import with_init
 from ..audio import (
-    ONE_FRAME,
     REST,
     SILENCE,
     BadClipError,
+    Segment,
     SourceExcerpt,
+    decode_parts,
     fix_length,
     read_excerpts,
 )
@@ -455,7 +456,8 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         bad = {}
         for row, excerpt in enumerate(heard):
             try:
-                [waveform] = excerpt.waveforms([front.rate], min_samples=ONE_FRAME)
+                segment = Segment(front.rate, excerpt.offset, excerpt.seconds)
+                [waveform] = decode_parts(excerpt, [segment])
                 waveforms[row] = fix_length(waveform, n_samples)
             except BadClipError as error:
                 bad[row] = str(error)

@@ -218,7 +218,7 @@ class TestFileObjects:
         closed.close()
         with open(tmp_path / "a.txt") as text, open(tmp_path / "a.txt", "rb") as binary:
             for source, said in (
-                (b"RIFF", "is of the type bytes; expected .* put bytes into io.BytesIO"),
+                (b"RIFF", "is of the type bytes; expected a path, or io.BytesIO"),
                 (None, "is of the type NoneType"),
                 (3, "is of the type int"),
                 (text, "a.txt: gives no bytes; open the file in binary mode"),

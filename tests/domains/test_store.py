@@ -268,20 +268,22 @@ class TestDamage:
 
     def test_garbage_in_the_index(self, damaged):
         lines = (damaged / "index.txt").read_bytes().splitlines(keepends=True)
-        lines[1:3] = [b"\xff\x00 garbage\n", b"a b c\n", b"\n"]
+        lines[2:4] = [b"\xff\x00 garbage\n", b"a b c\n", b"\n"]
         (damaged / "index.txt").write_bytes(b"".join(lines))
 
     def test_wrong_row_in_the_index(self, damaged):
         lines = (damaged / "index.txt").read_text(encoding="ascii").splitlines()
-        key, _, checksum = lines[0].split()
-        lines[0] = f"{key} 3 {checksum}"
+        key, _, checksum = lines[1].split()
+        lines[1] = f"{key} 3 {checksum}"
         (damaged / "index.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
 
     def test_no_index(self, damaged):
         (damaged / "index.txt").unlink()
 
-    def test_unreadable_description(self, damaged):
-        (damaged / "about.json").write_text("{", encoding="utf-8")
+    @pytest.mark.parametrize("head", [b"{", b"[]", b'{"file": "features-1.bin"}', b"\xff"])
+    def test_unreadable_description(self, damaged, head):
+        _, *lines = (damaged / "index.txt").read_bytes().splitlines(keepends=True)
+        (damaged / "index.txt").write_bytes(b"".join([head + b"\n", *lines]))
 
 
 def start_extract(paths, memory, pause=0.0):
@@ -319,7 +321,7 @@ def test_two_processes_share_a_folder(paths, memory, decoded):
     assert_equal(batch, union().transform(paths))
     for folder in stores(memory):
         rows = features_of(folder).stat().st_size
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        about = json.loads((folder / "index.txt").read_bytes().splitlines()[0])
         assert rows == N_CLIPS * np.prod(about["shape"]) * 4, "no clip is stored twice"
 
 
@@ -366,7 +368,7 @@ def test_folds_of_paths_share_one_copy(paths, memory, decoded):
                 assert_equal(batch, whole[rows])
     assert sorted(decoded) == sorted(Path(path).name for path in paths)
     for folder in stores(memory):
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        about = json.loads((folder / "index.txt").read_bytes().splitlines()[0])
         size = features_of(folder).stat().st_size
         assert size == N_CLIPS * np.prod(about["shape"]) * 4
 
