@@ -204,8 +204,6 @@ def mixers_of(args: argparse.Namespace, seed: int) -> dict[str, object]:
         MOEB: BalancedMixer(),
         "log pool": LogPoolMixer(),
         "stacking": StackingMixer(),
-        "balanced, temperatures": BalancedMixer(fit_temperatures=True),
-        "log pool, temperatures": LogPoolMixer(fit_temperatures=True),
         "log pool by confidence": ConfidencePool(),
     }
     if args.gate_epochs:

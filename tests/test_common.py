@@ -20,7 +20,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import sklearn_genremoe
 from sklearn_genremoe import (
     CNNMixer,
-    LogPoolMixer,
     MixtureOfExpertsClassifier,
     RNNMixer,
     default_experts,
@@ -71,7 +70,7 @@ CHEAP: dict[str, dict[str, dict[str, Any]]] = {
     "CNNClassifier": {"": CNN, "recipe of the default experts": RECIPE},
     "MixtureOfExpertsClassifier": {
         "balanced": mixture("balanced", linear()),
-        "log_pool with temperatures": mixture(LogPoolMixer(fit_temperatures=True), linear()),
+        "log_pool": mixture("log_pool", linear()),
         "cnn": mixture(CNNMixer(channels=(4, 4), **GATE), linear()),
         "rnn": mixture(RNNMixer(**GATE), linear()),
         "paper experts, stacking": mixture("stacking", networks()),

@@ -71,7 +71,7 @@ SPECTROGRAMS[:12] += 0.5
 CNN: dict[str, Any] = {"channels": (4, 4), "max_epochs": 1, "random_state": 0}
 MIXERS = {
     "balanced": BalancedMixer(),
-    "log_pool": LogPoolMixer(fit_temperatures=True),
+    "log_pool": LogPoolMixer(),
     "stacking": StackingMixer(),
     "cnn": CNNMixer(channels=(4, 4), max_epochs=1),
     "rnn": RNNMixer(hidden_size=4, max_epochs=1),

@@ -22,9 +22,6 @@ _SIMPLEX_TOLERANCE = 1e-3
 # Below this, a probability counts as this in a logarithm: one expert that excludes the right
 # genre must not be able to silence all the others.
 _FLOOR = 1e-6
-# Temperatures are sought from one over this to this, in so many iterations.
-_HOTTEST = 20.0
-_MAX_ITER = 1000
 # Strengths that the evidence weighs; at the largest the experts of a pool count alike.
 _LAMBDAS = 10.0 ** np.arange(5, -2.25, -0.5)
 _SOLVER = {"ftol": 1e-12, "gtol": 1e-8}
@@ -254,19 +251,6 @@ class BalancedMixer(BaseMixer):
 
     .. math:: y_k(x) = \frac{1}{M} \sum_{m=1}^{M} h_{mk}(x)
 
-    Parameters
-    ----------
-    fit_temperatures : bool, default=False
-        Whether to calibrate each expert first: :math:`h_m` becomes
-        :math:`\mathrm{softmax}(\log h_m / T_m)` with the temperature :math:`T_m` under which
-        expert m gives the true genres the largest likelihood.
-
-    Attributes
-    ----------
-    temperatures_ : ndarray of shape (n_experts,)
-        The fitted temperatures, ones without `fit_temperatures`. A mixture doesn't fit a mixer
-        that has nothing to learn, which then has none.
-
     See Also
     --------
     LogPoolMixer : The geometric mean instead.
@@ -279,68 +263,27 @@ class BalancedMixer(BaseMixer):
     array([[0.6, 0.4]])
     """
 
-    _parameter_constraints = {"fit_temperatures": ["boolean"]}
-
-    def __init__(self, fit_temperatures: bool = False) -> None:
-        self.fit_temperatures = fit_temperatures
-
-    @property
-    def needs_fit(self) -> bool:  # type: ignore[override]
-        """Whether there are temperatures to learn."""
-        return self.fit_temperatures
-
-    def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
-        self.temperatures_ = np.ones(expert_proba.shape[1])
-        if self.fit_temperatures:
-            merged = merge_equal(expert_proba, y, sample_weight)
-            self.temperatures_ = self._best_temperatures(*merged)
-
-    def _best_temperatures(self, expert_proba: NDArray, y: NDArray, weight: NDArray) -> NDArray:
-        experts = range(expert_proba.shape[1])
-        return np.concatenate([pool_temperatures(expert_proba[:, [m]], y, weight) for m in experts])
-
-    def _scaled_logs(self, expert_proba: NDArray) -> NDArray:
-        logs = centred_logs(expert_proba)
-        return logs / self.temperatures_[:, None] if self.fit_temperatures else logs
-
     def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
         n_clips, n_experts, _ = expert_proba.shape
         return np.full((n_clips, n_experts), 1 / n_experts)
 
     def _predict_proba(self, expert_proba: NDArray, clips: Any) -> NDArray:
-        if self.fit_temperatures:
-            expert_proba = softmax(self._scaled_logs(expert_proba), axis=2)
         return expert_proba.mean(axis=1)
 
 
 class LogPoolMixer(BalancedMixer):
     r"""Geometric mean of the experts, normalised (logarithmic opinion pool).
 
-    .. math:: y_k(x) \propto \prod_{m=1}^{M} h_{mk}(x)^{1/(M T_m)}
+    .. math:: y_k(x) \propto \prod_{m=1}^{M} h_{mk}(x)^{1/M}
 
     An expert that all but excludes a genre carries more than in the plain average, which makes
     this pool the better one when the experts see different sides of a clip. Probabilities
     below 1e-6 count as 1e-6.
 
-    Parameters
-    ----------
-    fit_temperatures : bool, default=False
-        Whether to fit a temperature :math:`T_m` per expert, those under which the pool gives
-        the true genres the largest likelihood. Without, all are 1.
-
-    Attributes
-    ----------
-    temperatures_ : ndarray of shape (n_experts,)
-        The temperatures, as those of a :class:`BalancedMixer`.
-
     See Also
     --------
     BalancedMixer : The arithmetic mean instead.
-    StackingMixer : Learns a weight for every pair of genres.
-
-    Notes
-    -----
-    The weights of the experts are their exponents, made to sum to one.
+    StackingMixer : Learns how much to believe each expert.
 
     References
     ----------
@@ -355,33 +298,8 @@ class LogPoolMixer(BalancedMixer):
     array([[0.75, 0.25]])
     """
 
-    def _best_temperatures(self, expert_proba: NDArray, y: NDArray, weight: NDArray) -> NDArray:
-        return pool_temperatures(expert_proba, y, weight)
-
-    def _weights(self, expert_proba: NDArray, clips: Any) -> NDArray:
-        weights = super()._weights(expert_proba, clips)
-        if self.fit_temperatures:
-            weights = weights / self.temperatures_
-            weights /= weights.sum(axis=1, keepdims=True)
-        return weights
-
     def _predict_proba(self, expert_proba: NDArray, clips: Any) -> NDArray:
-        return softmax(self._scaled_logs(expert_proba).mean(axis=1), axis=1)
-
-
-def pool_temperatures(expert_proba: NDArray, y: NDArray, sample_weight: NDArray) -> NDArray:
-    """Return the temperatures of the largest likelihood of the log pool, in 0.05..20.
-
-    In the exponents 1/(M T) of the experts the problem is convex. A pool of one expert is that
-    expert, calibrated.
-    """
-    logs = centred_logs(expert_proba)
-    equal = np.full(logs.shape[1], 1 / logs.shape[1])
-    bounds = equal[0] / _HOTTEST, equal[0] * _HOTTEST
-    exponents, _, _ = fit_stack(
-        logs, y, sample_weight, Prior(equal, 0.0), 0, equal, _MAX_ITER, bounds
-    )
-    return equal / exponents
+        return softmax(centred_logs(expert_proba).mean(axis=1), axis=1)
 
 
 class StackingMixer(BaseMixer):
@@ -485,16 +403,13 @@ class StackingMixer(BaseMixer):
         expert_proba, y, sample_weight = merge_equal(expert_proba, y, sample_weight)
         logs = centred_logs(expert_proba)
         n_experts, n_classes = logs.shape[1:]
-        prior, self.relevance_, exponents, known = weigh_pools(
-            logs, y, sample_weight, self.max_iter
-        )
+        fits = _Fits(y, sample_weight, self.max_iter)
+        prior, self.relevance_, exponents = fits.weigh_pools(logs)
         self.lambda_ = prior.strength
-        table, converged = np.zeros((n_experts * n_classes + 1, n_classes)), True
+        table = np.zeros((n_experts * n_classes + 1, n_classes))
         if self.C:
-            exponents, table, converged = fit_stack(
-                logs, y, sample_weight, prior, self.C, exponents, self.max_iter
-            )
-        if not (known and converged):
+            exponents, table = fits.fit(logs, prior, exponents, self.C)
+        if not fits.converged:
             warnings.warn(
                 f"StackingMixer has not converged after max_iter={self.max_iter} iterations; "
                 f"increase max_iter{' or take a smaller C' if self.C else ''}.",
@@ -539,108 +454,96 @@ class Prior(NamedTuple):
     strength: float
 
 
-def fit_stack(
-    logs: NDArray,
-    y: NDArray,
-    weight: NDArray,
-    prior: Prior,
-    C: float,
-    start: NDArray,
-    max_iter: int,
-    bounds: tuple[float, float | None] = (0, None),
-) -> tuple[NDArray, NDArray, bool]:
-    """Return exponents, and all that depends on the genre in one table, offsets in its last row.
+class _Fits:
+    """Stacks fitted to the same clips, and whether the solver has converged in all of them."""
 
-    And whether the solver has converged.
-    """
-    n_clips, n_experts, n_classes = logs.shape
-    features = np.column_stack([logs.reshape(n_clips, -1), np.ones(n_clips)])
-    n_features = features.shape[1] if C else 0
-    features = features[:, :n_features]
-    true = np.eye(n_classes)[y]
+    def __init__(self, y: NDArray, weight: NDArray, max_iter: int) -> None:
+        self.y, self.weight, self.max_iter = y, weight, max_iter
+        self.converged = True
 
-    def objective(parameters: NDArray) -> tuple[float, NDArray]:
-        exponents = parameters[:n_experts]
-        table = parameters[n_experts:].reshape(n_features, n_classes)
-        log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs) + features @ table, axis=1)
-        excess = exponents - prior.centre
-        slope = weight[:, np.newaxis] * (np.exp(log_proba) - true)
-        of_exponents = np.einsum("nk,nmk->m", slope, logs) + prior.strength * excess
-        of_table = features.T @ slope + (table / C if C else 0)
-        penalty = prior.strength * (excess @ excess) / 2 + ((table**2).sum() / (2 * C) if C else 0)
-        return penalty - weight @ (true * log_proba).sum(axis=1), np.concatenate(
-            [of_exponents, of_table.ravel()]
+    def fit(
+        self, logs: NDArray, prior: Prior, start: NDArray, C: float = 0
+    ) -> tuple[NDArray, NDArray]:
+        """Return exponents, and all that depends on the genre in one table, offsets last."""
+        n_clips, n_experts, n_classes = logs.shape
+        features = np.column_stack([logs.reshape(n_clips, -1), np.ones(n_clips)])
+        n_features = features.shape[1] if C else 0
+        features = features[:, :n_features]
+        true = np.eye(n_classes)[self.y]
+
+        def objective(parameters: NDArray) -> tuple[float, NDArray]:
+            exponents = parameters[:n_experts]
+            table = parameters[n_experts:].reshape(n_features, n_classes)
+            logits = np.einsum("m,nmk->nk", exponents, logs) + features @ table
+            log_proba = log_softmax(logits, axis=1)
+            excess = exponents - prior.centre
+            slope = self.weight[:, np.newaxis] * (np.exp(log_proba) - true)
+            of_exponents = np.einsum("nk,nmk->m", slope, logs) + prior.strength * excess
+            of_table = features.T @ slope
+            loss = prior.strength * (excess @ excess) / 2
+            if C:
+                of_table += table / C
+                loss += (table**2).sum() / (2 * C)
+            loss -= self.weight @ (true * log_proba).sum(axis=1)
+            return loss, np.concatenate([of_exponents, of_table.ravel()])
+
+        solution = minimize(
+            objective,
+            np.concatenate([start, np.zeros(n_features * n_classes)]),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0, None)] * n_experts + [(None, None)] * (n_features * n_classes),
+            options={"maxiter": self.max_iter, **_SOLVER},
         )
+        self.converged &= solution.status != 1
+        table = np.zeros((n_experts * n_classes + 1, n_classes))
+        table[:n_features] = solution.x[n_experts:].reshape(n_features, n_classes)
+        return solution.x[:n_experts], table
 
-    solution = minimize(
-        objective,
-        np.concatenate([start, np.zeros(n_features * n_classes)]),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[bounds] * n_experts + [(None, None)] * (n_features * n_classes),
-        options={"maxiter": max_iter, **_SOLVER},
-    )
-    found = solution.x
-    table = np.zeros((n_experts * n_classes + 1, n_classes))
-    table[:n_features] = found[n_experts:].reshape(n_features, n_classes)
-    return found[:n_experts], table, solution.status != 1
+    def weigh_pools(self, logs: NDArray) -> tuple[Prior, NDArray, NDArray]:
+        """Return what the evidence says: a prior, relevances and exponents."""
+        n_experts = logs.shape[1]
 
+        def temper(experts: Any) -> NDArray:
+            """Return the one exponent of an average of experts, (1,)."""
+            average = logs[:, experts].mean(axis=1, keepdims=True)
+            return self.fit(average, Prior(np.ones(1), _LAMBDAS[-1]), np.ones(1))[0]
 
-def weigh_pools(
-    logs: NDArray, y: NDArray, weight: NDArray, max_iter: int
-) -> tuple[Prior, NDArray, NDArray, bool]:
-    """Return what the evidence says: a prior, relevances, exponents, and whether all converged."""
-    n_experts = logs.shape[1]
-    converged = []
+        likelihoods = [
+            self.log_likelihood(log_softmax(temper([m]) * logs[:, m], axis=1))
+            for m in range(n_experts)
+        ]
+        best_first = np.argsort(np.negative(likelihoods), kind="stable")
+        priors, fitted, evidence = [], [], []
+        for n_best in range(1, n_experts + 1):
+            centre = np.zeros(n_experts)
+            centre[best_first[:n_best]] = temper(best_first[:n_best])[0] / n_best
+            exponents = centre
+            for strength in _LAMBDAS:
+                priors.append(Prior(centre, strength))
+                exponents, _ = self.fit(logs, priors[-1], exponents)
+                fitted.append(exponents)
+                # All pools of a size are as probable before, together as those of another size.
+                among = np.log(comb(n_experts, n_best))
+                evidence.append(self.evidence(logs, priors[-1], exponents) - among)
+        share = softmax(evidence)
+        centres = np.array([prior.centre for prior in priors])
+        strength = float(np.exp(share @ np.log([prior.strength for prior in priors])))
+        return Prior(share @ centres, strength), share @ (centres > 0), share @ fitted
 
-    def fit(logs: NDArray, prior: Prior, start: NDArray) -> NDArray:
-        exponents, _, done = fit_stack(logs, y, weight, prior, 0, start, max_iter)
-        converged.append(done)
-        return exponents
+    def log_likelihood(self, log_proba: NDArray) -> float:
+        """Return the logarithm of the likelihood of the genres."""
+        return float(self.weight @ log_proba[np.arange(len(self.y)), self.y])
 
-    def temper(experts: Any) -> NDArray:
-        """Return the one exponent of an average of experts, (1,)."""
-        average = logs[:, experts].mean(axis=1, keepdims=True)
-        return fit(average, Prior(np.ones(1), _LAMBDAS[-1]), np.ones(1))
-
-    def log_likelihood(expert: int) -> float:
-        log_proba = log_softmax(temper([expert]) * logs[:, expert], axis=1)
-        return float(weight @ log_proba[np.arange(len(y)), y])
-
-    best_first = np.argsort([-log_likelihood(m) for m in range(n_experts)], kind="stable")
-    priors, fitted, evidence = [], [], []
-    for n_best in range(1, n_experts + 1):
-        centre = np.zeros(n_experts)
-        centre[best_first[:n_best]] = temper(best_first[:n_best])[0] / n_best
-        exponents = centre
-        for strength in _LAMBDAS:
-            prior = Prior(centre, strength)
-            exponents = fit(logs, prior, exponents)
-            priors.append(prior)
-            fitted.append(exponents)
-            # All pools of a size are as probable before, together as those of another size.
-            among = np.log(comb(n_experts, n_best))
-            evidence.append(_evidence(logs, y, weight, prior, exponents) - among)
-    share = softmax(evidence)
-    prior = Prior(
-        share @ [prior.centre for prior in priors],
-        float(np.exp(share @ np.log([prior.strength for prior in priors]))),
-    )
-    relevance = share @ [prior.centre > 0 for prior in priors]
-    return prior, relevance, share @ fitted, all(converged)
-
-
-def _evidence(
-    logs: NDArray, y: NDArray, weight: NDArray, prior: Prior, exponents: NDArray
-) -> float:
-    """Return the logarithm of the marginal likelihood of the genres, by Laplace."""
-    log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs), axis=1)
-    proba = np.exp(log_proba)
-    centred = logs - np.einsum("nk,nmk->nm", proba, logs)[:, :, np.newaxis]
-    rows = np.sqrt(weight[:, np.newaxis] * proba)[:, np.newaxis] * centred
-    hessian = np.einsum("nmk,nlk->ml", rows, rows, optimize=True)
-    excess = exponents - prior.centre
-    # log det(I + H / strength): the same, without the difference of large numbers.
-    _, log_det = np.linalg.slogdet(np.eye(len(exponents)) + hessian / prior.strength)
-    likelihood = weight @ log_proba[np.arange(len(y)), y]
-    return likelihood - prior.strength * (excess @ excess) / 2 - log_det / 2
+    def evidence(self, logs: NDArray, prior: Prior, exponents: NDArray) -> float:
+        """Return the logarithm of the marginal likelihood of the genres, by Laplace."""
+        log_proba = log_softmax(np.einsum("m,nmk->nk", exponents, logs), axis=1)
+        proba = np.exp(log_proba)
+        centred = logs - np.einsum("nk,nmk->nm", proba, logs)[:, :, np.newaxis]
+        rows = np.sqrt(self.weight[:, np.newaxis] * proba)[:, np.newaxis] * centred
+        hessian = np.einsum("nmk,nlk->ml", rows, rows, optimize=True)
+        excess = exponents - prior.centre
+        # log det(I + H / strength): the same, without the difference of large numbers.
+        _, log_det = np.linalg.slogdet(np.eye(len(exponents)) + hessian / prior.strength)
+        penalty = prior.strength * (excess @ excess) / 2
+        return self.log_likelihood(log_proba) - penalty - log_det / 2

@@ -28,7 +28,6 @@ from sklearn.utils.estimator_checks import (
 from sklearn_genremoe import (
     CNNClassifier,
     CNNMixer,
-    LogPoolMixer,
     MixtureOfExpertsClassifier,
     RNNMixer,
     StackingMixer,
@@ -44,7 +43,6 @@ MIXERS = {
     "balanced": "balanced",
     "log_pool": "log_pool",
     "stacking": "stacking",
-    "temperatures": LogPoolMixer(fit_temperatures=True),
     "cnn": CNNMixer(channels=(4,), max_epochs=2, device="cpu"),
     "rnn": RNNMixer(hidden_size=4, max_epochs=2, device="cpu"),
 }

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -14,9 +14,7 @@ from sklearn_genremoe.mixture import BaseMixer
 
 ALL = [
     BalancedMixer(),
-    BalancedMixer(fit_temperatures=True),
     LogPoolMixer(),
-    LogPoolMixer(fit_temperatures=True),
     StackingMixer(),
     CNNMixer(channels=(2,), max_epochs=1, device="cpu", random_state=0),
     RNNMixer(hidden_size=2, max_epochs=1, device="cpu", random_state=0),
@@ -85,36 +83,6 @@ def test_log_pool_survives_an_expert_that_excludes_the_genre():
     proba = LogPoolMixer().predict_proba(probas)
     assert np.isfinite(proba).all()
     assert 0 < proba[0, 1] < 1
-
-
-def calibrated_predictions(n_clips=4000):
-    """Opinions of three experts who all see the same, of whom two say it too hot or too cold."""
-    rng = np.random.default_rng(0)
-    logits = 2 * rng.normal(size=(n_clips, 1, 4))
-    y = np.array([rng.choice(4, p=p) for p in softmax(logits[:, 0], axis=1)])
-    temperatures = np.array([2.0, 1.0, 1 / 3])
-    return softmax(logits / temperatures[:, None], axis=2), y, temperatures
-
-
-def test_temperatures_are_found():
-    probas, y, temperatures = calibrated_predictions()
-    mixer = BalancedMixer(fit_temperatures=True).fit(probas, y)
-    # The floor under the probabilities keeps this from being exact.
-    np.testing.assert_allclose(mixer.temperatures_, 1 / temperatures, rtol=0.1)
-    np.testing.assert_allclose(mixer.predict_proba(probas), probas[:, 1], atol=0.05)
-    np.testing.assert_allclose(mixer.weights(probas), 1 / 3)
-
-
-def test_temperatures_of_the_log_pool_suit_the_pool():
-    probas, y, _ = calibrated_predictions()
-    mixer = LogPoolMixer(fit_temperatures=True).fit(probas, y)
-    np.testing.assert_allclose(mixer.predict_proba(probas), probas[:, 1], atol=0.05)
-    expected = (1 / mixer.temperatures_) / (1 / mixer.temperatures_).sum()
-    np.testing.assert_allclose(mixer.weights(probas)[0], expected)
-    # An expert who guesses is silenced.
-    guesses = softmax(np.random.default_rng(1).normal(size=(4000, 1, 4)), axis=2)
-    mixer.fit(np.concatenate([probas[:, :1], guesses], axis=1), y)
-    assert mixer.temperatures_[1] > 10 * mixer.temperatures_[0]
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
@@ -296,12 +264,3 @@ def test_parameters():
     assert repr(mixer) == "StackingMixer(C=2.0, max_iter=5)"
     with pytest.raises(ValueError, match=r"Invalid parameter 'c'.*'C', 'max_iter'"):
         mixer.set_params(c=1)
-
-
-def test_log_softmax_of_tempered_predictions_is_normalised():
-    probas, y, _ = some_predictions()
-    mixer = BalancedMixer(fit_temperatures=True).fit(probas, y)
-    expected = np.exp(log_softmax(np.log(probas) / mixer.temperatures_[:, None], axis=2)).mean(
-        axis=1
-    )
-    np.testing.assert_allclose(mixer.predict_proba(probas), expected)

@@ -30,9 +30,9 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_genremoe import (
+    BalancedMixer,
     HarmonicSpectrogram,
     LogMelSpectrogram,
-    LogPoolMixer,
     MixtureOfExpertsClassifier,
     StackingMixer,
     WindowedClassifier,
@@ -265,7 +265,7 @@ def test_paths_for_an_expert_of_tables(clips):
             call()
 
 
-@pytest.mark.parametrize("mixer", [StackingMixer(), LogPoolMixer(fit_temperatures=True)], ids=repr)
+@pytest.mark.parametrize("mixer", [StackingMixer(), BalancedMixer()], ids=repr)
 def test_weights_below_zero_teach_nothing(mixer):
     proba = np.full((4, 2, 2), 0.5)
     with pytest.raises(ValueError, match="Negative values"):
