@@ -126,8 +126,10 @@ def check_labels(X: Any, y: Any, sample_weight: Any) -> tuple[NDArray[Any], NDAr
     return y, check_weight(X, sample_weight)
 
 
-def check_groups(groups: Any, n_clips: int) -> NDArray[Any]:
-    """Return groups as a 1-D array; raise unless there is one for each clip."""
+def check_groups(groups: Any, n_clips: int) -> Any:
+    """Return groups, if any, as a 1-D array; raise unless there is one for each clip."""
+    if groups is None:
+        return None
     groups = single_column(groups, "groups", "one group for each clip")
     if len(groups) != n_clips:
         raise ValueError(

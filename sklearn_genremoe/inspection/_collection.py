@@ -15,7 +15,7 @@ from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler, normalize
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_consistent_length
 
 from .._checks import check_groups, check_targets
 from .._files import user_path, write_atomically
@@ -23,6 +23,9 @@ from . import _out_of_fold as out_of_fold
 from . import _plotting as plotting
 from . import _statistics as statistics
 from ._page import page_of, summary_of
+
+# What is said of labels, where there are any.
+_OF_LABELS = ["proba_genre", "suspicion", "issue", "votes_for_genre"]
 
 
 @dataclass(repr=False, eq=False)
@@ -170,7 +173,7 @@ class CollectionReport:
         '48 clips of 4 genres in 41 groups.'
         """
         y = check_targets(X, y)
-        groups = None if groups is None else check_groups(groups, len(y))
+        groups = check_groups(groups, len(y))
         names = out_of_fold.paths_of(X, paths)
         [model], task = out_of_fold.prepare([estimator], X, y, groups, cv)
         found = out_of_fold.cross_fit(model, task, n_jobs)
@@ -222,38 +225,35 @@ class CollectionReport:
         ValueError
             If the parts don't fit each other, or `proba` doesn't hold probabilities.
         """
-        table: np.ndarray = check_array(proba, ensure_all_finite="allow-nan", input_name="proba")
-        known = table[~np.isnan(table).any(axis=1)].astype(np.float64)
-        if known.size and (known.min() < 0 or np.abs(known.sum(axis=1) - 1).max() > 1e-3):
-            raise ValueError("proba is negative or rows don't sum to one; pass probabilities.")
+        table = plotting.check_proba(proba, "proba", "allow-nan")
         check_consistent_length(table, expert_proba, features)
         labels = None if y is None else check_targets(table, y)
         genres: Any = getattr(proba, "columns", None) if classes is None else classes
-        if genres is None:
-            if labels is None:
-                raise ValueError("classes is None and so is y; name the genre of each column.")
-            genres = np.unique(labels)
-        genres = np.asarray(genres)
+        if genres is None and labels is None:
+            raise ValueError("classes is None and so is y; name the genre of each column.")
+        genres = np.asarray(np.unique(labels) if genres is None else genres)
         if genres.shape != (table.shape[1],) or len(np.unique(genres)) != len(genres):
             raise ValueError(
                 f"classes is {genres.tolist()}; {table.shape[1]} columns need one genre for each."
             )
-        unknown = [] if labels is None else np.setdiff1d(labels, genres).tolist()
-        if unknown:
-            raise ValueError(f"y has the genres {unknown}, but proba is about {genres.tolist()}.")
+        if not np.isin(genres if labels is None else labels, genres).all():
+            found = np.unique(labels).tolist()
+            raise ValueError(f"y has the genres {found}, but proba is about {genres.tolist()}.")
         order = np.argsort(genres)
         if expert_proba is not None:
             expert_proba = plotting.check_expert_proba(expert_proba, len(genres))[:, :, order]
             expert_names = plotting.check_names(expert_names, expert_proba.shape[1])
+        if features is not None:
+            features = np.asarray(features, dtype=np.float32)
         return cls(
-            table[:, order].astype(np.float64),
+            table[:, order],
             genres[order],
             y=labels,
-            groups=None if groups is None else check_groups(groups, len(table)),
+            groups=check_groups(groups, len(table)),
             paths=out_of_fold.paths_of(table, paths),
             expert_proba=expert_proba,
             expert_names=expert_names or (),
-            features=None if features is None else np.asarray(features, dtype=np.float32),
+            features=features,
             errors=errors or {},
         )
 
@@ -642,9 +642,8 @@ class CollectionReport:
     @property
     def names(self) -> list[str]:
         """The path of each clip, or its number."""
-        if self.paths is None:
-            return [f"clip {row}" for row in range(len(self.proba))]
-        return list(self.paths)
+        numbers = [f"clip {row}" for row in range(len(self.proba))]
+        return numbers if self.paths is None else list(self.paths)
 
     @cached_property
     def _usable(self) -> NDArray[np.intp]:
@@ -666,17 +665,15 @@ class CollectionReport:
         columns: dict[str, Any] = {"predicted": genres[answers], "proba_genre": own}
         columns |= {"proba_predicted": proba.max(axis=1), "margin": own - others}
         columns["suspicion"] = pd.Series(own).rank(method="first").astype("Int64").array
-        issues = statistics.confident_learning(codes, proba)
-        columns["issue"] = pd.array(issues, dtype="boolean")
+        columns["issue"] = pd.array(statistics.confident_learning(codes, proba), dtype="boolean")
         if self.expert_proba is not None:
             votes = self.expert_proba[rows].argmax(axis=2)
             agree = (votes == codes[:, np.newaxis]).sum(axis=1)
             columns["votes_for_genre"] = pd.array(agree, dtype="Int64")
             columns |= {f"expert[{n}]": genres[v] for n, v in zip(self.expert_names, votes.T)}
-        if self.y is None:
-            for name in ("proba_genre", "suspicion", "issue", "votes_for_genre"):
-                columns.pop(name, None)
-        return frame.join(pd.DataFrame(columns, index=rows))
+        frame = frame.join(pd.DataFrame(columns, index=rows))
+        of_labels = [] if self.y is not None else _OF_LABELS
+        return frame.drop(columns=of_labels, errors="ignore")
 
     @cached_property
     def _judged(self) -> Any:

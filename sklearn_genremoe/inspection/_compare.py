@@ -160,7 +160,7 @@ def compare(
     if len(estimators) < 2:
         raise ValueError(f"{len(estimators)} estimator(s); pass at least two to compare, by name.")
     y = check_targets(X, y)
-    groups = None if groups is None else check_groups(groups, len(y))
+    groups = check_groups(groups, len(y))
     prepared, task = prepare(list(estimators.values()), X, y, groups, cv)
     answers = np.array([cross_fit(one, task, n_jobs)["proba"] for one in prepared])
     known = ~np.isnan(answers).any(axis=(0, 2))

@@ -40,9 +40,6 @@ class DomainAxes(NamedTuple):
     by_row: bool = False
 
 
-_VECTOR = DomainAxes("feature", y_label="", y_marks={})
-
-
 @dataclass(eq=False, repr=False)
 class DomainDisplay(BaseDisplay):
     """One clip in one or several feature domains.
@@ -116,14 +113,18 @@ class DomainDisplay(BaseDisplay):
         if isinstance(estimator, BaseDomain):
             estimator = DomainUnion([(type(estimator).__name__, estimator)])
         domains = dict(estimator.domains or estimator.transform(clips).domains)
-        raw = [(name, clone(domain)) for name, domain in domains.items()]
-        for _, domain in raw:
-            if domain.get_params().get("normalize") == "clip":
+        raw = {name: clone(domain) for name, domain in domains.items()}
+        for domain in raw.values():
+            if getattr(domain, "normalize", None) == "clip":
                 domain.set_params(normalize=None)  # its own unit, not deviation 1
-        batch = DomainUnion(raw).transform(clips)
+        batch = DomainUnion(list(raw.items())).transform(clips)
         arrays = {name: batch[name][0] for name in batch.names}
         n_samples = len(clips[0]) if isinstance(clips, np.ndarray) else None
-        axes = {name: _axes_of(domains[name], arrays[name], n_samples) for name in domains}
+        axes = {
+            name: _axes_of(domain, arrays[name], n_samples)
+            for name, domain in domains.items()
+            if arrays[name].ndim == 2 and hasattr(domain, "hop_length")
+        }
         return cls(arrays, axes=axes).plot(ax=ax)
 
     def frame(self) -> Any:
@@ -152,7 +153,8 @@ class DomainDisplay(BaseDisplay):
         self.images_ = []
         for ax, (name, array) in zip(axes, self.spectrograms.items()):
             cells = check_array(np.atleast_2d(array), dtype=np.float64, input_name=name)
-            unknown = _VECTOR if np.ndim(array) == 1 else DomainAxes()
+            row = DomainAxes("feature", y_label="", y_marks={})
+            unknown = row if np.ndim(array) == 1 else DomainAxes()
             how = (self.axes or {}).get(name, unknown)
             if how.by_row:
                 cells = scale(cells, axis=1)
@@ -170,10 +172,6 @@ class DomainDisplay(BaseDisplay):
 
 def _axes_of(domain: Any, cells: np.ndarray, n_samples: int | None) -> DomainAxes:
     """Return how to read the cells of a waveform of `n_samples`, or of a file if they are None."""
-    if cells.ndim == 1:
-        return _VECTOR
-    if not hasattr(domain, "hop_length") or cells.ndim != 2:
-        return DomainAxes()
     hop = domain.hop_length / domain.sample_rate
     offset = domain.offset if n_samples is None else 0.0
     axes = DomainAxes("time in s", x_start=offset, x_step=hop)
@@ -184,25 +182,19 @@ def _axes_of(domain: Any, cells: np.ndarray, n_samples: int | None) -> DomainAxe
         return axes._replace(y_label="coefficient", y_marks=marks, value_label=label, by_row=True)
     if len(cells) != getattr(domain, "n_mels", None):
         return axes
-    unit = "dB"
+    unit = "magnitude" if getattr(domain, "scale", "log") == "linear" else "dB"
     if isinstance(domain, ModulationSpectrogram):
-        unit = "dB" if domain.scale == "log" else "magnitude"
         length = max(domain.n_samples if n_samples is None else n_samples, domain.n_fft)
         step = 1 / (hop * (1 + (length - domain.n_fft % 2) // domain.hop_length))
         start = (int(domain.drop_dc) - 0.5) * step  # each column around its frequency
         axes = axes._replace(x_label="modulation frequency in Hz", x_start=start, x_step=step)
     if domain.normalize == "bin":
         unit = "deviations from\nthe band's mean"
-    marks = _marks_of_mel_bands(domain)
-    return axes._replace(y_label="frequency in Hz", y_marks=marks, value_label=unit)
-
-
-def _marks_of_mel_bands(domain: Any) -> dict[str, float]:
-    """Return labels in Hz and at which row they are."""
     from librosa import mel_frequencies  # slow to import
 
     top = domain.sample_rate / 2 if domain.fmax is None else domain.fmax
     centres = mel_frequencies(domain.n_mels + 2, fmin=domain.fmin, fmax=top)[1:-1]
     rows = np.arange(domain.n_mels) + 0.5
     shown = [mark for mark in _MARKS if centres[0] <= mark <= centres[-1]]
-    return {f"{mark:,}": float(np.interp(mark, centres, rows)) for mark in shown}
+    marks = {f"{mark:,}": float(np.interp(mark, centres, rows)) for mark in shown}
+    return axes._replace(y_label="frequency in Hz", y_marks=marks, value_label=unit)

@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 
-from ._plotting import COLOURS, BaseDisplay, ask_mixture, check_names
+from ._plotting import COLOURS, BaseDisplay, ask_mixture, check_names, check_proba
 
 _ALL = "all clips"
 # A narrower part of a bar has no room for its number, as the notes of the class say.
@@ -131,13 +131,9 @@ class MixtureWeightsDisplay(BaseDisplay):
         ValueError
             If the weights are not on the simplex, or the lengths don't agree.
         """
-        checked: np.ndarray = check_array(weights, dtype=np.float64, input_name="weights")
+        checked = check_proba(weights, "weights")
         y = column_or_1d(y)
         check_consistent_length(checked, y)
-        if checked.min() < 0 or np.abs(checked.sum(axis=1) - 1).max() > 1e-3:
-            raise ValueError(
-                "weights must be zero or above, with rows that sum to one, as of mixture_weights."
-            )
         names = check_names(expert_names, checked.shape[1])
         genres, n_clips = np.unique(y, return_counts=True)
         means = np.array([checked[y == genre].mean(axis=0) for genre in genres])

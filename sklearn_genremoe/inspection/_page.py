@@ -1,6 +1,7 @@
 """A report in words, and as a page that needs neither network nor server."""
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -23,7 +24,9 @@ _EXCERPT, _RATE, _EMBEDDED = 10.0, 22050, 16 * 2**20
 # Points of the curve of accuracy against coverage.
 _N_POINTS = 100
 
-# Columns of numbers, by the names that the page has for them.
+# Columns of texts, genres and numbers, by the names that the page has for them.
+_TEXTS = {"name": "clip", "error": "error", "group": "group"}
+_GENRES = {"genre": "genre", "said": "predicted"}
 _NUMBERS = {"own": "proba_genre", "sure": "proba_predicted", "rank": "suspicion", "issue": "issue"}
 
 
@@ -42,27 +45,21 @@ def summary_of(report: Any) -> list[str]:
     accuracy = report.scores().xs("accuracy", level="measure")
     value, low, high = map(_percent, accuracy.loc["mixture"])
     others = [f"; {name}: {_percent(accuracy.loc[name, 'value'])}" for name in report.baselines]
+    unheard = "that it never heard" if report.groups is None else "of groups that it never heard"
     lines.append(
-        f"Right on {10 * accuracy.loc['mixture', 'value']:.0f} of 10 clips "
-        f"{'that' if report.groups is None else 'of groups that'} it never heard "
-        f"({value}, interval {low} to {high}{''.join(others)})."
+        f"Right on {10 * accuracy.loc['mixture', 'value']:.0f} of 10 clips {unheard} ({value}, "
+        f"interval {low} to {high}{''.join(others)})."
     )
-    counts = report.confusion().to_numpy()
-    wrong = counts * (1 - np.eye(len(counts), dtype=int))
-    if wrong.any():
-        true, said = np.unravel_index(wrong.argmax(), wrong.shape)
-        lines.append(
-            f"Most often {report.classes[true]} is taken for {report.classes[said]} "
-            f"({wrong[true, said]} of {counts[true].sum()} clips)."
-        )
+    wrong = report._judged[~report._is_right].value_counts(["genre", "predicted"], sort=False)
+    if len(wrong):
+        true, said = wrong.idxmax()
+        found = f"{wrong.max()} of {(report._judged['genre'] == true).sum()} clips"
+        lines.append(f"Most often {true} is taken for {said} ({found}).")
     coverage = report.coverage()["accuracy"]
     half = _percent(coverage.iloc[(len(coverage) - 1) // 2])
     error = _percent(report.calibration().attrs["expected_calibration_error"])
-    lines += [
-        f"The surest half of the answers is right on {half}; probabilities are off by {error} on "
-        "average.",
-        f"{_n(len(report.label_issues()), 'label')} may be wrong.",
-    ]
+    trust = f"The surest half of the answers is right on {half}; probabilities are off by {error}"
+    lines += [f"{trust} on average.", f"{_n(len(report.label_issues()), 'label')} may be wrong."]
     if report.features is not None:
         pairs = report.duplicates()
         found = f"{_n(len(pairs), 'pair')} of clips may be the same recording"
@@ -83,9 +80,9 @@ def summary_of(report: Any) -> list[str]:
 def page_of(report: Any, folder: Path, embed: bool, command: str | None) -> str:
     """Return the page, whose players refer to the clips relative to a folder."""
     jinja2 = import_optional("jinja2", "CollectionReport.save", "'sklearn-genremoe[report]'")
-    strict = jinja2.StrictUndefined
-    environment = jinja2.Environment(autoescape=True, undefined=strict, trim_blocks=True)
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+    how: dict[str, Any] = {"autoescape": True, "undefined": jinja2.StrictUndefined}
+    template = jinja2.Template(_TEMPLATE.read_text(encoding="utf-8"), trim_blocks=True, **how)
+    return template.render(
         summary=report.summary(),
         data=_clips(report, folder, embed),
         tables=_tables(report),
@@ -99,20 +96,12 @@ def _clips(report: Any, folder: Path, embed: bool) -> dict[str, Any]:
     """Return the clips as columns of numbers and short texts, which the page makes rows of."""
     frame = report.frame()
     names = frame["clip"].tolist()
-    columns: dict[str, Any] = {
-        "name": names,
-        "link": [_link(name, folder) if report.paths else "" for name in names],
-        "error": frame["error"].tolist(),
-    }
     place = {genre: index for index, genre in enumerate(report.classes.tolist())}
-    for name, column in (("genre", "genre"), ("said", "predicted")):
-        if column in frame:
-            columns[name] = frame[column].map(place).fillna(-1).astype(int).tolist()
-    for name, column in _NUMBERS.items():
-        if column in frame:
-            columns[name] = _values(frame[column])
-    if report.groups is not None:
-        columns["group"] = [str(group) for group in report.groups]
+    codes = {n: frame[c].map(place).fillna(-1) for n, c in _GENRES.items() if c in frame}
+    columns: dict[str, Any] = {n: [*map(str, frame[c])] for n, c in _TEXTS.items() if c in frame}
+    columns |= {name: column.astype(int).tolist() for name, column in codes.items()}
+    columns |= {n: _values(frame[c]) for n, c in _NUMBERS.items() if c in frame}
+    columns["link"] = [_link(name, folder) if report.paths else "" for name in names]
     if report.expert_proba is not None:
         columns["votes"] = report.expert_proba.argmax(axis=2).tolist()
     pairs: list[Any] = []
@@ -137,10 +126,9 @@ def _tables(report: Any) -> dict[str, Any]:
     coverage = report.coverage()
     some = np.unique(np.linspace(0, len(coverage) - 1, _N_POINTS).astype(int))
     scores = report.scores().groupby(level="classifier", sort=False)
+    rows = {who: zip(part.index.unique("measure"), _values(part)) for who, part in scores}
     return {
-        "scores": [
-            [who, dict(zip(part.index.unique("measure"), _values(part)))] for who, part in scores
-        ],
+        "scores": [[who, dict(measures)] for who, measures in rows.items()],
         "calibration": _values(report.calibration()),
         "coverage": _values(coverage.iloc[some]),
         "weights": [] if report.weights is None else np.nanmean(report.weights, axis=0).tolist(),
@@ -168,19 +156,15 @@ def _excerpts(frame: Any) -> dict[int, str]:
     import soundfile
 
     sounds: dict[int, str] = {}
-    room = _EMBEDDED
     for row, name in frame.sort_values("margin")["clip"].items():
         file = io.BytesIO()
-        try:
+        with contextlib.suppress(BadClipError):
             sound = decode_audio(name, sample_rate=_RATE, duration=_EXCERPT)
-        except BadClipError:
-            continue
-        soundfile.write(file, sound, _RATE, format="OGG", subtype="VORBIS")
-        address = f"data:audio/ogg;base64,{base64.b64encode(file.getvalue()).decode()}"
-        room -= len(address)
-        if room < 0:
+            soundfile.write(file, sound, _RATE, format="OGG", subtype="VORBIS")
+            sounds[row] = f"data:audio/ogg;base64,{base64.b64encode(file.getvalue()).decode()}"
+        if sum(map(len, sounds.values())) > _EMBEDDED:
+            del sounds[row]
             break
-        sounds[row] = address
     return sounds
 
 

@@ -88,6 +88,15 @@ def require_method(estimator: Any, method: str, expected: str) -> None:
         )
 
 
+def check_proba(proba: Any, name: str, finite: Any = True) -> np.ndarray:
+    """Return a table whose rows are on the simplex, or NaN where that is allowed."""
+    how: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": finite, "input_name": name}
+    table: np.ndarray = check_array(proba, **how)
+    if (table < 0).any() or (np.abs(table.sum(axis=1) - 1) > 1e-3).any():
+        raise ValueError(f"{name} must be zero or above, with rows that sum to one.")
+    return table
+
+
 def check_expert_proba(expert_proba: Any, n_classes: int | None = None) -> np.ndarray:
     """Return probabilities of shape (n_clips, n_experts, n_classes), NaN only if that is given."""
     finite = True if n_classes is None else "allow-nan"

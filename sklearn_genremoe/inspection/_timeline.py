@@ -97,12 +97,11 @@ class TimelineDisplay(BaseDisplay):
         require_method(estimator, "predict_windows", "WindowedClassifier")
         check_is_fitted(estimator)
         table = estimator.predict_windows(track)
-        n_genres = len(estimator.classes_)
-        start, end, proba = table["start"], table["end"], table.iloc[:, 2 : 2 + n_genres]
-        weights = table.iloc[:, 2 + n_genres :]
+        n = 2 + len(estimator.classes_)
+        proba, weights = table.iloc[:, 2:n], table.iloc[:, n:]
         names = [name[len("weight[") : -1] for name in weights.columns]
         how: dict[str, Any] = {"weights": weights, "expert_names": names} if names else {}
-        return cls.from_predictions(start, end, proba, ax=ax, **how)
+        return cls.from_predictions(table["start"], table["end"], proba, ax=ax, **how)
 
     @classmethod
     def from_predictions(
@@ -153,11 +152,10 @@ class TimelineDisplay(BaseDisplay):
             raise ValueError("end must lie behind start in every window; both are in seconds.")
         if len(genres) != table.shape[1]:
             raise ValueError(f"{len(genres)} genres for {table.shape[1]} columns of proba.")
-        display = cls(begins, ends, table, genres=genres)
         if weights is not None:
-            display.weights = check_array(weights, **how)
-            display.expert_names = check_names(expert_names, np.shape(display.weights)[1])
-        return display.plot(ax=ax)
+            weights = check_array(weights, **how)
+        how = {"genres": genres, "weights": weights, "expert_names": expert_names}
+        return cls(begins, ends, table, **how).plot(ax=ax)
 
     def frame(self) -> Any:
         """Return the plotted numbers.
@@ -183,7 +181,7 @@ class TimelineDisplay(BaseDisplay):
         return 9.0, 2.8 * n_axes, n_axes
 
     def _draw(self, axes: np.ndarray) -> None:
-        from matplotlib.ticker import FuncFormatter, MaxNLocator
+        from matplotlib.ticker import MaxNLocator
 
         start, end = np.asarray(self.start, float), np.asarray(self.end, float)
         middle = (start + end) / 2
@@ -204,8 +202,7 @@ class TimelineDisplay(BaseDisplay):
             ax.set(xlim=(start[0], end[-1]), ylim=(0, 1), ylabel=label)
             ax.set_yticks(np.linspace(0, 1, 5), ["0", "25", "50", "75", "100"])
             ax.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 1.5, 2, 3, 6, 10], integer=True))
-            minutes = FuncFormatter(lambda x, _: f"{int(x) // 60}:{int(x) % 60:02}")
-            ax.xaxis.set_major_formatter(minutes)
+            ax.xaxis.set_major_formatter(lambda x, _: f"{int(x) // 60}:{int(x) % 60:02}")
             ax.tick_params(labelbottom=ax is axes[-1])
             ax.spines[["right", "top"]].set_visible(False)
             # From top to bottom, like the areas.

@@ -55,8 +55,7 @@ class TrainingClips:
         """Return clips with genres, in the spelling of `classes`, weights and groups checked."""
         y = check_targets(X, y, classes)
         weight = None if sample_weight is None else check_weight(y, sample_weight)
-        groups = None if groups is None else check_groups(groups, len(y))
-        return cls(X, y, weight, groups, np.arange(len(y)))
+        return cls(X, y, weight, check_groups(groups, len(y)), np.arange(len(y)))
 
     def take(self, rows: NDArray[np.intp]) -> TrainingClips:
         """Return some of the clips."""
