@@ -1,7 +1,6 @@
 """Train on a folder and classify files from the command line: ``python -m sklearn_genremoe``."""
 
 import argparse
-import contextlib
 import csv
 import importlib
 import io
@@ -11,6 +10,7 @@ import sys
 import traceback
 import warnings
 from collections import Counter
+from contextlib import nullcontext
 from typing import Any
 
 # Everything else is imported where it is needed: --help has to be quick.
@@ -19,8 +19,6 @@ _PROGRAM = "python -m sklearn_genremoe"
 
 ALL_FINE, SOME_BAD, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
-# How each line of the table of predictions begins.
-_FIRST_COLUMNS = ["path", "genre"]
 _ENCODING: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 # Files that are classified before their rows are written, at least, and per job.
@@ -54,11 +52,9 @@ def main(arguments=None):
         except BrokenPipeError:  # whoever read the rows, such as head, has enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return ALL_FINE
-        except (ValueError, OSError, ImportError) as error:
-            _say(f"error: {error}")
-            return REFUSED
-        except Exception:
-            _say(traceback.format_exc())
+        except Exception as error:
+            is_advice = isinstance(error, (ValueError, OSError, ImportError))
+            _say(f"error: {error}" if is_advice else traceback.format_exc())
             return REFUSED
 
 
@@ -114,8 +110,7 @@ def _predict(options) -> int:
     from . import load_model
     from ._compat import progress_bar
 
-    out = _check_out(options.out, "--out")
-    page = _check_out(options.report, "--report", "jinja2", "pandas")
+    out, page = _check_out(options.out, "--out"), _check_out(options.report, "--report")
     if options.resume and out is None:
         raise ValueError("--resume goes on with the table of --out; give its name.")
     if out is None and sys.stdout is None:
@@ -129,39 +124,33 @@ def _predict(options) -> int:
         lacks = "probabilities for --report" if is_fitted else "fitted classifier"
         raise ValueError(f"{options.model} holds no {lacks}, but {model!r:.80}.")
     params = {"on_error": "warn", "n_jobs": options.n_jobs, "verbose": 0}
-    known = model.get_params(deep=False)
-    model.set_params(**{name: params[name] for name in params if name in known})
-    header = [*_FIRST_COLUMNS, *map(str, classes), "error"]
+    known = params.keys() & model.get_params(deep=False)
+    model.set_params(**{name: params[name] for name in known})
     paths, left_out = _audio_files(options.files)
+    header = ["path", "genre", *map(str, classes), "error"]
     rows = [] if out is None else _rows_of_table(out, header, options.resume)
-    n_done, done = len(rows), {row[0] for row in rows}
-    todo = [path for path in paths if path not in done]
+    done = {row[0] for row in rows}
+    n_done, todo = len(rows), [path for path in paths if path not in done]
     # What can't go on behind a bad file gets one at a time.
     chunk = max(_MIN_CHUNK, _CHUNK_PER_JOB * effective_n_jobs(options.n_jobs))
     chunk = chunk if "on_error" in known else 1
-    table: Any = None
-    with contextlib.ExitStack() as stack:
-        bar = progress_bar(total=len(todo), unit="file", disable=None if out else True)
-        stack.callback(bar.close)
-        try:
-            for start in range(0, len(todo), chunk):
-                some = todo[start : start + chunk]
-                new = _classify(model, some, classes)
-                if table is None:  # now it is known that there are rows to write
-                    mode = "a" if done else "w"
-                    table = stack.enter_context(open(out, mode, **_ENCODING)) if out else sys.stdout
-                    csv.writer(table, lineterminator="\n").writerows([] if done else [header])
-                csv.writer(table, lineterminator="\n").writerows(new)
+    how = {"unit": "file", "unit_scale": chunk, "disable": None if out else True}
+    try:
+        for start in progress_bar(range(0, len(todo), chunk), **how):
+            new = _classify(model, todo[start : start + chunk], classes)
+            mode = "a" if rows else "w"
+            with open(out, mode, **_ENCODING) if out else nullcontext(sys.stdout) as table:
+                lines = new if rows else [header, *new]
+                csv.writer(table, lineterminator="\n").writerows(lines)
                 table.flush()
-                rows += new
-                bar.update(len(some))
-        except ValueError as error:
-            raise ValueError(f"{options.model} can't classify files: {error}") from error
-        except KeyboardInterrupt:
-            more = "; the same command with --resume goes on from there" if out else ""
-            raise KeyboardInterrupt(
-                f"{len(rows) - n_done} of {len(todo)} files are in the table{more}"
-            ) from None
+            rows += new
+    except ValueError as error:
+        raise ValueError(f"{options.model} can't classify files: {error}") from error
+    except KeyboardInterrupt:
+        more = "; the same command with --resume goes on from there" if out else ""
+        raise KeyboardInterrupt(
+            f"{len(rows) - n_done} of {len(todo)} files are in the table{more}"
+        ) from None
     if page:
         _report_of_rows(rows, classes).save(page, command=options.line)
     bad = {path: why for path, *_, why in rows[n_done:] if why}
@@ -186,36 +175,32 @@ def _classify(model, paths, classes) -> list[list[str]]:
 
     from .audio import BadClipError
 
-    blank = [""] * (1 + len(classes))
     try:
         answers = model.predict_proba(paths) if classes else model.predict(paths)
+        reasons = dict(getattr(model, "bad_clips_", {}))
     except BadClipError as error:  # of the only one
-        return [[paths[0], *blank, _reason(str(error), paths[0])]]
-    if not classes:
-        return [[path, str(genre), ""] for path, genre in zip(paths, answers)]
-    reasons = dict(getattr(model, "bad_clips_", {}))
-    rows: list[list[str]] = []
-    for row, (path, proba) in enumerate(zip(paths, answers)):
-        if np.isnan(proba).any():
-            rows.append([path, *blank, _reason(reasons.get(row, "can't be used"), path)])
-        else:
-            rows.append([path, classes[proba.argmax()], *(f"{p:.6f}" for p in proba), ""])
+        answers, reasons = [np.full(len(classes), np.nan)], {0: str(error)}
+    rows = []
+    for row, (path, answer) in enumerate(zip(paths, answers)):
+        cells, why = [""] * (1 + len(classes)), reasons.get(row, "can't be used")
+        if not classes and not reasons:
+            cells, why = [str(answer)], ""
+        elif classes and not np.isnan(answer).any():
+            cells, why = [str(classes[answer.argmax()]), *(f"{p:.6f}" for p in answer)], ""
+        rows.append([path, *cells, _reason(why, path)])
     return rows
 
 
 def _rows_of_table(out, header, resume) -> list[Any]:
     """Return the rows of a table, if it is to be gone on with, and mend its end."""
-    if not out.is_file() or not out.stat().st_size:
-        return []
-    with open(out, **_ENCODING) as file:
-        text = file.read()
+    text = out.read_bytes().decode("utf-8", "surrogateescape") if out.is_file() else ""
     whole = text[: text.rfind("\n") + 1]  # the last row may have been cut off
-    found, *rows = csv.reader(whole.splitlines(keepends=True)) if whole else [[]]
-    if found[:2] != _FIRST_COLUMNS:
+    found, *rows = list(csv.reader(io.StringIO(whole, newline=""))) or [[]]
+    if text and found[:2] != header[:2]:
         raise ValueError(
             f"--out {out} is there already, and no table of predictions: give another name."
         )
-    if not resume:
+    if not text or not resume:
         return []
     if found != header:
         raise ValueError(f"--resume: {out} is a table of another model; give a new name.")
@@ -233,11 +218,9 @@ def _train(options) -> int:
     out = _check_out(options.out, "--out")
     if out.suffix not in (".skops", ""):
         raise ValueError(f"--out {out}: models are saved as *.skops, and in no other format.")
-    page = _check_out(options.report, "--report", "jinja2", "pandas")
+    page = _check_out(options.report, "--report")
     if page and not options.cv:
         raise ValueError("--report shows predictions out of fold: leave --cv 0 out.")
-    if options.max_epochs is not None and options.max_epochs < 1:
-        raise ValueError(f"--max-epochs {options.max_epochs}: give 1 or more.")
     group_by = None if options.groups == "none" else options.groups
     clips = load_audio_folder(options.folder, group_by=group_by)
     print(clips.DESCR, flush=True)
@@ -260,7 +243,15 @@ def _train(options) -> int:
     if splits:
         how = {"cv": splits, "paths": clips.data}
         report = CollectionReport.from_cross_validation(clf, batch, y, clips.groups, **how)
-        _print_score(report, groups, options)
+        scores, of = report.scores(), "" if clips.groups is None else " of whole groups"
+        value, low, high = scores.loc[("mixture", "accuracy")]
+        chance = scores.loc[("most frequent genre", "accuracy"), "value"]
+        print(
+            f"accuracy on clips that were not trained on, {options.cv} folds{of}: {value:.3f} "
+            f"(95 % interval {low:.3f} to {high:.3f}; always the most frequent genre: "
+            f"{chance:.3f})",
+            flush=True,
+        )
         if page:
             report.save(page, command=options.line)
     clf.fit(batch, y, groups=clips.groups)
@@ -270,38 +261,19 @@ def _train(options) -> int:
     return _report({path: _reason(why, path) for path, why in bad.items()})
 
 
-def _print_score(report, groups, options) -> None:
-    """Print the accuracy out of fold, and where it lies with 95 % if groups are drawn anew."""
-    import numpy as np
-
-    usable = ~np.isnan(report.proba).any(axis=1)
-    y = report.y[usable]
-    right = report.classes[report.proba[usable].argmax(axis=1)] == y
-    codes = np.unique(groups[usable], return_inverse=True)[1]
-    n_right, n_clips = np.bincount(codes, right), np.bincount(codes)
-    drawn = np.random.default_rng(options.seed).integers(len(n_clips), size=(2000, len(n_clips)))
-    accuracy = n_right[drawn].sum(axis=1) / n_clips[drawn].sum(axis=1)
-    low, high = np.quantile(accuracy, [0.025, 0.975])
-    print(
-        f"accuracy on clips that were not trained on, {options.cv} folds"
-        f"{'' if report.groups is None else ' of whole groups'}: {right.mean():.3f} "
-        f"(95 % interval {low:.3f} to {high:.3f}; "
-        f"always the most frequent genre: {max(Counter(y).values()) / len(y):.3f})",
-        flush=True,
-    )
-
-
 def _experts(options) -> list:
     from . import default_experts, pretrained_experts
 
     params: dict[str, Any] = {"networks": not options.quick}
     if options.max_epochs is not None:
         params["max_epochs"] = options.max_epochs
-    if options.pretrained or options.weights or options.music_weights:
-        params["weights"] = options.weights or "mn04"
-        params["music_weights"] = options.music_weights or "msd"
-        return pretrained_experts(options.duration, **params)
-    return default_experts(options.duration, **params)
+    if not (options.pretrained or options.weights or options.music_weights):
+        return default_experts(options.duration, **params)
+    weights = {
+        "weights": options.weights or "mn04",
+        "music_weights": options.music_weights or "msd",
+    }
+    return pretrained_experts(options.duration, **weights, **params)
 
 
 def _rarest(y, groups) -> tuple[int, str]:
@@ -312,7 +284,7 @@ def _rarest(y, groups) -> tuple[int, str]:
 
 def _folds_of_score(y, groups, options, unit) -> list:
     """Return the folds of the score; raise before the work if it would be in vain."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold
 
     fewest, genre = _rarest(y, groups)
     if fewest < max(2, options.cv):
@@ -320,11 +292,7 @@ def _folds_of_score(y, groups, options, unit) -> list:
             f"genre {genre}: {fewest} {unit}(s), too few for --cv {options.cv}. Add clips or leave "
             "the genre out, or take other --groups, fewer --cv, or --cv 0 for no score."
         )
-    if not options.cv:
-        return []
-    if unit == "group":
-        return list(StratifiedGroupKFold(options.cv).split(y, y, groups))
-    return list(StratifiedKFold(options.cv, shuffle=True, random_state=options.seed).split(y, y))
+    return list(StratifiedGroupKFold(options.cv).split(y, y, groups)) if options.cv else []
 
 
 def _audio_files(given) -> tuple[list[str], dict[str, str]]:
@@ -343,14 +311,14 @@ def _audio_files(given) -> tuple[list[str], dict[str, str]]:
     return list(found), left_out
 
 
-def _check_out(given, option, *packages) -> Any:
-    """Raise before the work if its result can't be written after it; these packages do it."""
+def _check_out(given, option) -> Any:
+    """Raise before the work if its result can't be written after it."""
     from ._files import user_path
 
     if given is None:
         return None
-    for package in packages:
-        importlib.import_module(package)
+    if option == "--report":
+        importlib.import_module("jinja2")
     path = user_path(given)
     if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
         raise ValueError(

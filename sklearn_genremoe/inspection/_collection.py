@@ -110,7 +110,7 @@ class CollectionReport:
     features: NDArray | None = None
     feature_entries: Sequence[str] = ()
     errors: Mapping[int, str] = field(default_factory=dict)
-    baselines: Mapping[str, NDArray] = field(default_factory=dict)
+    baselines: dict[str, NDArray] = field(default_factory=dict)
     models: Sequence[Any] = ()
     curve: Sequence[tuple[int, float]] = ()
     same_recording: float = out_of_fold.TABLES_ALIKE
@@ -379,16 +379,16 @@ class CollectionReport:
             accuracy, balanced_accuracy, log_loss, calibration_error (expected, ten bins), and for
             the mixture ``recall[<genre>]`` and ``precision[<genre>]``. NaN where it has no meaning.
         """
-        judged, genres = self._judged, list(self.classes)
+        judged = self._judged
+        codes = np.searchsorted(self.classes, np.asarray(self.y)[judged.index])
         answers = {"mixture": self.proba}
         if self.expert_proba is not None:
             answers |= dict(zip(self.expert_names, self.expert_proba.swapaxes(0, 1)))
-        answers |= self.baselines
         found = {}
-        for name, proba in answers.items():
-            of_genres = genres if name == "mixture" else ()
-            known = proba[self._usable]
-            found[name] = statistics.measures(self._codes, known, judged.get("group"), of_genres)
+        for name, proba in (answers | self.baselines).items():
+            genres = list(self.classes) if name == "mixture" else ()
+            known = proba[judged.index]
+            found[name] = statistics.measures(codes, known, judged.get("group"), genres)
             if name in self.baselines:
                 found[name].loc[["log_loss", "calibration_error"]] = np.nan
         return pd.concat(found, names=["classifier", "measure"])
@@ -493,10 +493,9 @@ class CollectionReport:
             If the report wasn't made by :meth:`from_cross_validation`, or no clip can be used.
         """
         right = self._rightly_answered(false_refusals)
-        frame, seen = self._ask(X)
+        frame, features = self._ask(X)
         frame["distance"], own = np.nan, np.nan
         if self.features is not None:
-            features = out_of_fold.clip_vectors(seen, self.feature_entries)
             scaler = StandardScaler().fit(self.features[self._usable])
             frame["distance"] = (scaler.transform(features) ** 2).mean(axis=1)
             own = (scaler.transform(self.features[right.index]) ** 2).mean(axis=1)
@@ -531,11 +530,10 @@ class CollectionReport:
         ValueError
             If the report wasn't made by :meth:`from_cross_validation`, or no clip can be used.
         """
-        frame, seen = self._ask(X)
+        frame, features = self._ask(X)
         if self.features is None:
             return frame.sort_values("margin").head(n)
         old = self.features[self._usable]
-        features = out_of_fold.clip_vectors(seen, self.feature_entries)
         vectors = _unit_vectors(np.vstack([old, features]))
         old, new = vectors[: len(old)], vectors[len(old) :]
         distance = 1 - _most_similar(old, 1, new)[1][:, 0]
@@ -685,11 +683,6 @@ class CollectionReport:
         return self._judgements.iloc[self._usable]
 
     @property
-    def _codes(self) -> Any:
-        """The column of the label of each judged clip."""
-        return np.searchsorted(self.classes, np.asarray(self.y)[self._judged.index])
-
-    @property
     def _is_right(self) -> Any:
         return self._judged["genre"] == self._judged["predicted"]
 
@@ -703,12 +696,15 @@ class CollectionReport:
         return right
 
     def _ask(self, X: Any) -> tuple[Any, Any]:
-        """Return what the models say of other clips that can be used, and of what."""
+        """Return what the models say of other clips that can be used, and these clips' features."""
         rows, proba, seen = out_of_fold.ask(self.models, self.classes, X)
-        given = out_of_fold.paths_of(X)
-        names = [given[row] if given else f"clip {row}" for row in rows]
+        features = None
+        if self.features is not None:
+            features = out_of_fold.clip_vectors(seen, self.feature_entries)
+        paths = out_of_fold.paths_of(X) or [f"clip {row}" for row in range(len(X))]
+        names = [paths[row] for row in rows]
         answers = CollectionReport(proba, self.classes, paths=names)._judgements.set_axis(rows)
-        return answers.rename(columns={"proba_predicted": "probability"}), seen
+        return answers.rename(columns={"proba_predicted": "probability"}), features
 
     @cached_property
     def _vectors(self) -> NDArray[np.float32]:
