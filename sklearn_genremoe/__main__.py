@@ -36,9 +36,8 @@ def main(arguments=None):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
-    options.line = shlex.join(
-        [*_PROGRAM.split(), *(sys.argv[1:] if arguments is None else arguments)]
-    )
+    given = sys.argv[1:] if arguments is None else arguments
+    options.line = shlex.join([*_PROGRAM.split(), *given])
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
         warnings.simplefilter("default")
@@ -241,17 +240,14 @@ def _train(options) -> int:
     # The model that is saved learns as those that are judged.
     clf.set_params(cv=max(2, min(_MIXER_FOLDS, fewest)))
     if splits:
-        how = {"cv": splits, "paths": clips.data}
-        report = CollectionReport.from_cross_validation(clf, batch, y, clips.groups, **how)
+        report = CollectionReport.from_cross_validation(clf, batch, y, clips.groups, cv=splits)
         scores, of = report.scores(), "" if clips.groups is None else " of whole groups"
         value, low, high = scores.loc[("mixture", "accuracy")]
         chance = scores.loc[("most frequent genre", "accuracy"), "value"]
-        print(
-            f"accuracy on clips that were not trained on, {options.cv} folds{of}: {value:.3f} "
-            f"(95 % interval {low:.3f} to {high:.3f}; always the most frequent genre: "
-            f"{chance:.3f})",
-            flush=True,
-        )
+        score = f"{value:.3f} (95 % interval {low:.3f} to {high:.3f}"
+        always = f"always the most frequent genre: {chance:.3f})"
+        folds = f"{options.cv} folds{of}"
+        print(f"accuracy on clips that were not trained on, {folds}: {score}; {always}", flush=True)
         if page:
             report.save(page, command=options.line)
     clf.fit(batch, y, groups=clips.groups)
@@ -269,11 +265,9 @@ def _experts(options) -> list:
         params["max_epochs"] = options.max_epochs
     if not (options.pretrained or options.weights or options.music_weights):
         return default_experts(options.duration, **params)
-    weights = {
-        "weights": options.weights or "mn04",
-        "music_weights": options.music_weights or "msd",
-    }
-    return pretrained_experts(options.duration, **weights, **params)
+    params["weights"] = options.weights or "mn04"
+    params["music_weights"] = options.music_weights or "msd"
+    return pretrained_experts(options.duration, **params)
 
 
 def _rarest(y, groups) -> tuple[int, str]:

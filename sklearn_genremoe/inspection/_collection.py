@@ -173,13 +173,13 @@ class CollectionReport:
         '48 clips of 4 genres in 41 groups.'
         """
         y = check_targets(X, y)
-        groups = check_groups(groups, len(y))
+        together = check_groups(groups, len(y))
         names = out_of_fold.paths_of(X, paths)
-        [model], task = out_of_fold.prepare([estimator], X, y, groups, cv)
+        [model], task = out_of_fold.prepare([estimator], X, y, together, cv)
         found = out_of_fold.cross_fit(model, task, n_jobs)
         found |= out_of_fold.sound_features(task, found)
         found |= {"baselines": out_of_fold.baselines(task), "errors": task.errors}
-        return cls(classes=task.classes, y=y, groups=groups, paths=names, **found)
+        return cls(classes=task.classes, y=y, groups=together, paths=names, **found)
 
     @classmethod
     def from_predictions(
@@ -227,7 +227,7 @@ class CollectionReport:
         """
         table = plotting.check_proba(proba, "proba", "allow-nan")
         check_consistent_length(table, expert_proba, features)
-        labels = None if y is None else check_targets(table, y)
+        labels: Any = None if y is None else check_targets(table, y)
         genres: Any = getattr(proba, "columns", None) if classes is None else classes
         if genres is None and labels is None:
             raise ValueError("classes is None and so is y; name the genre of each column.")

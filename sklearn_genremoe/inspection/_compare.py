@@ -160,10 +160,10 @@ def compare(
     if len(estimators) < 2:
         raise ValueError(f"{len(estimators)} estimator(s); pass at least two to compare, by name.")
     y = check_targets(X, y)
-    groups = check_groups(groups, len(y))
-    prepared, task = prepare(list(estimators.values()), X, y, groups, cv)
+    together = check_groups(groups, len(y))
+    prepared, task = prepare(list(estimators.values()), X, y, together, cv)
     answers = np.array([cross_fit(one, task, n_jobs)["proba"] for one in prepared])
     known = ~np.isnan(answers).any(axis=(0, 2))
     proba = dict(zip(estimators, answers[:, known]))
-    groups = None if groups is None else groups[known]
-    return ComparisonDisplay(proba, y[known], task.classes, groups=groups)
+    together = None if together is None else together[known]
+    return ComparisonDisplay(proba, y[known], task.classes, groups=together)
