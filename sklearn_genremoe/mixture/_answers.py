@@ -227,24 +227,20 @@ _FLOOR = 1e-15
 
 
 def score_table(
-    expert_proba: NDArray,
-    proba: NDArray,
-    weights: NDArray,
-    y: NDArray,
-    classes: NDArray,
-    names: list[str],
-    sample_weight: NDArray | None = None,
+    everyone: NDArray, weights: NDArray, y: NDArray, classes: NDArray, names: list[str], weight: Any
 ) -> Any:
-    """Compare experts, mixture and oracle on clips with known genre: see ``score_experts``."""
+    """Compare experts, mixture and oracle on clips with known genre: see ``score_experts``.
+
+    `everyone` holds the probabilities of the experts and, last, of the mixture.
+    """
     rows = np.arange(len(y))
-    everyone = np.concatenate([expert_proba, proba[:, None]], axis=1)
     answers = everyone.argmax(axis=2)
     right, differs = answers == y[:, None], answers != answers[:, -1:]
     loss = -np.log(np.maximum(everyone[rows, :, y], _FLOOR))
     oracle = right[:, :-1].any(axis=1, keepdims=True)
 
     def mean(values: NDArray, of: NDArray = rows) -> Any:
-        chosen = None if sample_weight is None else sample_weight[of]
+        chosen = None if weight is None else weight[of]
         return np.average(values[of], axis=0, weights=chosen)
 
     experts = range(len(names))
@@ -257,7 +253,7 @@ def score_table(
     }
     for number, genre in enumerate(classes):
         of_genre = np.flatnonzero(y == number)
-        known = len(of_genre) > 0 and (sample_weight is None or sample_weight[of_genre].any())
+        known = len(of_genre) > 0 and (weight is None or weight[of_genre].any())
         of_experts = mean(weights, of_genre) if known else np.full(len(names), np.nan)
         columns[f"weight[{genre}]"] = [*of_experts, np.nan, np.nan]
     index = pd.Index([*names, "mixture", "oracle"], name="expert")

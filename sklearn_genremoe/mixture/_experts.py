@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,13 @@ from ..audio import warn_of_long_files
 from ..domains import BaseDomain, DomainBatch, DomainView, LogMelSpectrogram, Plan, extract
 
 _SIGNAL = ("sample_rate", "duration", "offset", "n_fft", "hop_length", "n_mels", "fmin", "fmax")
-# Arguments of scikit-learn's beside which experts stand by their names, and other rows of scores.
-_RESERVED = ("self", "method_mapping", "mixture", "oracle")
 # Clips whose features are gathered at a time for prediction.
 _CLIPS_AT_A_TIME = 64
 
 Experts = Sequence[tuple[str, Any]]
 
 
-def check_experts(experts: Any, reserved: Collection[str] = ()) -> list[tuple[str, Any]]:
+def check_experts(experts: Any) -> list[tuple[str, Any]]:
     """Return the experts that aren't dropped, or raise if the list makes no sense."""
     expected = "a list of (name, classifier) such as paper_experts() gives"
     if not isinstance(experts, (list, tuple)) or not len(experts):
@@ -37,24 +36,10 @@ def check_experts(experts: Any, reserved: Collection[str] = ()) -> list[tuple[st
     for entry in experts:
         if not isinstance(entry, (list, tuple)) or len(entry) != 2 or not isinstance(entry[0], str):
             raise ValueError(f"experts holds {entry!r}; expected {expected}.")
-    names = [name for name, _ in experts]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"The expert names {twice} stand for several experts; names are unique.")
-    odd = sorted(name for name in names if "__" in name or name in {*reserved, *_RESERVED})
-    if odd:
-        raise ValueError(
-            f"The expert names {odd} stand for something else in set_params: names must not "
-            "contain '__' nor be one of the mixture's own parameters or of "
-            f"{', '.join(map(repr, _RESERVED))}."
-        )
-    kept = [
-        (name, expert)
-        for name, expert in experts
-        if not (isinstance(expert, str) and expert == "drop")
-    ]
+    kept = [(name, e) for name, e in experts if not (isinstance(e, str) and e == "drop")]
     if not kept:
-        raise ValueError(f"All experts ({', '.join(names)}) are dropped; keep at least one.")
+        names = ", ".join(name for name, _ in experts)
+        raise ValueError(f"All experts ({names}) are dropped; keep at least one.")
     for name, expert in kept:
         if isinstance(expert, type) or not hasattr(expert, "fit") or not is_classifier(expert):
             raise TypeError(
@@ -77,19 +62,16 @@ def leading_domain(expert: Any) -> BaseDomain | None:
 
     Looked for in nested pipelines, calibrated and frozen estimators, searches, averages of folds.
     """
-    grids: list[Any] = []
-    path: list[str] = []
     while expert is not None and not isinstance(expert, BaseDomain):
-        path.append(expert.steps[0][0] if isinstance(expert, Pipeline) else "estimator")
-        if isinstance(expert, BaseSearchCV):
+        if isinstance(expert, BaseSearchCV) and not hasattr(expert, "best_estimator_"):
             grid = getattr(expert, "param_grid", getattr(expert, "param_distributions", {}))
-            is_fitted = hasattr(expert, "best_estimator_")
-            grids, path = [] if is_fitted else [grid] if isinstance(grid, Mapping) else grid, []
+            params = expert.estimator.get_params(deep=True)
+            for name in chain.from_iterable([grid] if isinstance(grid, Mapping) else grid):
+                # The domain or something around it, or a parameter of the domain.
+                owner = params.get(name.rpartition("__")[0])
+                if isinstance(owner, BaseDomain) or leading_domain(params.get(name)) is not None:
+                    return None
         expert = first_part(expert)
-    searched = [name.split("__") for grid in grids for name in grid]
-    # A name stands for a parameter of the domain, the domain, or something around it.
-    if any(all(a == b for a, b in zip(name, path, strict=False)) for name in searched):
-        return None
     return expert
 
 
@@ -114,8 +96,8 @@ def plan_experts(experts: Experts, kind: str, *, with_mixer: bool, mixer_domain:
     """
     found = {name: leading_domain(expert) for name, expert in experts}
     domains = {name: domain for name, domain in found.items() if domain is not None}
-    is_audio = bool(domains) or mixer_domain is not None
-    if not with_mixer or not (kind == "paths" or (kind == "waveforms" and is_audio)):
+    is_audio = kind == "waveforms" and (domains or mixer_domain is not None)
+    if not with_mixer or not (kind == "paths" or is_audio):
         return Plan(domains)
     plan = Plan({**domains, "mixer": domain_of_mixer(mixer_domain, domains)})
     plan.see_by("mixer")
@@ -142,8 +124,7 @@ def domain_of_mixer(mixer_domain: Any, domains: Mapping[str, BaseDomain]) -> Bas
         if isinstance(domain, LogMelSpectrogram):
             return domain
     # A table such as an embedding has no frames, but is read from the same part of the clip.
-    found = list(domains.values())
-    first = next((d for d in found if hasattr(d, "hop_length")), found[0] if found else None)
+    first = max(domains.values(), key=lambda domain: hasattr(domain, "hop_length"), default=None)
     return LogMelSpectrogram(**{n: getattr(first, n) for n in _SIGNAL if hasattr(first, n)})
 
 
@@ -172,9 +153,8 @@ def view_clips(
         of_mixer = np.asarray(X) if with_mixer else None
         if of_mixer is not None and mixture.mixer_domain is not None and of_mixer.ndim >= 3:
             raise ValueError(
-                f"X holds spectrograms ({of_mixer.ndim} dimensions), which the mixer sees as they "
-                f"are: mixer_domain={mixture.mixer_domain!r} doesn't apply. Pass paths, waveforms "
-                "or a DomainBatch, or leave mixer_domain=None."
+                "X holds spectrograms, which the mixer sees as they are: mixer_domain="
+                f"{mixture.mixer_domain!r} doesn't apply. Pass paths, waveforms or a DomainBatch."
             )
     elif not plan.domains:
         views = [X.given] * len(experts)
@@ -211,7 +191,7 @@ def _views_of_batch(
     mixture: Any, batch: DomainBatch, experts: Experts, plan: Plan, with_mixer: bool, on_error: str
 ) -> tuple[list[Any], NDArray | None, dict[int, str]]:
     """Return the entries that experts and mixer take, and the bad clips."""
-    entries = [_entry(batch, name, expert, plan, len(experts)) for name, expert in experts]
+    entries = [_entry(batch, name, expert, plan) for name, expert in experts]
     views = [
         batch.entries[entry].table()
         if name not in plan.domains and len(batch.entries[entry].rows.shape) == 2
@@ -234,7 +214,7 @@ def _views_of_batch(
     return views, of_mixer, bad
 
 
-def _entry(batch: DomainBatch, name: str, expert: Any, plan: Plan, n_experts: int) -> str:
+def _entry(batch: DomainBatch, name: str, expert: Any, plan: Plan) -> str:
     """Return which entry of a batch an expert takes."""
     if name in plan.domains:
         # Where the batch was made by hand: its own name, or that of one with the same domain.
@@ -249,12 +229,6 @@ def _entry(batch: DomainBatch, name: str, expert: Any, plan: Plan, n_experts: in
         expert = first_part(expert)
     if name in batch:
         return name
-    [only, *others] = batch.names
-    # Any network may take the only spectrograms there are; a table is its own expert's.
-    if not (others or plan.domains) and (
-        n_experts == 1 or len(batch.entries[only].rows.shape) >= 3
-    ):
-        return only
     raise ValueError(
         f"The expert {name!r} begins with no domain and the DomainBatch has no entry of that "
         f"name; it holds {batch.names}. Add it, batch | {{{name!r}: table}}, rename the expert or "
@@ -266,14 +240,13 @@ def _entry_of_mixer(batch: DomainBatch, mixer_domain: Any, plan: Plan) -> str:
     """Return which entry of a batch the mixer sees."""
     if isinstance(mixer_domain, str) and mixer_domain in batch:
         return mixer_domain
-    domain = domain_of_mixer(mixer_domain, plan.domains)
-    if mixer_domain is not None:
-        return batch.name_of(domain)
-    spectrograms = [name for name in batch.names if len(batch.entries[name].rows.shape) == 3]
     try:
-        return batch.name_of(domain, "original" if "original" in batch else None)
+        return batch.name_of(domain_of_mixer(mixer_domain, plan.domains))
     except ValueError:
-        return "original" if "original" in batch else (spectrograms or batch.names)[0]
+        if mixer_domain is not None:
+            raise
+    spectrograms = [name for name in batch.names if len(batch.entries[name].rows.shape) == 3]
+    return "original" if "original" in batch else (spectrograms or batch.names)[0]
 
 
 def take_clips(X: Any, rows: Any) -> Any:
@@ -336,10 +309,9 @@ def explain(error: Exception, name: str, expert: Any, view: Any) -> Exception:
         error.add_note(f"This comes from the expert {name!r}.")
         return error
     better = ValueError(
-        f"X holds paths, and the expert {name!r}, {expert!r}, begins with no feature domain, so it "
-        f"was given the paths themselves, which it can't use ({error}). If it is made for a table, "
-        "pass a DomainBatch with that table as the entry of the expert's name, beside what "
-        "clf.extract(X) gives for the others."
+        f"X holds paths, and the expert {name!r}, {expert!r}, begins with no feature domain: it "
+        f"was given the paths, which it can't use ({error}). For one that is made for a table, add "
+        f"that to a DomainBatch and pass it: clf.extract(X) | {{{name!r}: table}}."
     )
     better.__cause__ = error
     return better

@@ -18,7 +18,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._checks import check_classes, unchanged_on_error, unfitted_on_error
-from .._clips import Clips, check_clips, check_finite, kind_of_clips, without_torch
+from .._clips import check_clips, check_finite, kind_of_clips, without_torch
 from .._compat import (
     Interval,
     StrOptions,
@@ -49,6 +49,8 @@ from ._experts import check_experts, expert_proba_of, extract_domains, plan_expe
 from ._gates import CNNMixer, RNNMixer
 from ._mixers import BalancedMixer, BaseMixer, LogPoolMixer, StackingMixer
 
+# Arguments of scikit-learn's beside which experts stand by their names, and other rows of scores.
+_RESERVED = {"self", "method_mapping", "mixture", "oracle"}
 # Prediction on fewer clips than this is short work, which shows no progress bar.
 _MANY_CLIPS = 100
 
@@ -269,7 +271,7 @@ class MixtureOfExpertsClassifier(
         prefit = self._is_prefit
         with unchanged_on_error(self):
             self._validate_params()
-            experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
+            experts = self._check_experts()
             for cnn in networks_in(experts):
                 resolve_device(cnn.device)
             mixer = make_mixer(self.mixer)
@@ -353,24 +355,22 @@ class MixtureOfExpertsClassifier(
         (['original', 'mfcc'], 6)
         """
         self._validate_params()
-        experts = check_experts(self._experts(), reserved=self.get_params(deep=False))
-        with_mixer = make_mixer(self.mixer).needs_clips
-        if isinstance(X, DomainBatch):  # of which the mixer's domain is picked too
-            mixer = {"with_mixer": with_mixer, "mixer_domain": self.mixer_domain}
-            plan = plan_experts(experts, "paths", **mixer)
-        else:
-            X, plan = copy.copy(self)._check_X(X, experts, with_mixer, reset=True)
+        experts = self._check_experts()
+        mixer = {"with_mixer": make_mixer(self.mixer).needs_clips}
+        plan = plan_experts(experts, "paths", mixer_domain=self.mixer_domain, **mixer)
         if not plan.domains:
             raise ValueError(
                 "no expert begins with a feature domain, so there is nothing to extract: pass X to "
                 "fit as it is, or let the experts begin with domains, for example "
                 "make_pipeline(LogMelSpectrogram(), CNNClassifier())."
             )
-        if isinstance(X, DomainBatch):
+        if isinstance(X, DomainBatch):  # of which the mixer's domain is picked too
             batch = X.pick_domains(plan)
             others = {n: X.entries[n] for n, _ in experts if n in X and n not in batch}
             return batch | others if others else batch
-        batch = extract_domains(self, X, plan, self.on_error, self.verbose, self.memory)
+        n_samples = next(iter(plan.domains.values())).n_samples
+        clips = check_clips(copy.copy(self), X, path_samples=n_samples, reset=True)
+        batch = extract_domains(self, clips, plan, self.on_error, self.verbose, self.memory)
         if batch.bad_clips:
             warnings.warn(BadClipWarning(batch.bad_clips), stacklevel=2)
         return batch
@@ -497,15 +497,10 @@ class MixtureOfExpertsClassifier(
         true = true.take(good)
         self._report(bad, "left out of the scores")
         expert_proba, proba, weights = (answer[good] for answer in answers)
-        return score_table(
-            expert_proba,
-            proba,
-            weights,
-            np.searchsorted(self.classes_, true.y),
-            self.classes_,
-            [name for name, _ in self._fitted()],
-            true.weight,
-        )
+        everyone = np.concatenate([expert_proba, proba[:, None]], axis=1)
+        names = [name for name, _ in self._fitted()]
+        y = np.searchsorted(self.classes_, true.y)
+        return score_table(everyone, weights, y, self.classes_, names, true.weight)
 
     # From the user's clips to the predictions of the experts.
 
@@ -513,25 +508,19 @@ class MixtureOfExpertsClassifier(
         self, X: Any, experts: list[Any], with_mixer: bool, *, reset: bool
     ) -> tuple[Any, Plan]:
         """Return clips validated, as Clips if they are audio, and which domains see them."""
-        if isinstance(X, DomainBatch):
-            kind = "batch"
-        elif isinstance(X, Clips):
-            kind = "waveforms" if X.paths is None else "paths"
-        else:
-            X = without_torch(X)
-            kind = kind_of_clips(X)
+        X = without_torch(X)
+        kind = "batch" if isinstance(X, DomainBatch) else kind_of_clips(X)
         plan = plan_experts(experts, kind, with_mixer=with_mixer, mixer_domain=self.mixer_domain)
         if reset and kind in ("batch", "paths"):  # which have no columns, and a batch no width
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
-        if isinstance(X, (DomainBatch, Clips)):
+        if kind == "batch":
             return X, plan
         if kind == "paths" or plan.domains:  # which start from audio
             first = next(iter(plan.domains.values()), None)
             n_samples = 661_500 if first is None else first.n_samples
             return check_clips(self, X, kind=kind, path_samples=n_samples, reset=reset), plan
-        is_frame = hasattr(X, "columns")  # experts may choose columns by their names
-        if is_frame:
+        if hasattr(X, "columns"):  # experts may choose columns by their names
             X = validate_data(self, X, reset=reset, skip_check_array=True)
             numbers = X.select_dtypes("number") if hasattr(X, "select_dtypes") else X  # not text
             numbers = check_array(numbers, ensure_all_finite=False, ensure_min_features=0)
@@ -629,14 +618,6 @@ class MixtureOfExpertsClassifier(
         nested = any(name.startswith("mixer__") for name in params)
         if nested and isinstance(mixer, str) and mixer in MIXERS:
             params["mixer"] = make_mixer(mixer)
-        own = sorted(self.get_params(deep=False))
-        names = _names_of(params.get("experts", self.experts))
-        unknown = sorted(heads - {*own, *names})
-        if unknown:
-            raise ValueError(
-                f"Invalid parameter {unknown[0]!r} for {type(self).__name__}: its experts are "
-                f"{names}, its own parameters {own}."
-            )
         self._set_params("experts", **params)
         return self
 
@@ -647,6 +628,18 @@ class MixtureOfExpertsClassifier(
 
     def _experts(self) -> Any:
         return default_experts() if self.experts is None else self.experts
+
+    def _check_experts(self) -> list[tuple[str, Any]]:
+        """Return the experts that aren't dropped; raise if these or their names make no sense."""
+        experts = self._experts()
+        kept = check_experts(experts)
+        names = [name for name, _ in experts]
+        self._validate_names(names)
+        if not _RESERVED.isdisjoint(names):
+            raise ValueError(
+                f"experts have the names {names}, which must not be among {_RESERVED}."
+            )
+        return kept
 
     def _seed(self, experts: list[tuple[str, Any]], mixer: BaseMixer) -> int | None:
         """Hand `random_state` on to experts and mixer; return the seed of the hold-out."""
@@ -671,8 +664,9 @@ class MixtureOfExpertsClassifier(
         )
 
     def _sk_visual_block_(self) -> _VisualBlock:
-        names = tuple(_names_of(self._experts()))
-        experts = [dict(self._experts())[name] for name in names]
+        given = self._experts() if isinstance(self.experts, (list, tuple, type(None))) else []
+        pairs = [pair for pair in given if isinstance(pair, (list, tuple))]
+        names, experts = zip(*pairs) if pairs else ((), ())
         return _VisualBlock(
             "serial",
             (
@@ -681,9 +675,3 @@ class MixtureOfExpertsClassifier(
             ),
             dash_wrapped=False,
         )
-
-
-def _names_of(experts: Any) -> list[str]:
-    """Return the names of experts, none for what isn't a list of pairs."""
-    pairs = experts if isinstance(experts, (list, tuple)) else []
-    return [pair[0] for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2]

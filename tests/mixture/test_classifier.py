@@ -303,7 +303,7 @@ def test_nested_parameters():
     assert clf.mixer.max_epochs == 3
     assert dict(clf.experts)["percussive"] == "drop"
     assert clone(clf).get_params()["harmonic__cnnclassifier__lr"] == 0.1
-    with pytest.raises(ValueError, match=r"'percusive' for Mix.* its experts are \['original',"):
+    with pytest.raises(ValueError, match=r"Invalid parameter 'percusive' for estimator Mix"):
         clf.set_params(percusive="drop")
 
 
@@ -447,9 +447,13 @@ def test_unfitted(method):
         ({"experts": []}, ValueError, r"experts is \[\]; expected"),
         ({"experts": GaussianNB()}, ValueError, "expected a list"),
         ({"experts": [GaussianNB()]}, ValueError, r"holds GaussianNB\(\)"),
-        ({"experts": [("a", GaussianNB()), ("a", GaussianNB())]}, ValueError, r"\['a'\]"),
+        (
+            {"experts": [("a", GaussianNB()), ("a", GaussianNB())]},
+            ValueError,
+            "not unique",
+        ),
         ({"experts": [("a__b", GaussianNB())]}, ValueError, "a__b"),
-        ({"experts": [("cv", GaussianNB())]}, ValueError, "stand for something else"),
+        ({"experts": [("cv", GaussianNB())]}, ValueError, r"constructor arguments: \['cv'\]"),
         ({"experts": [("a", "drop")]}, ValueError, r"All experts \(a\) are dropped"),
         ({"experts": [("a", "dorp")]}, TypeError, "expected a classifier"),
         ({"experts": [("a", GaussianNB)]}, TypeError, "expected a classifier \\(an instance"),

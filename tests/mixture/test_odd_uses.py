@@ -382,7 +382,7 @@ def test_what_is_extracted_keeps_the_names_of_columns(clips):
 
 @pytest.mark.parametrize("name", ["self", "method_mapping"])
 def test_names_that_scikit_learn_keeps_for_itself(clips, name):
-    with pytest.raises(ValueError, match="names must not"):
+    with pytest.raises(ValueError, match="must not be among"):
         MixtureOfExpertsClassifier([(name, linear())], cv=2).fit(clips[1], Y)
 
 

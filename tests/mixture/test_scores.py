@@ -49,14 +49,9 @@ def test_table_agrees_with_scikit_learn(weighted):
 
 def test_genres_without_clips_and_single_experts():
     probas = np.array([[[0.9, 0.1]], [[0.2, 0.8]]])
-    table = score_table(
-        probas,
-        probas[:, 0],
-        np.ones((2, 1)),
-        np.array([0, 0]),
-        np.array(["a", "b"]),
-        ["only"],
-    )
+    everyone = np.concatenate([probas, probas], axis=1)
+    genres, names = np.array(["a", "b"]), ["only"]
+    table = score_table(everyone, np.ones((2, 1)), np.array([0, 0]), genres, names, None)
     assert table["accuracy"].tolist() == [0.5, 0.5, 0.5]
     assert np.isnan(table["weight[b]"]).all()
     assert table.attrs["mean_disagreement"] == 0
