@@ -1,6 +1,7 @@
 """What the loaders return, and how they say it."""
 
 import unicodedata
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -34,6 +35,15 @@ def described(source, data, target, facts: dict[str, str], text: str = "", **col
         **columns,
         DESCR=printable("\n".join(lines) + "\n"),
     )
+
+
+def published(source, data, target, facts, losses: list[str], text: str, **columns) -> ClipBunch:
+    """Return clips of a published collection with a description, and warn of those left out."""
+    if losses:
+        warning = f"{source}: clips are left out, {', '.join(losses)}."
+        warnings.warn(warning, UserWarning, stacklevel=4)
+    facts["Left out"] = ", ".join(losses) or "none"
+    return described(source, data, target, facts, text, **columns)
 
 
 def counts(values) -> list[str]:

@@ -1,20 +1,19 @@
 """The Free Music Archive's clips of 30 s."""
 
 import contextlib
-import csv
 import os
 import tempfile
-import warnings
 import zipfile
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .._clips import some_rows
 from .._compat import StrOptions, validate_params
 from .._files import data_folder, fetch_file
-from ._bunch import counts, described, nfc
+from ._bunch import counts, nfc, published
 
 _BASE_URL = "https://os.unil.cloud.switch.ch/fma/"
 _HASHES = {
@@ -136,36 +135,24 @@ def fetch_fma(
     reasons = {
         "known to be empty or to last under two seconds": np.isin(tracks["track_id"], _SHORT),
         "without a top genre": tracks["genre"] == "",
-        f"missing in {audio}": ~np.array([os.path.isfile(path) for path in paths]),
+        f"missing in {audio}": ~np.array([*map(os.path.isfile, paths)]),
     }
     kept = np.ones(len(names), dtype=bool)
     report = []
     for reason, rows in reasons.items():
-        lost = tracks["track_id"][rows & kept]
-        if len(lost):
+        if len(lost := tracks["track_id"][rows & kept]):
             report.append(f"{len(lost)} {reason} (tracks {some_rows(lost)})")
         kept &= ~rows
     if not kept.any():
         found = f"{audio}: none of the {len(kept)} clips is there. The layout must be the published"
         raise FileNotFoundError(f"{found} one; move the folder away to have it downloaded.")
-    left_out = ", ".join(report)
-    if left_out:
-        warnings.warn(f"FMA-{subset}: clips are left out, {left_out}.", UserWarning, stacklevel=3)
     tracks = {name: column[kept] for name, column in tracks.items()}
     data, target, parts = paths[kept], tracks.pop("genre"), tracks.pop("split")
-    if return_X_y:
-        return data, target
-    return described(
-        f"FMA-{subset}",
-        data,
-        target,
-        {"Split": ", ".join(counts(parts)), "Left out": left_out or "none"},
-        "fma.rst",
-        groups=tracks.pop("artist_id"),
-        split=parts,
-        metadata=tracks,
-        left_out=paths[~kept].tolist(),
-    )
+    facts, groups = {"Split": ", ".join(counts(parts))}, tracks.pop("artist_id")
+    of_clips = {"groups": groups, "split": parts, "metadata": tracks}
+    of_clips["left_out"] = paths[~kept].tolist()
+    clips = published(f"FMA-{subset}", data, target, facts, report, "fma.rst", **of_clips)
+    return (data, target) if return_X_y else clips
 
 
 def _fetch(folder: Path, name: str, download_if_missing: bool) -> Path:
@@ -201,27 +188,21 @@ def _fetch(folder: Path, name: str, download_if_missing: bool) -> Path:
 
 def _read_tracks(table: Path, subsets: tuple[str, ...], split: str | None) -> dict[str, np.ndarray]:
     """Read the rows of a subset, by track number, from the table with three header rows."""
-    limit = csv.field_size_limit(2**24)  # biographies of artists are long
+    how: dict[str, Any] = {"header": None, "dtype": str, "keep_default_na": False}
     try:
-        with open(table, encoding="utf-8", newline="") as file:
-            reader = csv.reader(file)
-            first, second, _ = islice(reader, 3)
-            header = list(zip(first, second))
-            places = {name: header.index(pair) for name, pair in _COLUMNS.items()}
-            subset = places.pop("subset")
-            rows = [
-                (int(row[0]), *(nfc(row[place].strip()) for place in places.values()))
-                for row in reader
-                if row[subset] in subsets and split in (None, row[places["split"]])
-            ]
-    except (ValueError, IndexError, csv.Error) as error:
+        header = list(zip(*pd.read_csv(table, nrows=2, **how).to_numpy()))
+        places = {name: header.index(pair) for name, pair in _COLUMNS.items()} | {"track_id": 0}
+        tracks = pd.read_csv(table, skiprows=3, usecols=list(places.values()), **how)
+        tracks = pd.DataFrame({name: tracks[place] for name, place in places.items()})
+        if tracks.isna().any(axis=None):
+            raise ValueError("a row ends early")
+        tracks.index = tracks["track_id"].astype(int)
+    except ValueError as error:
         found = f"{table} isn't the published table, or was cut short ({error})"
         raise ValueError(f"{found}; remove it, and call again to download it anew.") from error
-    finally:
-        csv.field_size_limit(limit)
-    if not rows:
+    splits = _SPLITS if split is None else (split,)
+    kept = tracks.pop("subset").isin(subsets) & tracks["split"].isin(splits)
+    if not kept.any():
         raise ValueError(f"{table} lists no track of {subsets[-1]!r}; remove it and call again.")
-    columns = zip(*sorted(rows))
-    return {
-        name: np.array(column, dtype=str) for name, column in zip(["track_id", *places], columns)
-    }
+    tracks = tracks[kept].sort_index()
+    return {name: np.array([nfc(x.strip()) for x in tracks[name]]) for name in tracks}

@@ -185,7 +185,7 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
             table = read_manifest(manifest, folder)
         except (ValueError, FileNotFoundError) as error:
             hint = "Or pass manifest=False to take the genres from the subfolders."
-            raise type(error)(f"{error} {hint}") from None
+            raise type(error)(f"{manifest}: {error} {hint}") from None
         wanted = _wanted_genres(manifest, genres, table["genre"].tolist())
         listed = set(map(os.path.realpath, table["path"]))
         rows = np.isin(table["genre"], wanted)
@@ -199,18 +199,18 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
         raise ValueError(f"{found}; a classifier needs two or more. {_EXPECTED}")
     if group_by == "auto":
         group_by = next((name for name in GROUP_COLUMNS if name in table), None)
-    groups, notes = _find_groups(folder, manifest, table, group_by)
+    groups, notes_on_groups = _find_groups(folder, manifest, table, group_by)
     paths, target = table.pop("path"), table.pop("genre")
-    notes = _notes_on_genres(target) + notes
+    notes = _notes_on_genres(target) + notes_on_groups
     notes += _notes_on_undecodable(folder, _of_endings(music, undecodable))
     if stray := _of_endings(stray, endings + undecodable):
         notes.append(_note_on_files(folder, stray, why))
     alike = [] if duplicates == "ignore" else _find_duplicates(paths)
-    doubled = _note_on_duplicates(paths, target, groups, alike)
-    if doubled and duplicates == "raise":
-        raise ValueError(printable(f"{folder}: {doubled} Or pass duplicates='warn' to load them."))
-    if doubled:
+    if doubled := _note_on_duplicates(paths, target, groups, alike):
         notes += [doubled, "duplicates='ignore' silences this."]
+        if duplicates == "raise":
+            found = f"{folder}: {doubled} Or pass duplicates='warn' to load them."
+            raise ValueError(printable(found))
     if notes:
         warnings.warn(printable(f"{source}: {' '.join(notes)}"), UserWarning, stacklevel=3)
     if return_X_y:
@@ -222,16 +222,9 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
         "Other columns of the manifest": ", ".join(table) or "none",
         "Ignored": f"{counted(len(ignored), 'file')} not among the clips",
     }
-    return described(
-        folder,
-        paths,
-        target,
-        facts,
-        groups=groups,
-        metadata=table,
-        ignored=ignored,
-        duplicates=[paths[rows].tolist() for rows in alike],
-    )
+    of_clips = {"groups": groups, "metadata": table}
+    sets = [paths[rows].tolist() for rows in alike]
+    return described(folder, paths, target, facts, **of_clips, ignored=ignored, duplicates=sets)
 
 
 def find_audio_files(folder) -> tuple[list[str], dict[str, str]]:
@@ -279,8 +272,7 @@ def _scan(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
         top = Path(place).relative_to(folder).parts[:1]
         found = tree.setdefault(nfc("".join(top)), [])
         found += [os.path.join(place, name) for name in files if _visible(name)]
-        names = sorted(filter(_visible, below))
-        below.clear()
+        names, below[:] = sorted(filter(_visible, below)), []
         for name in names:
             genre, target = nfc((*top, name)[0]), os.path.realpath(os.path.join(place, name))
             tree.setdefault(genre, [])
@@ -319,10 +311,10 @@ def _require_clips(folder: Path, tree, unreadable, wanted, endings, undecodable)
     if without := [genre for genre in wanted if not _of_endings(tree[genre], endings)]:
         full = [genre for genre in wanted if genre not in without]
         lost = _of_endings(chain(*(tree[genre] for genre in without)), undecodable)
+        found = f"{folder}: no audio file in {len(without)} of {len(wanted)} subfolders: {without}"
         raise ValueError(
-            f"{folder}: no audio file in {len(without)} of {len(wanted)} subfolders: {without}. "
-            f"Delete them, or pass genres={full}, or extensions= if others are wanted than "
-            f"{', '.join(endings)}. {' '.join(_notes_on_undecodable(folder, lost))}"
+            f"{found}. Delete them, or pass genres={full}, or extensions= if others are wanted "
+            f"than {', '.join(endings)}. {' '.join(_notes_on_undecodable(folder, lost))}"
         )
 
 
@@ -380,10 +372,8 @@ def _find_groups(
         matches = map(_path_pattern(by).fullmatch, names)
         groups, lack = [nfc(m[1]) if m else "" for m in matches], f"don't match group_by={by!r}"
     else:
-        found = list(table) if manifest else "no manifest"
-        raise ValueError(
-            f"{manifest or folder}: no column {by!r} to group by; found {found}; {advice}"
-        )
+        found = f"no column {by!r} to group by; found {list(table) if manifest else 'no manifest'}"
+        raise ValueError(f"{manifest or folder}: {found}; {advice}")
     without = [name for name, group in zip(names, groups) if not group]
     found = f"{len(without)} of {len(names)} clips {lack}"
     if without and (by in table or len(without) == len(names)):
@@ -411,8 +401,8 @@ def _tag(path: str, name: str) -> str:
         if find_spec("av"):
             import av
 
-            with av.open(path) as container:
-                for one in (*container.streams, container):
+            with av.open(path) as file:
+                for one in (*file.streams, file):
                     tags |= one.metadata
         else:
             with soundfile.SoundFile(path) as file:
@@ -446,10 +436,7 @@ def _note_on_duplicates(paths, target, groups, alike: list[list[int]]) -> str:
         for rows in alike
         if groups is None or len(set(zip(target[rows], groups[rows]))) > 1
     ]
-    if not shown:
-        return ""
-    return (
-        "the same audio under different genres, or more than once in its genre, "
-        f"{counted(len(shown), 'time')}: {some_rows(shown)}. At most one genre is right; in "
-        "one genre it flatters the score: keep one, or give all one group."
-    )
+    how = "the same audio under different genres, or more than once in its genre"
+    advice = "At most one genre is right; in one genre it flatters the score"
+    found = f"{how}, {counted(len(shown), 'time')}: {some_rows(shown)}"
+    return f"{found}. {advice}: keep one, or give all one group." if shown else ""

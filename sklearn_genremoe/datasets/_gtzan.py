@@ -2,7 +2,6 @@
 
 import os
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from .._clips import some_rows
 from .._compat import StrOptions, validate_params
 from .._files import data_folder, user_path
 from ..audio import BadClipError, decode_audio
-from ._bunch import counts, described
+from ._bunch import counts, published
 
 _CLIP = re.compile(
     r"((?:blues|classical|country|disco|hiphop|jazz|metal|pop|reggae|rock)\.\d{5})\.(?:au|wav)",
@@ -115,30 +114,16 @@ def fetch_gtzan(data_home=None, *, split=None, split_files=None, return_X_y=Fals
         except BadClipError as error:
             left_out.append(f"{_DAMAGED} can't be used ({error.reason})")
             lost.append(_DAMAGED)
-    names = sorted(set(parts) - set(lost))
-    if not names:
+    names = np.array(sorted(set(parts) - set(lost)))
+    if not len(names):
         raise FileNotFoundError(f"{folder}: none of the clips of the split is there. {_WHERE}")
-    report = ", ".join(left_out)
-    source = f"GTZAN in {folder}"
-    if report:
-        warnings.warn(f"{source}: clips are left out, {report}.", UserWarning, stacklevel=3)
     data = np.array([found[name] for name in names])
     target = np.array([name.partition(".")[0] for name in names])
-    if return_X_y:
-        return data, target
     of_clips = None if split is None else np.array([parts[name] for name in names])
-    of_parts = "none" if split is None else f"{split}: {', '.join(counts(of_clips))}"
-    return described(
-        source,
-        data,
-        target,
-        {"Split": of_parts, "Left out": report or "none"},
-        "gtzan.rst",
-        groups=None,
-        split=of_clips,
-        metadata={"name": np.array(names)},
-        left_out=lost,
-    )
+    facts = {"Split": f"{split}: {', '.join(counts(of_clips))}" if split else "none"}
+    how = {"groups": None, "split": of_clips, "metadata": {"name": names}, "left_out": lost}
+    clips = published(f"GTZAN in {folder}", data, target, facts, left_out, "gtzan.rst", **how)
+    return (data, target) if return_X_y else clips
 
 
 def _find_clips(folder: Path) -> dict[str, str]:
@@ -157,9 +142,9 @@ def _read_split(folder: Path, split_files) -> dict[str, str]:
     if split_files is None or isinstance(split_files, str | os.PathLike):
         place = folder if split_files is None else user_path(split_files)
         split_files = [place / f"{part}_filtered.txt" for part in _PARTS]
-    paths = sorted(map(user_path, split_files), key=lambda path: path.name.lower())
-    by_part = dict(zip(_PARTS, paths))
-    if len(paths) != 3 or not all(p.name.lower().startswith(part) for part, p in by_part.items()):
+    paths = [user_path(path) for path in split_files]
+    by_part = {p: path for p in _PARTS for path in paths if path.name.lower().startswith(p)}
+    if len(paths) != 3 or len(by_part) != 3:
         found = f"split_files={[str(path) for path in paths]}"
         raise ValueError(f"{found}; pass three files, whose names begin with {_PARTS}.")
     parts: dict[str, str] = {}
@@ -168,18 +153,15 @@ def _read_split(folder: Path, split_files) -> dict[str, str]:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
-            raise kind(
-                f"split='fault-filtered' needs its lists of clips; {path} can't be read. {_LISTS}, "
-                f"and put them into {folder}."
-            ) from error
-        for number, line in enumerate(map(str.strip, lines), start=1):
-            if not line:
-                continue
-            clip = _CLIP.fullmatch(line.replace("\\", "/").rpartition("/")[2])
-            if clip is None or clip[1].lower() in parts:
+            found = f"split='fault-filtered' needs its lists of clips; {path} can't be read"
+            raise kind(f"{found}. {_LISTS}, and put them into {folder}.") from error
+        for number, line in enumerate(lines, start=1):
+            clip = _CLIP.fullmatch(line.replace("\\", "/").rpartition("/")[2].strip())
+            name = clip[1].lower() if clip else ""
+            if line.strip() and (not name or name in parts):
                 raise ValueError(
                     f"{path}: line {number} is {line!r:.80}; expected a clip such as "
                     f"blues/blues.00029.wav, and each once in the three lists. {_LISTS}."
                 )
-            parts[clip[1].lower()] = part
+            parts |= {name: part} if name else {}
     return parts

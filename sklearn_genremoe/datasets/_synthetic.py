@@ -25,7 +25,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._compat import Interval, StrOptions, validate_params
-from ._bunch import ClipBunch
+from ._bunch import described
 
 SAMPLE_RATE = 22050
 CUES = ("harmonic", "percussive", "modulation")
@@ -150,15 +150,9 @@ def make_genre_clips(
     y = np.array(names)[genre]
     if return_X_y:
         return X, y
-    return ClipBunch(
-        data=X,
-        target=y,
-        target_names=sorted(names),
-        cue=cue_of_clip,
-        sample_rate=SAMPLE_RATE,
-        DESCR=f"{n_clips} synthetic clips of {duration} s at {SAMPLE_RATE} Hz in {len(names)} "
-        f"genres.\nThe genre can be told from this cue only: {cue}.\n",
-    )
+    source = f"make_genre_clips: synthetic, {duration} s at {SAMPLE_RATE} Hz"
+    facts = {"The only cue": cue}
+    return described(source, X, y, facts, cue=cue_of_clip, sample_rate=SAMPLE_RATE)
 
 
 def _genre_names(genres) -> list[str]:

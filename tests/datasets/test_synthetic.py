@@ -30,7 +30,7 @@ def test_bunch():
     assert clips.target_names == ["a", "b"]
     assert clips.sample_rate == 22050
     assert clips.cue.tolist() == ["harmonic"] * 8
-    assert "8 synthetic clips of 1 s" in clips.DESCR
+    assert "8 clips from make_genre_clips: synthetic, 1 s" in clips.DESCR
 
 
 def test_mixed_cues_are_balanced_within_each_genre():
