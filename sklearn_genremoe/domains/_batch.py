@@ -98,11 +98,8 @@ class DomainBatch:
 
     def __init__(self, arrays, domains=None, *, bad_clips=None, paths=None):
         if not isinstance(arrays, Mapping) or not arrays:
-            kind = "empty" if isinstance(arrays, Mapping) else type(arrays).__name__
-            raise ValueError(
-                f"arrays is {kind}; expected a mapping with at least one entry, "
-                "from names to arrays of shape (n_clips, n_bins, n_frames) or (n_clips, n_features)"
-            )
+            found = f"arrays is {type(arrays).__name__}; expected a mapping with at least one entry"
+            raise ValueError(f"{found}, {{'name': array of shape (n_clips, n_bins, n_frames)}}")
         plan = Plan(domains or {})
         unknown = sorted(set(plan.domains) - set(arrays))
         if unknown:
@@ -112,19 +109,14 @@ class DomainBatch:
             for name, array in arrays.items()
         }
         counts = {name: len(entry.rows) for name, entry in self.entries.items()}
-        if len(set(counts.values())) > 1:
-            raise ValueError(
-                f"the domains hold different numbers of clips: {counts}; every domain needs one "
-                "row per clip"
-            )
         self.bad_clips = dict(bad_clips or {})
         self.paths = None
         if paths is not None:
             self.paths = np.array([os.fsdecode(path) for path in paths], dtype=object)
-            if len(self.paths) != len(self):
-                raise ValueError(
-                    f"{len(self.paths)} paths for {len(self)} clips; pass one for each."
-                )
+            counts["paths"] = len(self.paths)
+        if len(set(counts.values())) > 1:
+            found = f"there are different numbers of clips: {counts}"
+            raise ValueError(f"{found}; every domain and paths need one row per clip")
 
     @property
     def names(self) -> list[str]:
@@ -156,15 +148,12 @@ class DomainBatch:
             if key not in self.entries:
                 raise KeyError(f"no domain {key!r}; the batch holds {self.names}")
             return self.entries[key].rows.array()
-        try:
-            rows = np.arange(len(self))[key]
-            if rows.ndim != 1:
-                raise IndexError(f"which gives {rows.ndim} dimensions")
-        except IndexError as error:
+        rows = np.arange(len(self))[key]
+        if rows.ndim != 1:
             raise IndexError(
-                f"cannot index clips by {key!r:.80}: {error}; use a slice, a 1-D sequence of row "
+                f"{key!r:.80} gives {rows.ndim} dimensions; expected a slice, a 1-D sequence of row "
                 "numbers or a mask, or the name of a domain"
-            ) from None
+            )
         bad = {i: self.bad_clips[row] for i, row in enumerate(rows) if row in self.bad_clips}
         picked = {n: replace(x, rows=x.rows.pick(rows)) for n, x in self.entries.items()}
         paths = None if self.paths is None else self.paths[rows]
@@ -177,10 +166,8 @@ class DomainBatch:
         is put into the order of this batch.
         """
         if not isinstance(other, (DomainBatch, Mapping)):
-            raise TypeError(
-                f"a batch takes other batches and mappings of names to arrays beside it, not "
-                f"{type(other).__name__}; give the array a name, batch | {{'name': array}}"
-            )
+            advice = "give the array a name, batch | {'name': array}"
+            raise TypeError(f"a {type(other).__name__} can't stand beside a batch; {advice}")
         if isinstance(other, Mapping):
             other = DomainBatch({name: self._aligned(name, x) for name, x in other.items()})
         twice = [name for name in other.names if name in self]
@@ -207,9 +194,8 @@ class DomainBatch:
             raise ValueError(
                 f"the index of the table {name!r} begins with {labels[:2]}; expected the paths of "
                 f"the clips, each once: {len(known)} are known, of which it lacks {len(missing)}, "
-                f"for example {[str(path) for path in missing[:1]]}. If its rows are in the order "
-                "of the batch, say so by table.reset_index(drop=True); if it lacks some clips, "
-                "table.reindex(batch.paths) makes rows of NaN for them"
+                f"{missing[:1]}. For rows in the order of the batch: table.reset_index(drop=True); "
+                "for rows of NaN where a clip is missing: table.reindex(batch.paths)"
             )
         return table.set_axis(labels).loc[known]
 
@@ -269,8 +255,7 @@ class DomainBatch:
         name : str
             The name of its entry.
         """
-        if key is None:
-            key = Plan({"domain": domain}).keys["domain"]
+        key = key or Plan({"domain": domain}).keys["domain"]
         keys: dict = {entry: x.key for entry, x in self.entries.items()}
         if not domain._is_complete:  # the key of lost weights is their path, no longer a hash
             keys = Plan(self.domains).keys
@@ -280,19 +265,18 @@ class DomainBatch:
         if name is None and len(self.names) == 1:
             name = self.names[0]
         if name in self and name not in self.domains:
-            shape = self.entries[name].rows.shape
-            if len(shape) != 1 + domain.output_ndim:
-                raise ValueError(
-                    f"the entry {name!r} has {len(shape)} dimensions, {shape}, but {domain} "
-                    f"computes {1 + domain.output_ndim}; rename it, or let the expert that is to "
-                    "take it begin without a domain"
-                )
-            return name
+            shape, expected = self.entries[name].rows.shape, 1 + domain.output_ndim
+            if len(shape) == expected:
+                return name
+            found = (
+                f"the entry {name!r} has {len(shape)} dimensions, {shape}, but {domain} computes"
+            )
+            advice = "rename it, or let its expert begin without a domain"
+            raise ValueError(f"{found} {expected}; {advice}")
         held = ", ".join(f"{entry} = {self.domains.get(entry, 'unknown')}" for entry in self.names)
         raise ValueError(
             f"the DomainBatch does not hold {domain}; it holds {held}. Extract it with a "
-            "DomainUnion that includes this domain with the same parameters (for the experts "
-            "of a mixture clf: clf.extract(X)), or pass paths or waveforms"
+            "DomainUnion (for the experts of a mixture: clf.extract(X)), or pass paths or waveforms"
         )
 
     def pick_domains(self, plan) -> "DomainBatch":
@@ -326,22 +310,15 @@ class DomainBatch:
         if not compares and caller.f_code.co_name != "ravel":
             raise ValueError(
                 f"{self!r} is no array of numbers, so this estimator or function can't take it. "
-                f"Give it the array of one domain, batch[{self.names[0]!r}], or a "
-                "MixtureOfExpertsClassifier or pipeline that begins with a domain in its place"
+                f"Give it one domain, batch[{self.names[0]!r}], or a MixtureOfExpertsClassifier or "
+                "pipeline that begins with a domain in its place"
             )
         flat = [self[name].reshape(len(self), -1) for name in self.names]
         return np.concatenate(flat, axis=1, dtype=dtype or self.dtype)
 
-    def _kinds(self) -> dict:
-        """Return what batches that are joined have in common."""
-        return {n: (x.rows.shape[1:], x.key, x.columns) for n, x in self.entries.items()}
-
     def __repr__(self) -> str:
-        shapes = ", ".join(
-            f"{name}: {' x '.join(map(str, entry.rows.shape[1:]))}"
-            for name, entry in self.entries.items()
-        )
-        return f"DomainBatch({len(self)} clips; {shapes})"
+        shapes = {name: " x ".join(map(str, x.rows.shape[1:])) for name, x in self.entries.items()}
+        return f"DomainBatch({len(self)} clips; {', '.join(map(': '.join, shapes.items()))})"
 
 
 class DomainView(DomainBatch):
@@ -355,18 +332,20 @@ class DomainView(DomainBatch):
 
 def _concatenate(batches) -> DomainBatch:
     """Join batches of the same domains: in memory, or where they are if that is one file."""
-    first = batches[0]
+    kinds = sorted({type(batch).__name__ for batch in batches})
     if not all(isinstance(batch, DomainBatch) for batch in batches):
-        kinds = sorted({type(batch).__name__ for batch in batches})
         raise ValueError(f"expected DomainBatch, and nothing else, got {', '.join(kinds)}")
+    first = batches[0]
     bad: dict[int, str] = {}
     n_clips = 0
     for batch in batches:
-        if batch._kinds() != first._kinds():
-            raise ValueError(
-                f"the batches hold different domains, {first!r} and {batch!r}; extract all by the "
-                "same DomainUnion"
-            )
+        same = [
+            {n: (x.rows.shape[1:], x.key, x.columns) for n, x in one.entries.items()}
+            for one in (first, batch)
+        ]
+        if same[0] != same[1]:
+            found = f"the batches hold different domains, {first!r} and {batch!r}"
+            raise ValueError(f"{found}; extract all by the same DomainUnion")
         bad |= {n_clips + row: reason for row, reason in batch.bad_clips.items()}
         n_clips += len(batch)
     entries = {}
@@ -384,9 +363,16 @@ def _entry_of(name, array, plan) -> Entry:
     """Return what a user gave as an entry: an array, a tensor, a data frame, a list of arrays."""
     kind, columns = type(array).__name__, None
     if _is_pandas(array):
-        if all(isinstance(column, str) for column in array.columns):
-            columns = list(array.columns)
-        array = _numbers_of_frame(name, array)
+        from pandas.api.types import is_numeric_dtype
+
+        frame = array.infer_objects()
+        others = [n for n, dtype in frame.dtypes.items() if not is_numeric_dtype(dtype)]
+        if others:
+            found = f"the columns {others} of the table {name!r} hold no numbers"
+            raise ValueError(f"{found}; leave them out, frame.drop(columns={others})")
+        if all(isinstance(column, str) for column in frame.columns):
+            columns = list(frame.columns)
+        array = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     array = without_torch(array)
     if not isinstance(array, (list, tuple)):
         array = np.asanyarray(array)
@@ -400,26 +386,13 @@ def _entry_of(name, array, plan) -> Entry:
             ) from error
     is_numeric = array.dtype.kind in "biuf"
     if not is_numeric or array.ndim not in (2, 3, 4) or 0 in array.shape[1:]:
+        found = f"domain {name!r} is of the type {kind} and holds {array.dtype} of shape"
+        expected = "(n_clips, n_bins, n_frames), (n_clips, n_channels, n_bins, n_frames)"
         raise ValueError(
-            f"domain {name!r} is of the type {kind} and holds {array.dtype} of shape "
-            f"{array.shape}; expected numbers of shape (n_clips, n_bins, n_frames), (n_clips, "
-            "n_channels, n_bins, n_frames), or (n_clips, n_features) for a table"
+            f"{found} {array.shape}; expected numbers of shape {expected} or (n_clips, n_features)"
         )
     domain = clone(plan.domains[name]) if name in plan.domains else None
     return Entry(Rows(array), domain, plan.keys.get(name), columns)
-
-
-def _numbers_of_frame(name, frame) -> np.ndarray:
-    """Return the numbers of a pandas frame, NaN where they are missing."""
-    frame = frame.infer_objects()
-    numbers = frame.select_dtypes(["number", "bool", "boolean"], exclude="timedelta")
-    others = [column for column in frame if column not in numbers]
-    if others:
-        raise ValueError(
-            f"the columns {others} of the table {name!r} hold no numbers; leave them out, "
-            f"frame.drop(columns={others}), or make numbers of them"
-        )
-    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _is_pandas(array) -> bool:
