@@ -2,11 +2,12 @@
 
 from dataclasses import KW_ONLY
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 
-from .._fields import with_init
+from .._fields import Count, NonNegative, Positive, with_init
 from ._decode import Segment, decode_parts, fix_length
 from ._errors import BadClipError
 from ._read import seconds_of_file
@@ -49,11 +50,11 @@ class AudioLoader(OneToOneFeatureMixin, ClipTransformer, BaseEstimator):
     (3, 44100)
     """
 
-    sample_rate: int = 22050
-    duration: float = 30.0
-    offset: float = 0.0
+    sample_rate: Count = 22050
+    duration: Positive = 30.0
+    offset: NonNegative = 0.0
     _: KW_ONLY
-    fill: str = "zeros"
+    fill: Literal["zeros", "repeat"] = "zeros"
 
     def transform(self, X):
         """Load the clips.

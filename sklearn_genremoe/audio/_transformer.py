@@ -4,14 +4,13 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import KW_ONLY
-from numbers import Integral, Real
 from typing import Any
 
 from sklearn.base import TransformerMixin
 
 from .._clips import check_clips
-from .._compat import Interval, StrOptions, progress_bar
-from .._fields import with_init
+from .._compat import progress_bar
+from .._fields import OnError, Verbosity, with_init
 from .._parallel import map_clips
 from ._errors import BadClipError, BadClipWarning, warn_of_long_files
 
@@ -42,19 +41,9 @@ class ClipTransformer(TransformerMixin):
     """
 
     _: KW_ONLY
-    on_error: str = "raise"
+    on_error: OnError = "raise"
     n_jobs: int | None = None
-    verbose: int = 0
-
-    _parameter_constraints = {
-        "sample_rate": [Interval(Integral, 1, None, closed="left")],
-        "duration": [Interval(Real, 0, None, closed="neither")],
-        "offset": [Interval(Real, 0, None, closed="left")],
-        "fill": [StrOptions({"zeros", "repeat"})],
-        "on_error": [StrOptions({"raise", "warn"})],
-        "n_jobs": [Integral, None],
-        "verbose": ["verbose"],
-    }
+    verbose: Verbosity = 0
 
     def fit(self, X, y=None):
         """Note the number of samples per clip; nothing is learned and no file is read.

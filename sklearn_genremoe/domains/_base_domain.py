@@ -2,18 +2,22 @@
 
 from abc import ABCMeta, abstractmethod
 from numbers import Integral
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._checks import unchanged_on_error
 from .._clips import raise_bad_rows
-from .._compat import Interval, StrOptions
+from .._compat import Interval
+from .._fields import Count, NonNegative, Positive, with_checks
 from ..audio import ClipTransformer
 from ._analysis import zscore
 from ._batch import DomainBatch, DomainView
 from ._extract import extract
 from ._plan import Plan, fingerprint
+
+FrameLength = Annotated[int, Interval(Integral, 2, None, closed="left")]
 
 #: Parameters that say how to compute, not what.
 _EXECUTION_PARAMS = frozenset({"on_error", "n_jobs", "verbose"})
@@ -22,7 +26,7 @@ _EXECUTION_PARAMS = frozenset({"on_error", "n_jobs", "verbose"})
 class FeatureTransformer(ClipTransformer):
     """From clips to features: a domain, which is a plan of one, or a union of several."""
 
-    memory = None
+    memory: Any = None
     dtype = "float32"
 
     def transform(self, X):
@@ -82,6 +86,7 @@ class FeatureTransformer(ClipTransformer):
         return batch
 
 
+@with_checks
 class BaseDomain(FeatureTransformer, BaseEstimator, metaclass=ABCMeta):
     """A view of a clip as a spectrogram; the base class of all feature domains.
 
@@ -132,21 +137,15 @@ class BaseDomain(FeatureTransformer, BaseEstimator, metaclass=ABCMeta):
     (2, 1, 44)
     """
 
-    sample_rate = 22050
-    duration = 30.0
-    offset = 0.0
-    fill: str | None = "zeros"
-    n_fft = 1024
-    normalize: str | None = "clip"
+    sample_rate: Count = 22050
+    duration: Positive = 30.0
+    offset: NonNegative = 0.0
+    fill: Literal["zeros", "repeat"] | None = "zeros"
+    n_fft: FrameLength = 1024
+    hop_length: Count
+    normalize: Literal["clip", "bin"] | None = "clip"
     output_ndim = 2
     version = 0
-
-    _parameter_constraints: dict = {
-        **ClipTransformer._parameter_constraints,
-        "n_fft": [Interval(Integral, 2, None, closed="left")],
-        "hop_length": [Interval(Integral, 1, None, closed="left")],
-        "normalize": [StrOptions({"clip", "bin"}), None],
-    }
 
     @abstractmethod
     def features(self, analysis):

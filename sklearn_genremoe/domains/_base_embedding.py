@@ -7,17 +7,19 @@ from dataclasses import KW_ONLY
 from functools import lru_cache
 from numbers import Real
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import soxr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 
-from .._compat import Interval, StrOptions
-from .._fields import with_init
+from .._compat import Interval
+from .._fields import Count, NonNegative, Positive, with_init
 from .._files import fetch_file, user_path
 from .._parallel import torch_threads
 from ._base_domain import BaseDomain
+
+WindowLength = Annotated[float, Interval(Real, 1, None, closed="left")]
 
 
 class Published(NamedTuple):
@@ -55,15 +57,15 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     """
 
     weights: str | os.PathLike
-    window: float
-    level: float | None = -20.0
-    pool: str = "mean_std"
+    window: WindowLength
+    level: Annotated[float, Interval(Real, None, 0, closed="right")] | None = -20.0
+    pool: Literal["mean", "mean_std"] = "mean_std"
     _: KW_ONLY
-    layers: str = "last"
-    sample_rate: int = 22050
-    duration: float = 30.0
-    offset: float = 0.0
-    fill: str | None = None
+    layers: Literal["last", "stages", "tags"] = "last"
+    sample_rate: Count = 22050
+    duration: Positive = 30.0
+    offset: NonNegative = 0.0
+    fill: Literal["zeros", "repeat"] | None = None
 
     normalize = None
     output_ndim = 1
@@ -71,14 +73,6 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
 
     _published: ClassVar[dict[str, Published]]
     _network_rate: ClassVar[int]
-    _parameter_constraints = {
-        "fill": [*BaseDomain._parameter_constraints["fill"], None],
-        "layers": [StrOptions({"last", "stages", "tags"})],
-        "weights": [str, os.PathLike],
-        "window": [Interval(Real, 1, None, closed="left")],
-        "level": [Interval(Real, None, 0, closed="right"), None],
-        "pool": [StrOptions({"mean", "mean_std"})],
-    }
 
     @classmethod
     @abstractmethod

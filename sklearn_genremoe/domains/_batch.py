@@ -151,7 +151,7 @@ class DomainBatch:
         rows = np.arange(len(self))[key]
         if rows.ndim != 1:
             raise IndexError(
-                f"{key!r:.80} gives {rows.ndim} dimensions; expected a slice, a 1-D sequence of row "
+                f"{key!r:.80} gives {rows.ndim} dimensions; expected a slice, a sequence of row "
                 "numbers or a mask, or the name of a domain"
             )
         bad = {i: self.bad_clips[row] for i, row in enumerate(rows) if row in self.bad_clips}

@@ -5,7 +5,7 @@ import os
 
 from .._fields import with_init
 from .._files import fetch_file
-from ._base_embedding import BaseEmbedding, Published
+from ._base_embedding import BaseEmbedding, Published, WindowLength
 
 _CLASS_NAMES = Published(
     "https://raw.githubusercontent.com/fschmid56/EfficientAT/"
@@ -79,7 +79,7 @@ class AudioSetEmbedding(BaseEmbedding):
     """
 
     weights: str | os.PathLike = "mn04"
-    window: float = 10.0
+    window: WindowLength = 10.0
 
     _network_rate = 32000
     _published = {

@@ -1,12 +1,11 @@
 """The original domain of the paper, and what all domains on mel bands have in common."""
 
 from dataclasses import KW_ONLY
-from numbers import Integral, Real
+from typing import Literal
 
-from .._compat import Interval
-from .._fields import with_init
+from .._fields import Count, NonNegative, Positive, with_init
 from ._analysis import ClipAnalysis, mel_filterbank
-from ._base_domain import BaseDomain
+from ._base_domain import BaseDomain, FrameLength
 
 
 @with_init
@@ -41,25 +40,18 @@ class MelDomain(BaseDomain):
         mel bands by itself, or nothing. What is constant becomes zeros.
     """
 
-    sample_rate: int = 22050
-    duration: float = 30.0
-    n_fft: int = 1024
-    hop_length: int = 512
-    n_mels: int = 96
+    sample_rate: Count = 22050
+    duration: Positive = 30.0
+    n_fft: FrameLength = 1024
+    hop_length: Count = 512
+    n_mels: Count = 96
     _: KW_ONLY
-    offset: float = 0.0
-    fill: str = "zeros"
-    fmin: float = 0.0
-    fmax: float | None = None
-    top_db: float | None = 80.0
-    normalize: str | None = "clip"
-
-    _parameter_constraints = {
-        "n_mels": [Interval(Integral, 1, None, closed="left")],
-        "fmin": [Interval(Real, 0, None, closed="left")],
-        "fmax": [Interval(Real, 0, None, closed="neither"), None],
-        "top_db": [Interval(Real, 0, None, closed="neither"), None],
-    }
+    offset: NonNegative = 0.0
+    fill: Literal["zeros", "repeat"] = "zeros"
+    fmin: NonNegative = 0.0
+    fmax: Positive | None = None
+    top_db: Positive | None = 80.0
+    normalize: Literal["clip", "bin"] | None = "clip"
 
     def _check_params(self):
         super()._check_params()

@@ -2,13 +2,11 @@
 
 import math
 from dataclasses import KW_ONLY
-from numbers import Integral
 
 import numpy as np
 import scipy.fft
 
-from .._compat import Interval
-from .._fields import with_init
+from .._fields import Count, with_init
 from ._mel import MelDomain
 
 _DELTA_WIDTH = 9  # frames that a slope is fitted to
@@ -48,11 +46,7 @@ class MFCC(MelDomain):
     """
 
     _: KW_ONLY
-    n_mfcc: int = 20
-
-    _parameter_constraints = {
-        "n_mfcc": [Interval(Integral, 1, None, closed="left")],
-    }
+    n_mfcc: Count = 20
 
     def features(self, analysis):
         mel = self._log_mel(analysis)

@@ -1,11 +1,11 @@
 """The modulation domain of the paper."""
 
 from dataclasses import KW_ONLY
+from typing import Literal
 
 import numpy as np
 import scipy.fft
 
-from .._compat import StrOptions
 from .._fields import with_init
 from ._analysis import power_to_db, zscore
 from ._mel import MelDomain
@@ -48,13 +48,8 @@ class ModulationSpectrogram(MelDomain):
     """
 
     _: KW_ONLY
-    scale: str = "linear"
+    scale: Literal["linear", "log"] = "linear"
     drop_dc: bool = False
-
-    _parameter_constraints = {
-        "scale": [StrOptions({"linear", "log"})],
-        "drop_dc": ["boolean"],
-    }
 
     def features(self, analysis):
         mel = zscore(self._log_mel(analysis))

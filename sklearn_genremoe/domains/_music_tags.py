@@ -4,7 +4,7 @@ import hashlib
 import os
 
 from .._fields import with_init
-from ._base_embedding import BaseEmbedding, Published
+from ._base_embedding import BaseEmbedding, Published, WindowLength
 
 _TAGS = (
     "rock,pop,alternative,indie,electronic,female vocalists,dance,00s,alternative rock,jazz,"
@@ -64,7 +64,7 @@ class MusicTagEmbedding(BaseEmbedding):
     """
 
     weights: str | os.PathLike = "msd"
-    window: float = 3.0
+    window: WindowLength = 3.0
 
     _network_rate = 16000
     _published = {

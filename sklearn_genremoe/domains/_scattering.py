@@ -2,15 +2,15 @@
 
 from dataclasses import KW_ONLY, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from .._compat import StrOptions
-from .._fields import with_init
+from .._fields import Count, with_init
 from ._analysis import zscore
+from ._base_domain import FrameLength
 from ._separated import SeparatedSpectrogram
 
 _PARTS = ("original", "harmonic", "percussive")
@@ -41,16 +41,16 @@ class CoarseSpectrogram(SeparatedSpectrogram):
         frequency; one number stands for both.
     """
 
-    n_fft: int = 2048
-    hop_length: int = 1707
-    n_mels: int = 128
-    kernel_size: int | tuple[int, int] = field(default=(9, 63), kw_only=True)
+    n_fft: FrameLength = 2048
+    hop_length: Count = 1707
+    n_mels: Count = 128
+    kernel_size: Count | tuple[int, int] = field(default=(9, 63), kw_only=True)
     power: float = field(default=2.0, init=False)
     margin: float = field(default=1.0, init=False)
     fmin: float = field(default=0.0, init=False)
     fmax: float | None = field(default=None, init=False)
     top_db: float | None = field(default=80.0, init=False)
-    normalize: str | None = field(default=None, init=False)
+    normalize: None = field(default=None, init=False)
 
 
 @with_init
@@ -100,11 +100,8 @@ class TimeFrequencyScattering(CoarseSpectrogram):
     """
 
     _: KW_ONLY
-    part: str = "original"
+    part: Literal["original", "harmonic", "percussive", "all"] = "original"
 
-    _parameter_constraints = {
-        "part": [StrOptions({*_PARTS, "all"})],
-    }
     output_ndim = 3
 
     def features(self, analysis):

@@ -1,12 +1,13 @@
 """The harmonic and the percussive domain of the paper."""
 
 from dataclasses import KW_ONLY
-from numbers import Integral, Real
+from numbers import Real
+from typing import Annotated
 
 import numpy as np
 
 from .._compat import Interval
-from .._fields import with_init
+from .._fields import Count, Positive, with_init
 from ._analysis import Separation
 from ._mel import MelDomain
 
@@ -27,15 +28,9 @@ class SeparatedSpectrogram(MelDomain):
     """
 
     _: KW_ONLY
-    kernel_size: int | tuple[int, int] = 31
-    power: float = 2.0
-    margin: float = 1.0
-
-    _parameter_constraints = {
-        "kernel_size": [Interval(Integral, 1, None, closed="left"), tuple],
-        "power": [Interval(Real, 0, None, closed="neither")],
-        "margin": [Interval(Real, 1, None, closed="left")],
-    }
+    kernel_size: Count | tuple[int, int] = 31
+    power: Positive = 2.0
+    margin: Annotated[float, Interval(Real, 1, None, closed="left")] = 1.0
 
     def _check_params(self):
         super()._check_params()

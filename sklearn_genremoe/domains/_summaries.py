@@ -1,13 +1,12 @@
 """What classical methods see of a spectrogram."""
 
 from dataclasses import KW_ONLY
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from .._compat import StrOptions
 from .._fields import with_init
 from ._analysis import zscore
 from ._scattering import QUIET, CoarseSpectrogram, clip_by_clip, magnitudes
@@ -50,11 +49,8 @@ class SpectralStatistics(CoarseSpectrogram):
     """
 
     _: KW_ONLY
-    kind: str = "modulation"
+    kind: Literal["modulation", "covariance"] = "modulation"
 
-    _parameter_constraints = {
-        "kind": [StrOptions({"modulation", "covariance"})],
-    }
     output_ndim = 1
 
     def features(self, analysis):

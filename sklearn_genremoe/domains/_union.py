@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
 from itertools import islice
 from numbers import Integral
-from typing import Any
+from typing import Literal
 
 import joblib
 
 from .._clips import kind_of_clips
-from .._compat import StrOptions, _BaseComposition
+from .._compat import _BaseComposition
 from .._fields import with_init
 from ._base_domain import BaseDomain, FeatureTransformer
 from ._mel import LogMelSpectrogram
@@ -61,16 +61,10 @@ class DomainUnion(FeatureTransformer, _BaseComposition):
     (2, 60, 216)
     """
 
-    domains: list | None = None
+    domains: list | tuple | None = None
     _: KW_ONLY
-    memory: Any = None
-    dtype: str = "float32"
-
-    _parameter_constraints = {
-        "domains": [list, tuple, None],
-        "memory": [str, os.PathLike, joblib.Memory, None],
-        "dtype": [StrOptions({"float32", "float16"})],
-    }
+    memory: str | os.PathLike | joblib.Memory | None = None
+    dtype: Literal["float32", "float16"] = "float32"
 
     def get_params(self, deep=True):
         return self._get_params("domains", deep=deep)

@@ -250,7 +250,7 @@ def test_joining_entries(data):
 def test_frames_are_put_into_the_order_of_the_clips():
     paths = ["b.wav", "a.wav", "c.wav"]
     batch = DomainBatch({"mel": np.zeros((3, 4, 5))}, paths=paths)
-    with pytest.raises(ValueError, match="{.mel.: 3, .paths.: 2}"):
+    with pytest.raises(ValueError, match=r"'mel': 3, 'paths': 2"):
         DomainBatch({"mel": np.zeros((3, 4, 5))}, paths=paths[:2])
     frame = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0]}, index=["a.wav", "b.wav", "c.wav", "d.wav"])
     aligned = batch | {"mert": frame}
