@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -222,9 +223,9 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
         "Other columns of the manifest": ", ".join(table) or "none",
         "Ignored": f"{counted(len(ignored), 'file')} not among the clips",
     }
-    of_clips = {"groups": groups, "metadata": table}
-    sets = [paths[rows].tolist() for rows in alike]
-    return described(folder, paths, target, facts, **of_clips, ignored=ignored, duplicates=sets)
+    columns: dict[str, Any] = {"groups": groups, "metadata": table, "ignored": ignored}
+    columns["duplicates"] = [paths[rows].tolist() for rows in alike]
+    return described(folder, paths, target, facts, **columns)
 
 
 def find_audio_files(folder) -> tuple[list[str], dict[str, str]]:
