@@ -333,31 +333,25 @@ def _hold_out(share: float, y: NDArray, groups: NDArray | None, random_state: An
         return next(splitter.split(y, y))
     rng = check_random_state(random_state)
     smaller = min(share, 1 - share)
-    n_folds = min(max(2, round(1 / smaller)), _fewest_groups(y, groups)[1])
+    n_folds = min(max(2, round(1 / smaller)), _rarest(y, groups)[1])
     train, test = split_groups(n_folds, y, groups, rng)
     return (train, test) if share <= 0.5 else (test, train)
 
 
-def _fewest_groups(y: NDArray, groups: NDArray) -> tuple[Any, int]:
-    """Return the genre with the fewest groups, and how many it has."""
-    counts = {genre: len(np.unique(groups[y == genre])) for genre in np.unique(y)}
+def _rarest(y: NDArray, units: NDArray) -> tuple[Any, int]:
+    """Return the genre with the fewest units, clips or groups, and how many it has."""
+    counts = {genre: len(np.unique(units[y == genre])) for genre in np.unique(y)}
     genre = min(counts, key=lambda genre: counts[genre])
     return genre, counts[genre]
 
 
 def _check_enough(y: NDArray, groups: NDArray | None, n_folds: int) -> None:
-    genres, counts = np.unique(y, return_counts=True)
-    fewest = counts.argmin()
-    if counts[fewest] < n_folds:
-        raise ValueError(
-            f"The genre {genres[fewest]!s} has {counts[fewest]} clip(s), fewer than the {n_folds} "
-            "folds in which the mixer needs it: use a smaller cv, add clips, or take a mixer "
-            "that learns nothing (mixer='balanced' or 'log_pool')."
-        )
-    genre, n_groups = (None, 2) if groups is None else _fewest_groups(y, groups)
-    if n_groups < 2:
-        raise ValueError(
-            f"All clips of the genre {genre!s} belong to one group, so no expert could know the "
-            "genre while they are held out: use finer groups, or take a mixer that learns "
-            "nothing (mixer='balanced' or 'log_pool')."
-        )
+    checks = [("clip", np.arange(len(y)), n_folds)]
+    for unit, units, needed in checks if groups is None else [*checks, ("group", groups, 2)]:
+        genre, found = _rarest(y, units)
+        if found < needed:
+            raise ValueError(
+                f"The genre {genre!s} has {found} {unit}(s), fewer than the {needed} folds in "
+                "which the mixer needs it: use a smaller cv, add clips, use finer groups, or take "
+                "a mixer that learns nothing (mixer='balanced' or 'log_pool')."
+            )

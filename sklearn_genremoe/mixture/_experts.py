@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from itertools import chain
 from typing import Any
@@ -145,26 +145,38 @@ def view_clips(
 
     Of the `mixture` only parameters are read.
     """
-    views, of_mixer = [X] * len(experts), None
-    bad: dict[int, str] = {}
+    given, batch, of_mixer = X, None, None
+    entries: dict[str, str] = {}
     if isinstance(X, DomainBatch):
-        views, of_mixer, bad = _views_of_batch(mixture, X, experts, plan, with_mixer, on_error)
-    elif not isinstance(X, Clips):
-        of_mixer = np.asarray(X) if with_mixer else None
-        if of_mixer is not None and mixture.mixer_domain is not None and of_mixer.ndim >= 3:
+        batch = X
+        entries = {name: _entry(batch, name, expert, plan) for name, expert in experts}
+        if with_mixer:
+            entries["mixer"] = _entry_of_mixer(batch, mixture.mixer_domain, plan)
+    elif isinstance(X, Clips):
+        given = X.given
+        if plan.domains:
+            batch = extract_domains(mixture, X, plan, on_error, verbose, mixture.memory)
+            entries = {name: name for name in plan.domains}
+            if plan.mixer is not None:
+                entries["mixer"] = plan.mixer
+    elif with_mixer:
+        of_mixer = np.asarray(X)
+        if mixture.mixer_domain is not None and of_mixer.ndim >= 3:
             raise ValueError(
                 "X holds spectrograms, which the mixer sees as they are: mixer_domain="
                 f"{mixture.mixer_domain!r} doesn't apply. Pass paths, waveforms or a DomainBatch."
             )
-    elif not plan.domains:
-        views = [X.given] * len(experts)
-    else:
-        batch = extract_domains(mixture, X, plan, on_error, verbose, mixture.memory)
-        views = [
-            batch.entries[name].rows if name in plan.domains else X.given for name, _ in experts
-        ]
-        of_mixer = None if plan.mixer is None else batch[plan.mixer]
-        bad = batch.bad_clips
+    views, bad = [given] * len(experts), {}
+    if batch is not None:
+        for number, (name, _) in enumerate(experts):
+            if name in entries:
+                entry = batch.entries[entries[name]]
+                is_table = name not in plan.domains and len(entry.rows.shape) == 2
+                views[number] = entry.table() if is_table else entry.rows
+        of_mixer = batch[entries["mixer"]] if "mixer" in entries else None
+        bad = bad_rows(batch, entries.values())
+        if bad and on_error == "raise":
+            raise_bad_rows(bad)
     if of_mixer is not None and of_mixer.ndim == 2:  # a table: one frame, as CNNClassifier has it
         of_mixer = of_mixer[:, :, np.newaxis]
     good = np.setdiff1d(np.arange(len(X)), list(bad))
@@ -172,6 +184,16 @@ def view_clips(
         views = [take_clips(view, good) for view in views]
         of_mixer = None if of_mixer is None else take_clips(of_mixer, good)
     return views, of_mixer, good, bad
+
+
+def bad_rows(batch: DomainBatch, names: Iterable[str]) -> dict[int, str]:
+    """Return the bad clips of a batch, and those for which one of these entries isn't finite."""
+    bad = dict(batch.bad_clips)
+    for name in dict.fromkeys(names):  # some share an entry
+        entry = batch.entries[name]
+        for row in [] if entry.is_extracted else entry.rows.non_finite():
+            bad.setdefault(row, f"its row {row} in the entry {name!r} holds NaN or infinity")
+    return dict(sorted(bad.items()))
 
 
 def extract_domains(
@@ -185,33 +207,6 @@ def extract_domains(
     if seconds:
         warn_of_long_files(seconds, max(d.offset + d.duration for d in plan.domains.values()))
     return batch
-
-
-def _views_of_batch(
-    mixture: Any, batch: DomainBatch, experts: Experts, plan: Plan, with_mixer: bool, on_error: str
-) -> tuple[list[Any], NDArray | None, dict[int, str]]:
-    """Return the entries that experts and mixer take, and the bad clips."""
-    entries = [_entry(batch, name, expert, plan) for name, expert in experts]
-    views = [
-        batch.entries[entry].table()
-        if name not in plan.domains and len(batch.entries[entry].rows.shape) == 2
-        else batch.entries[entry].rows
-        for (name, _), entry in zip(experts, entries)
-    ]
-    of_mixer = None
-    if with_mixer:
-        entries.append(_entry_of_mixer(batch, mixture.mixer_domain, plan))
-        of_mixer = batch[entries[-1]]
-    bad = dict(batch.bad_clips)
-    for entry in dict.fromkeys(entries):  # some share an entry
-        found = batch.entries[entry]
-        kind = "table" if len(found.rows.shape) == 2 else "entry"
-        for row in [] if found.is_extracted else found.rows.non_finite():
-            bad.setdefault(row, f"its row {row} in the {kind} {entry!r} holds NaN or infinity")
-    bad = dict(sorted(bad.items()))
-    if bad and on_error == "raise":
-        raise_bad_rows(bad)
-    return views, of_mixer, bad
 
 
 def _entry(batch: DomainBatch, name: str, expert: Any, plan: Plan) -> str:
@@ -324,10 +319,9 @@ def aligned_proba(expert: Any, X: Any, classes: NDArray, rows: NDArray | None = 
     """
     given = np.asarray(expert.predict_proba(X), dtype=np.float64)
     decides = type(getattr(expert, "_final_estimator", expert)).__name__
-    if given.ndim != 2 or given.shape[1] != len(expert.classes_):
+    if given.shape != (shape := (len(given), len(expert.classes_))):
         raise ValueError(
-            f"predict_proba of the expert {decides} gave an array of shape {given.shape}; expected "
-            f"a row per clip and a column for each of its {len(expert.classes_)} classes."
+            f"predict_proba of the expert {decides} gave an array of shape {given.shape}, not {shape}."
         )
     total = given.sum(axis=1)
     wrong = np.flatnonzero(~(np.isfinite(total) & (total > 0) & (given >= 0).all(axis=1)))
@@ -336,8 +330,7 @@ def aligned_proba(expert: Any, X: Any, classes: NDArray, rows: NDArray | None = 
         raise ValueError(
             f"predict_proba of the expert {decides} gave no probabilities for {len(wrong)} of "
             f"{len(given)} clips (rows {some_rows(clips.tolist())}), the first is "
-            f"{given[wrong[0]]}. Expected numbers of zero or above, not all zero: look at these "
-            "clips, or at the expert."
+            f"{given[wrong[0]]}; expected numbers of zero or above, not all zero."
         )
     proba = np.zeros((len(given), len(classes)))
     proba[:, np.searchsorted(classes, expert.classes_)] = given

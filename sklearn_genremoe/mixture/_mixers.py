@@ -197,15 +197,12 @@ class BaseMixer(BaseEstimator):
         proba = check_array(
             expert_proba, allow_nd=True, dtype=np.float64, input_name="expert_proba"
         )
-        if proba.ndim != 3:
+        sums = proba.sum(axis=-1)
+        if proba.ndim != 3 or proba.min() < 0 or np.abs(sums - 1).max() > _SIMPLEX_TOLERANCE:
             raise ValueError(
-                "expert_proba must have the shape (n_clips, n_experts, n_classes), got "
-                f"{proba.shape}."
-            )
-        if proba.min() < 0 or np.abs(proba.sum(axis=2) - 1).max() > _SIMPLEX_TOLERANCE:
-            raise ValueError(
-                "expert_proba must be probabilities: zero or above, with sum one over the genres "
-                "(the last axis)."
+                "expert_proba must be probabilities of shape (n_clips, n_experts, n_classes), zero "
+                f"or above, with sum one over the genres; got the shape {proba.shape}, from "
+                f"{proba.min():g}, and sums from {sums.min():g} to {sums.max():g}."
             )
         if fitted:
             check_is_fitted(self, "n_experts_")

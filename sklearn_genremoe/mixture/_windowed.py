@@ -23,7 +23,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._checks import check_classes, forget_fit, unchanged_on_error, unfitted_on_error
-from .._clips import Clips, check_clips, kind_of_clips, only_clip, without_torch
+from .._clips import Clips, check_clips, only_clip
 from .._compat import (
     GroupsConsumerMixin,
     Interval,
@@ -44,7 +44,7 @@ from ..audio import (
     fix_length,
     read_excerpts,
 )
-from ..domains import BaseDomain, DomainBatch, Plan
+from ..domains import BaseDomain, Plan
 from ._answers import ClipClassifierMixin
 from ._cross_fit import TrainingClips, last_step, route_fit, rows_of_cv, weight_params
 from ._experts import Experts, check_experts, extract_domains, first_part, plan_experts, take_clips
@@ -364,17 +364,11 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         return model, front, clips
 
     def _check_X(self, X: Any, front: Front, *, reset: bool) -> Clips:
-        if isinstance(X, DomainBatch):
-            raise ValueError(
-                f"X is a {X!r}, whose clips can't be divided into windows any more: pass paths or "
-                "waveforms, or give the batch to the estimator itself."
-            )
-        X = without_torch(X)
-        kind = kind_of_clips(X)
         n_samples = round(self.window * front.rate)
-        # Of a list, numpy looks at the first; lists of different lengths are refused below.
-        first = X[:1] if isinstance(X, (list, tuple)) else X
-        if kind == "waveforms" and np.ndim(first) == 2 and np.shape(first)[1] > n_samples:
+        shape: tuple[int, ...] = getattr(X, "shape", ())
+        if isinstance(X, (list, tuple)):
+            shape = np.shape(X[:1])
+        if len(shape) == 2 and shape[1] > n_samples:
             if reset:  # it is windows that must have the same number of samples, not tracks
                 self.n_features_in_ = n_samples
                 self.__dict__.pop("feature_names_in_", None)

@@ -152,7 +152,7 @@ def test_rows_of_a_table_that_are_no_numbers(expert):
     batch = DomainBatch({"table": table})
     clf = MixtureOfExpertsClassifier([("table", expert)], "log_pool")
     with pytest.raises(
-        ValueError, match=r"without features: \{3: .*its row 3 in the table 'table'.*9: "
+        ValueError, match=r"without features: \{3: .*its row 3 in the entry 'table'.*9: "
     ):
         clf.fit(batch, Y)
     clf.set_params(on_error="warn")

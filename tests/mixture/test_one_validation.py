@@ -202,7 +202,7 @@ def test_refused_before_anything_trains_and_the_model_stays(
         (None, np.zeros(12), None, "one class"),
         (None, None, np.array([None] * 12), "groups contains None"),
         (None, None, np.r_[np.nan, np.arange(11.0)], "groups contains None"),
-        (None, None, np.arange(12) % 2, "one group"),  # the genres themselves
+        (None, None, np.arange(12) % 2, "1 group"),  # the genres themselves
     ],
     ids=["spectrograms", "one genre", "no groups", "NaN group", "genres as groups"],
 )

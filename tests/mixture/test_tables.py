@@ -226,7 +226,7 @@ def test_tables_beside_what_was_extracted(tmp_path):
         with pytest.warns(BadClipWarning):
             proba = clf.predict_proba(some)
         assert np.flatnonzero(np.isnan(proba).any(axis=1)).tolist() == [2, 5]
-        assert "row 2 in the table 'table' holds NaN" in clf.bad_clips_[2]
+        assert "row 2 in the entry 'table' holds NaN" in clf.bad_clips_[2]
         with pytest.raises(ValueError, match=r"without features: \{2: .*, 5: "):
             clone(clf).set_params(on_error="raise").fit(some, y)
 
