@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY
 from numbers import Integral, Real
-from typing import Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -24,8 +24,8 @@ from .._checks import (
     unchanged_on_error,
 )
 from .._clips import MAX_AMPLITUDE, check_finite, kind_of_clips, without_torch
-from .._compat import Interval, StrOptions, _check_partial_fit_first_call
-from .._fields import with_init
+from .._compat import Interval, _check_partial_fit_first_call
+from .._fields import Count, NonNegative, Positive, with_init
 from ..domains import DomainBatch
 from ..networks import (
     K2C2,
@@ -42,6 +42,8 @@ from ..networks import (
     restore_net,
     split_validation,
 )
+
+Share = Annotated[float, Interval(Real, 0, 1, closed="left")]
 
 # Epochs without improvement that early_stopping=True waits for.
 _PATIENCE = 10
@@ -161,42 +163,26 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
     """
 
     channels: Sequence[int] = (64, 128, 128, 192, 256)
-    pool_sizes: str | Sequence[tuple[int, int]] = "auto"
+    pool_sizes: Literal["auto"] | Sequence[tuple[int, int]] = "auto"
     _: KW_ONLY
-    architecture: str = "k2c2"
+    architecture: Literal["k2c2", "statistics_pooling", "channel_mixing"] = "k2c2"
     center_bins: bool = False
-    crop_frames: int | None = None
-    dropout: float = 0.0
-    lr: float = 5e-3
-    lr_decay: float = 1e-2
-    schedule: str = "inverse_time"
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    class_weight: Mapping[Any, float] | str | None = None
-    validation_fraction: float | None = None
-    early_stopping: bool | int = False
-    callbacks: Sequence[Callback] | None = None
+    crop_frames: Count | None = None
+    dropout: Share = 0.0
+    lr: Positive = 5e-3
+    lr_decay: NonNegative = 1e-2
+    schedule: Literal["inverse_time", "one_cycle"] = "inverse_time"
+    weight_decay: NonNegative = 0.0
+    label_smoothing: Share = 0.0
+    class_weight: dict[Any, float] | Literal["balanced"] | None = None
+    validation_fraction: Annotated[float, Interval(Real, 0, 1, closed="neither")] | None = None
+    early_stopping: bool | Annotated[int, Interval(Integral, 0, None, closed="left")] = False
+    callbacks: list[Callback] | tuple[Callback, ...] | None = None
 
     _network = K2C2
 
     # groups come without a request, as for scikit-learn's own group splitters.
     __metadata_request__fit = {"groups": True}
-
-    _parameter_constraints = {
-        "channels": ["array-like"],
-        "pool_sizes": [StrOptions({"auto"}), "array-like"],
-        "architecture": [StrOptions({"k2c2", "statistics_pooling", "channel_mixing"})],
-        "center_bins": ["boolean"],
-        "crop_frames": [Interval(Integral, 1, None, closed="left"), None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "schedule": [StrOptions({"inverse_time", "one_cycle"})],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
-        "early_stopping": ["boolean", Interval(Integral, 0, None, closed="left")],
-        "callbacks": [list, tuple, None],
-    }
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY
-from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import nn
 
-from .._compat import Interval, StrOptions
-from .._fields import with_init
+from .._fields import Count, NonNegative, with_init
 from ..networks import (
     K2C2,
     ClipDataset,
@@ -66,13 +64,10 @@ class GateMixer(NetEstimator, BaseMixer):
     """
 
     _: KW_ONLY
-    shrinkage: float = 0.0
+    shrinkage: NonNegative = 0.0
 
     needs_fit = True
     needs_clips = True
-    _parameter_constraints = {
-        "shrinkage": [Interval(Real, 0, None, closed="left")],
-    }
 
     def _module_arguments(self, n_experts: int, clip_shape: tuple[int, int]) -> dict[str, Any]:
         """Return the arguments of the network, which maps clips to a logit per expert."""
@@ -152,13 +147,9 @@ class CNNMixer(GateMixer):
     """
 
     channels: Sequence[int] = (64, 128, 128, 192, 256)
-    pool_sizes: str | Sequence[tuple[int, int]] = "auto"
+    pool_sizes: Literal["auto"] | Sequence[tuple[int, int]] = "auto"
 
     _network = K2C2
-    _parameter_constraints = {
-        "channels": ["array-like"],
-        "pool_sizes": [StrOptions({"auto"}), "array-like"],
-    }
 
     def _validate_params(self) -> None:
         super()._validate_params()
@@ -206,12 +197,9 @@ class RNNMixer(GateMixer):
     (6, 2)
     """
 
-    hidden_size: int = 64
+    hidden_size: Count = 64
 
     _network = RecurrentGate
-    _parameter_constraints = {
-        "hidden_size": [Interval(Integral, 1, None, closed="left")],
-    }
 
     def _module_arguments(self, n_experts: int, clip_shape: tuple[int, int]) -> dict[str, Any]:
         return {"n_outputs": n_experts, "n_bins": clip_shape[0], "hidden_size": self.hidden_size}

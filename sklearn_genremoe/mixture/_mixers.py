@@ -3,7 +3,6 @@
 import reprlib
 import warnings
 from collections.abc import Iterator
-from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from .._checks import check_weight
-from .._compat import Interval
+from .._fields import Count, NonNegative, with_init
 
 _SIMPLEX_TOLERANCE = 1e-3
 # Below this, a probability counts as this in a logarithm: one expert that excludes the right
@@ -299,6 +298,7 @@ class LogPoolMixer(BalancedMixer):
         return softmax(centred_logs(expert_proba).mean(axis=1), axis=1)
 
 
+@with_init
 class StackingMixer(BaseMixer):
     r"""Multinomial logistic regression on the log-probabilities of the experts.
 
@@ -386,15 +386,10 @@ class StackingMixer(BaseMixer):
     array([[1., 0.]])
     """
 
-    needs_fit = True
-    _parameter_constraints = {
-        "C": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-    }
+    C: NonNegative = 0.003
+    max_iter: Count = 1000
 
-    def __init__(self, C: float = 0.003, max_iter: int = 1000) -> None:
-        self.C = C
-        self.max_iter = max_iter
+    needs_fit = True
 
     def _fit(self, expert_proba: NDArray, y: NDArray, clips: Any, sample_weight: NDArray) -> None:
         expert_proba, y, sample_weight = merge_equal(expert_proba, y, sample_weight)

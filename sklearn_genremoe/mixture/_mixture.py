@@ -6,8 +6,8 @@ import copy
 import os
 import warnings
 from dataclasses import KW_ONLY
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from numbers import Real
+from typing import Annotated, Any
 
 import joblib
 import numpy as np
@@ -27,7 +27,7 @@ from .._compat import (
     _VisualBlock,
 )
 from .._diagram import DiagramMixin
-from .._fields import with_init
+from .._fields import OnError, Verbosity, with_init
 from .._rows import Rows
 from ..audio import BadClipWarning
 from ..domains import BaseDomain, DomainBatch, Plan
@@ -54,6 +54,9 @@ _RESERVED = {"self", "method_mapping", "mixture", "oracle"}
 # Prediction on fewer clips than this is short work, which shows no progress bar.
 _MANY_CLIPS = 100
 
+Folds = Annotated[
+    Any, "cv_object", Interval(Real, 0, 1, closed="neither"), StrOptions({"train", "prefit"})
+]
 MIXERS: dict[str, type[BaseMixer]] = {
     "balanced": BalancedMixer,
     "cnn": CNNMixer,
@@ -201,30 +204,14 @@ class MixtureOfExpertsClassifier(
     experts: Any = None
     mixer: Any = "stacking"
     _: KW_ONLY
-    mixer_domain: Any = None
-    cv: Any = 5
+    mixer_domain: BaseDomain | str | None = None
+    cv: Folds = 5
     refit: bool = True
-    on_error: str = "raise"
-    memory: Any = None
+    on_error: OnError = "raise"
+    memory: str | os.PathLike | joblib.Memory | None = None
     n_jobs: int | None = None
-    random_state: Any = None
-    verbose: int = 0
-
-    # Experts and mixer have checks of their own.
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "mixer_domain": [BaseDomain, str, None],
-        "cv": [
-            "cv_object",
-            Interval(Real, 0, 1, closed="neither"),
-            StrOptions({"train", "prefit"}),
-        ],
-        "refit": ["boolean"],
-        "on_error": [StrOptions({"raise", "warn"})],
-        "memory": [str, os.PathLike, joblib.Memory, None],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    random_state: Annotated[Any, "random_state"] = None
+    verbose: Verbosity = 0
 
     # Fitting.
 

@@ -7,8 +7,8 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, replace
 from itertools import islice
-from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from numbers import Real
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,14 +26,12 @@ from .._checks import check_classes, forget_fit, unchanged_on_error, unfitted_on
 from .._clips import Clips, check_clips, only_clip
 from .._compat import (
     GroupsConsumerMixin,
-    Interval,
-    StrOptions,
     _check_method_params,
     _routing_enabled,
     progress_bar,
 )
 from .._diagram import DiagramMixin
-from .._fields import with_init
+from .._fields import OnError, Positive, Verbosity, with_init
 from ..audio import (
     REST,
     SILENCE,
@@ -195,22 +193,13 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
     """
 
     estimator: Any
-    window: float = 30.0
-    hop: float = 15.0
-    aggregate: str = "mean"
+    window: Positive = 30.0
+    hop: Positive = 15.0
+    aggregate: Literal["mean", "geometric_mean", "vote"] = "mean"
     _: KW_ONLY
-    on_error: str = "raise"
+    on_error: OnError = "raise"
     n_jobs: int | None = None
-    verbose: int = 0
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "window": [Interval(Real, 0, None, closed="neither")],
-        "hop": [Interval(Real, 0, None, closed="neither")],
-        "aggregate": [StrOptions(set(_IN_TOTAL))],
-        "on_error": [StrOptions({"raise", "warn"})],
-        "n_jobs": [Integral, None],
-        "verbose": ["verbose"],
-    }
+    verbose: Verbosity = 0
 
     def fit(
         self,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from .._compat import Interval
-from .._fields import with_init
+from .._fields import Count, NonNegative, Positive, Verbosity, with_init
 from ._training import GenreNet, net_state, predict_logits, resolve_device, restore_net
 
 
@@ -54,24 +52,15 @@ class NetEstimator(BaseEstimator):
     """
 
     _: KW_ONLY
-    max_epochs: int = 50
-    batch_size: int = 16
-    lr: float = 5e-4
-    lr_decay: float = 1e-4
+    max_epochs: Count = 50
+    batch_size: Count = 16
+    lr: Positive = 5e-4
+    lr_decay: NonNegative = 1e-4
     device: str = "auto"
-    random_state: Any = None
-    verbose: int = 0
+    random_state: Annotated[Any, "random_state"] = None
+    verbose: Verbosity = 0
 
     _network: ClassVar[type[torch.nn.Module]]
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "lr_decay": [Interval(Real, 0, None, closed="left")],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
 
     def _net_settings(self, module: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
