@@ -99,7 +99,6 @@ def _unsafe(infos: list[zipfile.ZipInfo], size: int) -> str:
     reasons = {
         f"has entries outside of itself: {odd[:3]}": odd,
         "has several entries of the same name": len(set(names)) < len(names),
-        "has encrypted entries": any(info.flag_bits & 0x1 for info in infos),
         "is compressed by another method than deflate": methods - _METHODS,
         f"is a zip bomb: {size} bytes claim to hold more than {_MAX_RATIO} times": _is_bomb(
             sum(info.file_size for info in infos), size

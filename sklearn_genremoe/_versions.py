@@ -3,18 +3,18 @@
 import platform
 from importlib import metadata
 
-_REQUIRED = ("scikit-learn", "torch", "skorch", "skops", "numpy", "scipy", "numba")
+_REQUIRED = ("scikit-learn", "torch", "skorch", "skops", "numpy", "scipy", "pandas", "numba")
 _FOR_AUDIO = ("librosa", "soundfile", "soxr", "joblib")
 _OPTIONAL = ("h5py", "dask", "distributed", "pooch")
 
 
-def versions(optional=False) -> dict[str, str | None]:
+def versions(*others: str) -> dict[str, str | None]:
     """Return the versions of Python, this package and what it needs; None of what is missing."""
     import sklearn_genremoe
 
     found: dict[str, str | None] = {"python": platform.python_version()}
     found["sklearn-genremoe"] = sklearn_genremoe.__version__
-    for name in (*_REQUIRED, *_FOR_AUDIO, *(_OPTIONAL if optional else ())):
+    for name in (*_REQUIRED, *_FOR_AUDIO, *others):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -45,7 +45,7 @@ def show_versions():
     sklearn.show_versions()
     print("\nsklearn-genremoe:")
     found = {
-        **versions(optional=True),
+        **versions(*_OPTIONAL),
         "libsndfile": soundfile.__libsndfile_version__,
         "torch threads": torch.get_num_threads(),
         "CUDA device": torch.cuda.get_device_name() if torch.cuda.is_available() else None,

@@ -108,30 +108,23 @@ def save_model(model, file, *, compression=6):
     if path and not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first.")
     if inspect.isclass(model) or isinstance(model, DomainBatch):
-        raise ValueError(
-            f"model is {model!r:.80}; expected an estimator. Keep features of clips in a folder, "
-            "DomainUnion(..., memory=folder)."
-        )
+        advice = "Keep features of clips in a folder, DomainUnion(..., memory=folder)"
+        raise ValueError(f"model is {model!r:.80}; expected an estimator. {advice}.")
     try:
         with _owners_by_name(model):
             entries = unpack(io.BytesIO(skops.io.dumps(model)))
+        schema = json.dumps(_tidy(json.loads(entries.pop(_SCHEMA)), set()))
+        entries = {name: entries[name] for name in sorted(entries) if f'"{name}"' in schema}
+        entries[_SCHEMA] = schema.encode()
+        asked = skops.io.get_untrusted_types(data=pack(entries))
+        for name in asked:
+            pkgutil.resolve_name(name)
     except Exception as error:
         raise ValueError(
-            f"{type(model).__name__} holds something that can't be saved without pickle, such as a "
-            f"torch module, a generator or an open file ({error}). Leave it out."
+            f"{type(model).__name__} holds something that can't be saved without pickle or loaded "
+            "again, such as a lambda or what else is defined within a function, a torch module, a "
+            f"generator or an open file ({error}). Leave it out, or put it at the top of a module."
         ) from error
-    schema = json.dumps(_tidy(json.loads(entries.pop(_SCHEMA)), set()))
-    entries = {name: entries[name] for name in sorted(entries) if f'"{name}"' in schema}
-    entries[_SCHEMA] = schema.encode()
-    asked = skops.io.get_untrusted_types(data=pack(entries))
-    for name in asked:
-        try:
-            pkgutil.resolve_name(name)
-        except (ValueError, ImportError, AttributeError) as error:
-            raise ValueError(
-                f"The model holds {name}, which can't be loaded again, like a lambda and what is "
-                f"defined within a function ({error}). Put it at the top of a module."
-            ) from error
     classes = np.asarray(getattr(model, "classes_", []), dtype=object)
     metadata = {
         "format": _FORMAT,
@@ -153,12 +146,9 @@ def save_model(model, file, *, compression=6):
             raise ValueError("file is open for text; open it for bytes: 'wb'.") from None
     unknown = sorted(name for name in asked if not _is_ours(name))
     if unknown:
-        warnings.warn(
-            f"{_name_of(file)} holds types that aren't trusted by themselves: it will take "
-            f"load_model(file, trusted={unknown}).",
-            UserWarning,
-            stacklevel=2,
-        )
+        advice = f"it will take load_model(file, trusted={unknown})"
+        found = f"{_name_of(file)} holds types that aren't trusted by themselves"
+        warnings.warn(f"{found}: {advice}.", UserWarning, stacklevel=2)
 
 
 def load_model(file, *, trusted=(), weights=None):
@@ -217,11 +207,11 @@ def load_model(file, *, trusted=(), weights=None):
     try:
         asked = set(skops.io.get_untrusted_types(data=data))
         known = names | {name for name in asked if _is_ours(name)}
-        unknown = sorted(asked - known)
-        with warnings.catch_warnings():
-            # We say ourselves, and once, which versions differ.
-            warnings.simplefilter("ignore", InconsistentVersionWarning)
-            model = None if unknown else skops.io.loads(data, trusted=sorted(known))
+        if not (unknown := asked - known):
+            with warnings.catch_warnings():
+                # We say ourselves, and once, which versions differ.
+                warnings.simplefilter("ignore", InconsistentVersionWarning)
+                model = skops.io.loads(data, trusted=sorted(known))
     except Exception as error:
         raise ValueError(
             f"{path} can't be loaded: {type(error).__name__}: {error}. It is damaged, or needs a "
@@ -230,18 +220,18 @@ def load_model(file, *, trusted=(), weights=None):
     if unknown:
         raise ValueError(
             f"{path} names types that aren't trusted by themselves. Nothing was loaded. If you "
-            f"trust it, pass load_model(file, trusted={sorted(names | set(unknown))})."
+            f"trust it, pass load_model(file, trusted={sorted(names | unknown)})."
         )
-    notes = [
-        *_differing_versions(metadata["versions"]),
-        *_find_weights(path, metadata["weights"], model, weights),
+    now = versions()
+    differing = [
+        f"{name} {version}, here {now.get(name) or 'missing'}"
+        for name, version in metadata["versions"].items()
+        if version and f"{now.get(name)}".split(".")[:2] != version.split(".")[:2]
     ]
-    if notes:
-        warnings.warn(
-            f"{path}: {' '.join(notes)} Compare its predictions on clips that you know.",
-            UserWarning,
-            stacklevel=2,
-        )
+    notes = [f"It was saved with {'; '.join(differing)}."] if differing else []
+    if notes := notes + _find_weights(path, metadata["weights"], model, weights):
+        advice = "Compare its predictions on clips that you know."
+        warnings.warn(f"{path}: {' '.join(notes)} {advice}", UserWarning, stacklevel=2)
     return model
 
 
@@ -258,12 +248,10 @@ def _name_of(file: Any) -> str:
 def _read(path: str, file: Any) -> tuple[dict[str, Any], bytes]:
     """Return what a file says about itself, and the file, after all checks but of types."""
     try:
-        if hasattr(file, "read"):
-            if file.seekable():
-                file.seek(0)
-            data = file.read()
-        else:
-            data = Path(path).read_bytes()
+        is_open = hasattr(file, "read")
+        if is_open and file.seekable():
+            file.seek(0)
+        data = file.read() if is_open else Path(path).read_bytes()
         entries = unpack(io.BytesIO(data))
         for content in entries.values():
             if content[:2] == b"PK":  # sparse arrays are zips in the zip
@@ -287,10 +275,8 @@ def _read(path: str, file: Any) -> tuple[dict[str, Any], bytes]:
     except Exception:
         format_, is_whole = 0, False
     if format_ > _FORMAT:
-        raise ValueError(
-            f"{path} is of format {format_}, read are those up to {_FORMAT}: pip install --upgrade "
-            "sklearn-genremoe."
-        )
+        found = f"{path} is of format {format_}, read are those up to {_FORMAT}"
+        raise ValueError(f"{found}: pip install --upgrade sklearn-genremoe.")
     if not is_whole:
         raise ValueError(f"{path} was changed since it was saved, or is damaged; get it again.")
     return metadata, data
@@ -332,13 +318,8 @@ def _tidy(state: Any, seen: set[int]) -> Any:
         state = {**state, "__module__": "pathlib", "__class__": "Path"}
     elif loader == "NdArrayNode" and name == ("numpy", "memmap"):
         state = {**state, "__class__": "ndarray"}
-    elif loader == "DictNode" and any(
-        key["__class__"] == "bool" for key in state["key_types"]["content"]
-    ):
-        raise ValueError(
-            f"The model holds a dict with the keys {list(state['content'])}, and True and False "
-            "can't be saved as keys; use other labels, such as 0 and 1 or texts."
-        )
+    elif loader == "DictNode" and "bool" in {k["__class__"] for k in state["key_types"]["content"]}:
+        raise ValueError("the keys True and False of a dict; use others, such as 0 and 1 or texts")
     return {key: _tidy(value, seen) for key, value in state.items()}
 
 
@@ -390,11 +371,9 @@ def _walk(part: Any, seen: set[int] | None = None) -> Iterator[Any]:
         return
     seen.add(id(part))
     yield part
-    children: Any = ()
+    children: Any = part if isinstance(part, (list, tuple)) else ()
     if isinstance(part, dict):
         children = part.values()
-    elif isinstance(part, (list, tuple)):
-        children = part
     elif isinstance(part, np.ndarray) and part.dtype == object:
         children = part.ravel()
     elif hasattr(part, "get_metadata_routing") and not inspect.isclass(part):
@@ -423,34 +402,23 @@ def _find_weights(path: str, saved: list[Any], model: Any, weights: Any) -> list
     if weights is not None and not embeddings:
         raise ValueError(f"{path} holds no embedding; leave weights={str(weights)!r} out.")
     files = weights if isinstance(weights, (list, tuple)) else [] if weights is None else [weights]
-    found = {_sha256(file): file for file in files}
+    found_by_hash = {_sha256(file): file for file in files}
     notes = set()
     for embedding, known in zip(embeddings, saved):
         now, name = _sha256(embedding.weights), repr(str(embedding.weights))
         if now == known != "":
             continue
         if not files:
+            found = "not those that it was saved with" if now else "not there"
             notes.add(
-                f"The weights of its {type(embedding).__name__}, {name}, are "
-                f"{'not those that it was saved with' if now else 'not there'}: put the file back, "
-                "or give its new place, load_model(file, weights='/path/to/file.pt')."
+                f"The weights of its {type(embedding).__name__}, {name}, are {found}: put the file "
+                "back, or give its new place, load_model(file, weights='/path/to/file.pt')."
             )
-        elif known and known not in found:
+        elif known and known not in found_by_hash:
             raise ValueError(
                 f"weights={str(weights)!r} is not the file that {path} was saved with for {name}, "
                 "by its SHA-256, or there is no such file."
             )
         else:
-            embedding.weights = found.get(known, files[0])
+            embedding.weights = found_by_hash.get(known, files[0])
     return sorted(notes)
-
-
-def _differing_versions(saved: dict[str, Any]) -> list[str]:
-    """Say which libraries are of another minor version."""
-    now = versions()
-    differing = [
-        f"{name} {version}, here {now.get(name) or 'missing'}"
-        for name, version in saved.items()
-        if version and f"{now.get(name)}".split(".")[:2] != version.split(".")[:2]
-    ]
-    return [f"It was saved with {'; '.join(differing)}."] if differing else []
