@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, dataclass_transform, get_origin, get_type_hints
 
-from ._compat import Interval, StrOptions
+from ._compat import Interval, StrOptions, validate_params
 
 Count = Annotated[int, Interval(Integral, 1, None, closed="left")]
 Positive = Annotated[float, Interval(Real, 0, None, closed="neither")]
@@ -62,6 +62,13 @@ def with_checks(cls):
         parts[-1] = {n: _checks_of(hints[n]) for n in own if hints[n] is not Any}
     cls._parameter_constraints = {n: checks for part in parts for n, checks in part.items()}
     return cls
+
+
+def checked(function):
+    """Let scikit-learn check the arguments of a function that have a type, by it."""
+    hints = get_type_hints(function, include_extras=True)
+    checks = {name: _checks_of(hint) for name, hint in hints.items() if name != "return"}
+    return validate_params(checks, prefer_skip_nested_validation=False)(function)
 
 
 def _checks_of(hint) -> list:

@@ -5,13 +5,13 @@ import os
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from .._clips import some_rows
-from .._compat import StrOptions, validate_params
+from .._fields import checked
 from .._files import data_folder, fetch_file
 from ._bunch import counts, nfc, published
 
@@ -41,15 +41,14 @@ _COLUMNS = {
 }
 
 
-@validate_params(
-    {
-        "subset": [StrOptions({*_SUBSETS})],
-        "split": [StrOptions({"train", *_SPLITS}), None],
-    },
-    prefer_skip_nested_validation=False,
-)
+@checked
 def fetch_fma(
-    subset="small", *, data_home=None, split=None, download_if_missing=True, return_X_y=False
+    subset: Literal["small", "medium", "large"] = "small",
+    *,
+    data_home=None,
+    split: Literal["train", "training", "validation", "test"] | None = None,
+    download_if_missing=True,
+    return_X_y=False,
 ):
     """Fetch the clips of the Free Music Archive dataset, with their official split.
 

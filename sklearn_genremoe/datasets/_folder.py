@@ -6,17 +6,18 @@ import os
 import re
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import soundfile
 
 from .._clips import some_rows
-from .._compat import Options, StrOptions, validate_params
+from .._compat import Options
+from .._fields import checked
 from .._files import user_path
 from ..audio import BadClipError
 from ._bunch import counted, counts, described, nfc, printable
@@ -47,24 +48,15 @@ def _extensions() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return AUDIO_EXTENSIONS, SCORE_EXTENSIONS + FFMPEG_EXTENSIONS
 
 
-@validate_params(
-    {
-        "manifest": [str, os.PathLike, Options(bool, {False}), None],
-        "genres": [Iterable, None],
-        "extensions": ["array-like", None],
-        "group_by": [str, None],
-        "duplicates": [StrOptions({"warn", "raise", "ignore"})],
-    },
-    prefer_skip_nested_validation=False,
-)
+@checked
 def load_audio_folder(
     folder,
     *,
-    manifest=None,
-    genres=None,
-    extensions=None,
-    group_by="auto",
-    duplicates="warn",
+    manifest: str | os.PathLike | Annotated[bool, Options(bool, {False})] | None = None,
+    genres: Iterable | None = None,
+    extensions: Sequence | None = None,
+    group_by: str | None = "auto",
+    duplicates: Literal["warn", "raise", "ignore"] = "warn",
     return_X_y=False,
 ):
     """Load the paths and genres of a folder of audio clips.

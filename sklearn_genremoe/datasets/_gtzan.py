@@ -3,11 +3,12 @@
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from .._clips import some_rows
-from .._compat import StrOptions, validate_params
+from .._fields import checked
 from .._files import data_folder, user_path
 from ..audio import BadClipError, decode_audio
 from ._bunch import counts, published
@@ -17,6 +18,7 @@ _CLIP = re.compile(
     re.IGNORECASE,
 )
 _PARTS = ("test", "train", "valid")
+_Split = Literal["fault-filtered"] | None
 
 #: A clip that is unreadable in common copies.
 _DAMAGED = "jazz.00054"
@@ -31,10 +33,8 @@ _LISTS = (
 )
 
 
-@validate_params(
-    {"split": [StrOptions({"fault-filtered"}), None]}, prefer_skip_nested_validation=False
-)
-def fetch_gtzan(data_home=None, *, split=None, split_files=None, return_X_y=False):
+@checked
+def fetch_gtzan(data_home=None, *, split: _Split = None, split_files=None, return_X_y=False):
     """Load the GTZAN collection from a folder of your own, with its fault-filtered split.
 
     GTZAN carries no licence and its official address is gone: nothing is downloaded.

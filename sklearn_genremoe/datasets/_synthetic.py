@@ -20,11 +20,13 @@ time, uncovers it.
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Annotated, Literal
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .._compat import Interval, StrOptions, validate_params
+from .._compat import Interval
+from .._fields import checked
 from ._bunch import described
 
 SAMPLE_RATE = 22050
@@ -61,21 +63,13 @@ _NOISE_LEVEL = -3.0
 _N_FFT = 1024
 
 
-@validate_params(
-    {
-        "n_clips": [Interval(Integral, 2, None, closed="left")],
-        "genres": [Iterable, Integral],
-        "cue": [StrOptions({*CUES, "mixed"})],
-        "duration": [Interval(Real, 1, math.inf, closed="left")],
-    },
-    prefer_skip_nested_validation=False,
-)
+@checked
 def make_genre_clips(
-    n_clips=60,
-    genres=("folk", "jazz", "rock"),
+    n_clips: Annotated[int, Interval(Integral, 2, None, closed="left")] = 60,
+    genres: Iterable | int = ("folk", "jazz", "rock"),
     *,
-    cue="harmonic",
-    duration=3.0,
+    cue: Literal["harmonic", "percussive", "modulation", "mixed"] = "harmonic",
+    duration: Annotated[float, Interval(Real, 1, math.inf, closed="left")] = 3.0,
     random_state=None,
     return_X_y=True,
 ):
@@ -151,8 +145,9 @@ def make_genre_clips(
     if return_X_y:
         return X, y
     source = f"make_genre_clips: synthetic, {duration} s at {SAMPLE_RATE} Hz"
-    facts = {"The only cue": cue}
-    return described(source, X, y, facts, cue=cue_of_clip, sample_rate=SAMPLE_RATE)
+    return described(
+        source, X, y, {"The only cue": str(cue)}, cue=cue_of_clip, sample_rate=SAMPLE_RATE
+    )
 
 
 def _genre_names(genres) -> list[str]:
