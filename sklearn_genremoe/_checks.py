@@ -143,13 +143,9 @@ def check_groups(groups: Any, n_clips: int) -> Any:
 
 
 def _require_no_missing(values: NDArray[Any], name: str, otherwise: str) -> None:
-    def is_missing(value: Any) -> bool:
-        try:
-            return value is None or bool(value != value)
-        except TypeError:  # pandas.NA
-            return True
+    from pandas import isna  # slow to import
 
-    missing = [row for row, value in enumerate(values) if is_missing(value)]
+    missing = np.flatnonzero(isna(values)).tolist()
     if missing:
         raise ValueError(
             f"Input {name} contains None or NaN for {len(missing)} of {len(values)} clips (rows "

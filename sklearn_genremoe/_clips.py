@@ -14,7 +14,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from ._files import user_path
-from ._rows import CHUNK_BYTES, release_pages
+from ._rows import Rows
 
 #: What is larger can't be squared and summed up in single precision.
 MAX_AMPLITUDE = 1e13
@@ -77,9 +77,7 @@ def kind_of_clips(X) -> str:
         first = np.asarray(X[:1])
         is_text = all if hasattr(X, "columns") else any  # a frame may have columns of both
         if first.dtype.kind in "OUT" and is_text(map(_is_path, first.flat)):
-            raise ValueError(
-                "X holds text in 2 dimensions; expected paths in 1 (a column, or X.ravel())"
-            )
+            raise ValueError("X holds text in 2 dimensions; expected paths in 1: X.ravel()")
     if ndim == 1:
         entries = entries_of(X)
         if not len(entries):
@@ -97,9 +95,8 @@ def entries_of(X) -> list | tuple | np.ndarray:
     entries = np.asarray(X) if hasattr(X, "__array__") else X
     is_scalar = isinstance(X, (Mapping, bytes, bytearray)) or getattr(entries, "shape", None) == ()
     if is_scalar or not (hasattr(entries, "__getitem__") and hasattr(entries, "__len__")):
-        raise ValueError(
-            f"X is of the type {_type_name(X)}; expected a sequence of paths or an array"
-        )
+        found = f"X is of the type {_type_name(X)}"
+        raise ValueError(f"{found}; expected a sequence of paths or an array")
     return entries if isinstance(entries, np.ndarray) else list(entries)
 
 
@@ -154,9 +151,8 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
     for row, path in enumerate(entries_of(X)):
         name = os.fsdecode(path) if _is_path(path) else ""
         if not name:
-            raise ValueError(
-                f"X[{row}] is {path!r:.80}; expected a path: drop the rows without a file"
-            )
+            found = f"X[{row}] is {path!r:.80}"
+            raise ValueError(f"{found}; expected a path: drop the rows without a file")
         paths.append(str(user_path(name)) if name[:1] == "~" else name)
     if reset:
         estimator.n_features_in_ = path_samples
@@ -174,9 +170,8 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
     if len(getattr(X, "shape", ())) != 2:
         X = _stack(entries_of(X))
     try:
-        waveforms = validate_data(
-            estimator, X, dtype="numeric", reset=reset, ensure_all_finite=False
-        )
+        how: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}
+        waveforms = validate_data(estimator, X, reset=reset, **how)
     except ValueError as error:
         hint = f" Waveforms need as many samples as those of the fit: {_FIX_LENGTH}, or pass paths."
         raise ValueError(f"{error}{hint * ('features as input' in str(error))}") from None
@@ -262,17 +257,7 @@ def check_finite(X: np.ndarray) -> float:
 
     Reads piece by piece; of other numbers than floats nothing, and returns 0.
     """
-    peak = 0.0
-    bad: list[int] = []
-    step = max(1, CHUNK_BYTES // max(1, X[:1].nbytes))
-    for start in range(0, len(X) if X.dtype.kind == "f" else 0, step):
-        chunk = X[start : start + step]
-        highest = max(float(chunk.max(initial=0)), -float(chunk.min(initial=0)))
-        peak = max(peak, highest)
-        if not np.isfinite(highest):
-            fine = np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
-            bad += (start + np.flatnonzero(~fine)).tolist()
-        release_pages(X)
+    peak, bad = Rows(X).scan()
     if bad:
         raise ValueError(
             f"Input X contains NaN or infinity in {len(bad)} of {len(X)} clips (rows "

@@ -48,16 +48,19 @@ class Rows:
             array = self.base[self.index[0] : self.index[-1] + 1]
         return read_only(array)
 
-    def non_finite(self) -> list[int]:
-        """Return the rows with NaN or infinity."""
-        if self.base.dtype.kind != "f" or 0 in self.shape:
-            return []
+    def scan(self) -> tuple[float, list[int]]:
+        """Return the largest size among floats, and the rows with NaN or infinity."""
+        peak = 0.0
         bad: list[int] = []
-        for start, rows in self._chunks():
-            fine = np.isfinite(self.base[rows]).reshape(len(rows), -1).all(axis=1)
-            bad += (start + np.flatnonzero(~fine)).tolist()
+        for start, rows in self._chunks() if self.base.dtype.kind == "f" else ():
+            chunk = Rows(self.base, rows).array()
+            highest = max(float(chunk.max(initial=0)), -float(chunk.min(initial=0)))
+            peak = max(peak, highest)
+            if not np.isfinite(highest):
+                fine = np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
+                bad += (start + np.flatnonzero(~fine)).tolist()
             release_pages(self.base)
-        return bad
+        return peak, bad
 
     def _chunks(self):
         """Yield rows of the base, some megabytes at a time, and the number of the first."""

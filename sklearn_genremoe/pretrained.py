@@ -28,14 +28,7 @@ _HASHES = {
 
 # In the order of the outputs of the published networks.
 _FMA_SMALL_GENRES = (
-    "Electronic",
-    "Experimental",
-    "Folk",
-    "Hip-Hop",
-    "Instrumental",
-    "International",
-    "Pop",
-    "Rock",
+    "Electronic, Experimental, Folk, Hip-Hop, Instrumental, International, Pop, Rock"
 )
 
 # Keras' names of the weights of each kind of layer, in the terms of our network.
@@ -93,9 +86,8 @@ def fetch_published_experts(data_home=None, *, download_if_missing=True):
     if download_if_missing and not all((folder / name).is_file() for name in _HASHES):
         pooch.get_logger().info("The published experts (%s) carry no licence.", _BASE_URL)
     for name, known_hash in _HASHES.items():
-        fetch_file(
-            _BASE_URL + name, name, known_hash, folder, download_if_missing=download_if_missing
-        )
+        how = {"download_if_missing": download_if_missing}
+        fetch_file(_BASE_URL + name, name, known_hash, folder, **how)
     return load_published_experts(folder)
 
 
@@ -147,10 +139,9 @@ def load_published_experts(folder):
     folder = user_path(folder)
     missing = [name for name in _HASHES if not (folder / name).is_file()]
     if missing:
-        raise FileNotFoundError(
-            f"{folder}: there is no {', '.join(missing)} here. Pass the folder that holds all four."
-        )
-    genres = np.array(_FMA_SMALL_GENRES)
+        found = f"{folder}: there is no {', '.join(missing)} here"
+        raise FileNotFoundError(f"{found}. Pass the folder that holds all four.")
+    genres = np.array(_FMA_SMALL_GENRES.split(", "))
     # Any seed, since the weights are replaced; without one, numpy's global state would be used.
     experts = paper_experts(random_state=0)
     for name, expert in experts:

@@ -115,7 +115,7 @@ def _not_finite(batch: domains.DomainBatch) -> dict[int, str]:
     """Return the rows that tables from elsewhere lack, and warn of them once."""
     bad: dict[int, str] = {}
     for name, entry in batch.entries.items():
-        for row in [] if entry.is_extracted else entry.rows.non_finite():
+        for row in [] if entry.is_extracted else entry.rows.scan()[1]:
             if row not in batch.bad_clips:
                 bad.setdefault(row, f"its row {row} in the entry {name!r} holds NaN or infinity")
     if bad:

@@ -191,7 +191,7 @@ def bad_rows(batch: DomainBatch, names: Iterable[str]) -> dict[int, str]:
     bad = dict(batch.bad_clips)
     for name in dict.fromkeys(names):  # some share an entry
         entry = batch.entries[name]
-        for row in [] if entry.is_extracted else entry.rows.non_finite():
+        for row in [] if entry.is_extracted else entry.rows.scan()[1]:
             bad.setdefault(row, f"its row {row} in the entry {name!r} holds NaN or infinity")
     return dict(sorted(bad.items()))
 
