@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from abc import abstractmethod
 from dataclasses import KW_ONLY
 from functools import lru_cache
 from numbers import Real
@@ -11,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import soxr
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, clone
 
 from .._compat import Interval
 from .._fields import Count, NonNegative, Positive, with_init
@@ -23,7 +22,7 @@ WindowLength = Annotated[float, Interval(Real, 1, None, closed="left")]
 
 
 class Published(NamedTuple):
-    """A file that others published."""
+    """A file that others published, or one on disk, without a url."""
 
     url: str
     filename: str
@@ -35,7 +34,8 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     """Base class of the embeddings.
 
     A subclass says where its networks are published (``_published``), which sample rate they want
-    (``_network_rate``), and how their files are read (``_read``).
+    (``_network_rate``), how their files are read (``_read``, which returns a network with
+    ``n_features`` by layers and ``embed``), and the names of the tags (``_tags``).
 
     Parameters
     ----------
@@ -69,29 +69,19 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
 
     normalize = None
     output_ndim = 1
-    set_output = TransformerMixin.set_output  # for once there are tables
 
     _published: ClassVar[dict[str, Published]]
     _network_rate: ClassVar[int]
-
-    @classmethod
-    @abstractmethod
-    def _read(cls, content, path):
-        """Return the network in a file, with ``n_features`` by layers, and ``embed``."""
-
-    @classmethod
-    @abstractmethod
-    def _tags(cls):
-        """Return the names of the tags."""
 
     def features(self, analysis):
         x = analysis.waveform
         if analysis.sample_rate != self._network_rate:
             x = soxr.resample(x, analysis.sample_rate, self._network_rate, quality="HQ")
-        if self.level is not None:
-            x = _at_level(x, self.level)
+        rms = np.sqrt(np.mean(np.square(x, dtype=np.float64)))
+        if self.level is not None and rms > 1e-30:  # silence stays silence
+            x = x * np.float32(10 ** (self.level / 20) / rms)
         with torch_threads(1):
-            embeddings, share = self._network().embed(x, self.window, self.layers)
+            embeddings, share = self._prepare().embed(x, self.window, self.layers)
         embeddings = embeddings.astype(np.float64)
         mean = np.average(embeddings, axis=0, weights=share)
         if self.pool == "mean":
@@ -126,7 +116,7 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
 
     @property
     def _is_complete(self) -> bool:
-        return self._weights_hash != os.fspath(self.weights)
+        return self._file is not None
 
     @property
     def file_rate(self) -> int:
@@ -135,64 +125,51 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
 
     @property
     def _n_features_out(self) -> int:
-        return self._network().n_features[self.layers] * (2 if self.pool == "mean_std" else 1)
+        return self._prepare().n_features[self.layers] * (2 if self.pool == "mean_std" else 1)
 
-    def _prepare(self):
-        self._network()
+    @property
+    def _file(self) -> Published | None:
+        """The file of weights; None if there is none of this name."""
+        name = os.fspath(self.weights)
+        path = user_path(name)
+        if name in self._published or not path.is_file():
+            return self._published.get(name)
+        stat = path.stat()
+        return _on_disk(os.path.realpath(path), stat.st_size, stat.st_mtime_ns)
 
     @property
     def _weights_hash(self) -> str:
         """What tells the weights from others: their hash, or the path of a file that is gone."""
-        name = os.fspath(self.weights)
-        if name in self._published:
-            return self._published[name].sha256
-        path = user_path(name)
-        return _hash_of(_identity(path)) if path.is_file() else name
+        return self._file.sha256 if self._file else os.fspath(self.weights)
 
-    def _network(self):
+    def _prepare(self):
         """Return the network, which a process loads once."""
-        name = os.fspath(self.weights)
-        if name in self._published:
-            return _load(self._read, self._published[name])
-        path = user_path(name)
-        if not path.is_file():
+        if self._file is None:
             raise ValueError(
-                f"weights={name!r} is neither the name of a published network "
-                f"({', '.join(map(repr, self._published))}) nor a file; give one of these names or "
-                "the path of a file with weights (for a model that was saved: load_model(file, "
-                "weights='/path/to/file.pt'))"
+                f"weights={os.fspath(self.weights)!r} is neither the name of a published network "
+                f"({', '.join(map(repr, self._published))}) nor a file; give one of them (for a "
+                "model that was saved: load_model(file, weights='/path/to/file.pt'))"
             )
-        return _load(self._read, _identity(path))
-
-
-def _at_level(x, level):
-    """Scale a waveform to a root mean square in dB of full scale; silence stays silence."""
-    rms = np.sqrt(np.mean(np.square(x, dtype=np.float64)))
-    return x * np.float32(10 ** (level / 20) / rms) if rms > 1e-30 else x
-
-
-def _identity(path) -> tuple[str, int, int]:
-    """Return the path, size and time of change of a file."""
-    stat = os.stat(path)
-    return os.path.realpath(path), stat.st_size, stat.st_mtime_ns
+        return _load(self._read, self._file)
 
 
 @lru_cache(maxsize=8)
-def _load(read, source):
-    """Return the network of a published file, or of one on disk as it is now."""
-    path = source[0]
-    if isinstance(source, Published):
+def _load(read, file):
+    """Return the network in a file, which is fetched if need be."""
+    path = file.filename
+    if file.url:
         try:
-            path = fetch_file(*source)
+            path = fetch_file(*file)
         except OSError as error:
-            alternative = f"Or give its path, weights='/path/to/{source.filename}'."
-            raise type(error)(f"{error} {alternative}") from error
+            hint = f"{error} Or give its path, weights='/path/to/{file.filename}'."
+            raise type(error)(hint) from error
     return read(_content(path), path)
 
 
 @lru_cache(maxsize=32)
-def _hash_of(identity) -> str:
-    return hashlib.sha256(_content(identity[0])).hexdigest()
+def _on_disk(path, size, changed) -> Published:
+    """Return a file that somebody has, as it is now."""
+    return Published("", path, hashlib.sha256(_content(path)).hexdigest())
 
 
 def _content(path) -> bytes:

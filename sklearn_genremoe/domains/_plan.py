@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
@@ -58,9 +58,9 @@ class Plan:
         """Raise if waveforms, which have one sample rate, don't suit all domains."""
         rates = {name: domain.sample_rate for name, domain in self.domains.items()}
         if len(set(rates.values())) > 1:
+            advice = "give the domains one sample_rate, or pass paths"
             raise ValueError(
-                f"waveforms have one sample rate, but the domains expect {rates}; give the domains "
-                "one sample_rate, or pass paths"
+                f"waveforms have one sample rate, but the domains expect {rates}; {advice}"
             )
 
 
@@ -87,7 +87,7 @@ def fingerprint(value: Any) -> str:
     if type(value) in (np.ndarray, np.memmap):
         value = np.ascontiguousarray(value)  # joblib tells arrays by their strides too
     try:
-        content = _code_of_function(value) if isinstance(value, FunctionType) else value
+        content = _code(value, fingerprint) if isinstance(value, FunctionType) else value
         return f"{type(value).__module__}.{type(value).__qualname__} {joblib.hash(content)}"
     except Exception as error:  # whatever pickling raises
         raise ValueError(
@@ -105,7 +105,7 @@ def code_of(cls: type) -> str:
     the bytecode, which is what runs, where a source may have been edited since.
     """
     parts = [
-        f"{base.__name__}.{name} {_code_of_attribute(value)}"
+        f"{base.__name__}.{name} {_code(value, _constant)}"
         for base in cls.__mro__
         if base.__module__.partition(".")[0] not in _PACKAGES
         for name, value in vars(base).items()
@@ -114,37 +114,31 @@ def code_of(cls: type) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest() if parts else ""
 
 
-def _code_of_attribute(value: Any) -> Any:
-    """Return what is known of an attribute; nothing of what may change while a program runs."""
+def _code(value: Any, known: Callable) -> Any:
+    """Return what a function does, the same in each process, with what is `known` of its values.
+
+    That is of its defaults, of what it encloses, and of an attribute that is no function.
+    """
     if isinstance(value, property):
         value = value.fget
     value = inspect.unwrap(getattr(value, "__func__", value))
-    if isinstance(value, FunctionType):
-        return _code_of_function(value, constants_only=True)
-    return fingerprint(value) if _is_constant(value) else None
+    if not isinstance(value, FunctionType):
+        return known(value)
+    enclosed = [cell.cell_contents for cell in value.__closure__ or ()]
+    values = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *enclosed]
+    return _bytecode(value.__code__), *map(known, values)
 
 
-def _code_of_function(function: FunctionType, constants_only: bool = False) -> tuple:
-    """Return the bytecode of a function, its defaults, and what it encloses."""
-    enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
-    values = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *enclosed]
-    kept = [value for value in values if not constants_only or _is_constant(value)]
-    return _bytecode(function.__code__), *map(fingerprint, kept)
+def _constant(value: Any) -> str | None:
+    """Return a fingerprint, but None of what may change while a program runs."""
+    is_constant = value is None or isinstance(value, (*_CONSTANTS, np.ndarray))
+    is_fixed = isinstance(value, tuple) and all(map(_constant, value))
+    return fingerprint(value) if is_constant or is_fixed else None
 
 
-def _is_constant(value: Any) -> bool:
-    """Tell whether a value is one that code doesn't change in place."""
-    if isinstance(value, tuple):
-        return all(map(_is_constant, value))
-    return value is None or isinstance(value, (*_CONSTANTS, np.ndarray))
-
-
-def _bytecode(code: CodeType) -> str:
-    """Return what code does, the same in each process."""
-    constants = [
-        _bytecode(value)
-        if isinstance(value, CodeType)
-        else repr(sorted(value, key=repr) if isinstance(value, frozenset) else value)
-        for value in code.co_consts
-    ]
-    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {constants}"
+def _bytecode(code: Any) -> str:
+    """Return what code does, or a constant of it, the same in each process."""
+    if isinstance(code, CodeType):
+        constants = [*map(_bytecode, code.co_consts)]
+        return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {constants}"
+    return repr(sorted(code, key=repr) if isinstance(code, frozenset) else code)
