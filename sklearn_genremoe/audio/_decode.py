@@ -3,15 +3,13 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from numbers import Real
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soxr
 
 from .._clips import MAX_AMPLITUDE, warn_beyond_full_scale
-from .._compat import Interval, validate_params
+from .._fields import NonNegative, Positive, checked
 from .._files import user_path
 from ._errors import BadClipError
 from ._read import read_blocks, require_file
@@ -42,7 +40,7 @@ _NOT_FINITE = f"holds NaN or infinite samples, or some above {MAX_AMPLITUDE:.0e}
 class Segment(NamedTuple):
     """Which part of a file is wanted, in seconds (None: to the end), and at which rate in Hz."""
 
-    sample_rate: int
+    sample_rate: float
     offset: float = 0.0
     duration: float | None = None
 
@@ -67,20 +65,13 @@ class Segment(NamedTuple):
         return None if self.duration is None else round(self.duration * self.sample_rate)
 
 
-@validate_params(
-    {
-        "sample_rate": [Interval(Real, 0, None, closed="neither")],
-        "offset": [Interval(Real, 0, None, closed="left")],
-        "duration": [Interval(Real, 0, None, closed="neither"), None],
-    },
-    prefer_skip_nested_validation=True,
-)
+@checked
 def decode_audio(
-    path: str | Path | BinaryIO,
+    path,
     *,
-    sample_rate: int = 22050,
-    offset: float = 0.0,
-    duration: float | None = None,
+    sample_rate: Positive = 22050,
+    offset: NonNegative = 0.0,
+    duration: Positive | None = None,
     min_samples: int = ONE_FRAME,
 ) -> np.ndarray:
     """Decode a part of an audio file to mono at a given sample rate.
@@ -133,8 +124,8 @@ def decode_audio(
     (44100,)
     """
     source = user_path(path) if str(path)[:1] == "~" else path
-    part = Segment(sample_rate, offset, duration)
-    return decode_parts(source, [part], min_samples=min_samples)[0]
+    segment = Segment(sample_rate, offset, duration)
+    return decode_parts(source, [segment], min_samples=min_samples)[0]
 
 
 def decode_parts(
@@ -232,11 +223,9 @@ def read_excerpts(path: str, seconds: float, hop: float) -> Iterator[SourceExcer
 
     def excerpt(offset: float, end: float) -> SourceExcerpt:
         segment = Segment(rate, offset, seconds)
-        needed = slice((segment.start - start) * rate, math.ceil((segment.stop - start) * rate))
-        block = kept[needed]
-        n_frames = segment.start * rate + len(block)
-        audio = _mix_down(lambda: [(rate, n_frames, block)], segment.start)
-        return SourceExcerpt(path, offset, seconds, end, audio)
+        block = kept[(segment.start - start) * rate : math.ceil((segment.stop - start) * rate)]
+        blocks = [(rate, segment.start * rate + len(block), block)]
+        return SourceExcerpt(path, offset, seconds, end, _mix_down(lambda: blocks, segment.start))
 
     for rate, n_read, channels in read_blocks(path, 0, math.inf):
         if not np.isfinite(channels).all():

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from .._clips import some_rows
 
+_FATE = "whose rows are NaN; leave these rows out before fitting"
+
 
 class BadClipError(ValueError):
     """A clip that cannot be used.
@@ -64,11 +66,7 @@ class BadClipWarning(UserWarning):
     row 3: a.wav: the file is empty
     """
 
-    def __init__(
-        self,
-        bad_clips: Mapping[int, str],
-        fate: str = "whose rows are NaN; leave these rows out before fitting",
-    ):
+    def __init__(self, bad_clips: Mapping[int, str], fate: str = _FATE):
         super().__init__(bad_clips, fate)
         self.bad_clips = dict(bad_clips)
         self.fate = fate

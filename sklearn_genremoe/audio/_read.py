@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Iterator
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 import soundfile
@@ -291,10 +292,8 @@ def _ffmpeg_frames(av, container, rate: int | None, damaged: list):
             except av.InvalidDataError:
                 damaged.append(packet)
 
-    def kind(frame):
-        return frame.layout.name, frame.sample_rate, frame.format.name
-
     layout = None
+    kind = attrgetter("layout.name", "sample_rate", "format.name")
     for _, piece in itertools.groupby(decoded(), kind):  # of a joined file
         first = next(piece)
         layout, rate = layout or first.layout.name, rate or first.sample_rate

@@ -206,10 +206,8 @@ def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
     nyquist = sample_rate / 2
     top = nyquist if fmax is None else fmax
     if not fmin < top <= nyquist:
-        raise ValueError(
-            f"fmin={fmin} and fmax={fmax} at sample_rate={sample_rate}; mel bands need "
-            f"fmin < fmax <= sample_rate / 2 = {nyquist:g}"
-        )
+        found = f"fmin={fmin} and fmax={fmax} at sample_rate={sample_rate}"
+        raise ValueError(f"{found}; expected fmin < fmax <= sample_rate / 2 = {nyquist:g}")
     from librosa.filters import mel  # slow to import, so not before it is needed
 
     with warnings.catch_warnings():
@@ -217,10 +215,8 @@ def mel_filterbank(sample_rate, n_fft, n_mels, fmin, fmax):
         weights = mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
     n_empty = np.count_nonzero(~weights.any(axis=1))
     if n_empty:
-        raise ValueError(
-            f"n_mels={n_mels} at n_fft={n_fft} and sample_rate={sample_rate}: {n_empty} bands "
-            "would be empty, narrower than a bin; take fewer bands or a larger n_fft"
-        )
+        found = f"n_mels={n_mels} at n_fft={n_fft} and sample_rate={sample_rate}"
+        raise ValueError(f"{found}: {n_empty} bands would be empty; take fewer, or a larger n_fft")
     filled = weights > 0
     first = np.argmax(filled, axis=0)
     last = first + np.count_nonzero(filled, axis=0)

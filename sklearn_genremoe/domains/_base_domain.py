@@ -179,11 +179,9 @@ class BaseDomain(FeatureTransformer, BaseEstimator, metaclass=ABCMeta):
         """
         x = np.asarray(self.features(analysis), dtype=np.float32)
         if x.ndim != self.output_ndim:
-            raise ValueError(
-                f"{type(self).__name__}.features returned the shape {x.shape}; expected "
-                f"{self.output_ndim} dimensions: the class attribute output_ndim is 1 for a row of "
-                "numbers per clip, 2 for (n_bins, n_frames), 3 for (n_channels, n_bins, n_frames)"
-            )
+            shapes = ("(n_features,)", "(n_bins, n_frames)", "(n_channels, n_bins, n_frames)")
+            found = f"{type(self).__name__}.features returned the shape {x.shape}; expected"
+            raise ValueError(f"{found} {shapes[self.output_ndim - 1]}, or another output_ndim")
         if self.normalize is None:
             return x
         return zscore(x, axis=None if self.normalize == "clip" else -1)

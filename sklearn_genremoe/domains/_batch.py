@@ -150,10 +150,8 @@ class DomainBatch:
             return self.entries[key].rows.array()
         rows = np.arange(len(self))[key]
         if rows.ndim != 1:
-            raise IndexError(
-                f"{key!r:.80} gives {rows.ndim} dimensions; expected a slice, a sequence of row "
-                "numbers or a mask, or the name of a domain"
-            )
+            expected = "a slice, a sequence of row numbers, a mask, or the name of a domain"
+            raise IndexError(f"{key!r:.80} gives {rows.ndim} dimensions; expected {expected}")
         bad = {i: self.bad_clips[row] for i, row in enumerate(rows) if row in self.bad_clips}
         picked = {n: replace(x, rows=x.rows.pick(rows)) for n, x in self.entries.items()}
         paths = None if self.paths is None else self.paths[rows]
@@ -268,11 +266,9 @@ class DomainBatch:
             shape, expected = self.entries[name].rows.shape, 1 + domain.output_ndim
             if len(shape) == expected:
                 return name
-            found = (
-                f"the entry {name!r} has {len(shape)} dimensions, {shape}, but {domain} computes"
-            )
+            found = f"the entry {name!r} has {len(shape)} dimensions, {shape}"
             advice = "rename it, or let its expert begin without a domain"
-            raise ValueError(f"{found} {expected}; {advice}")
+            raise ValueError(f"{found}, but {domain} computes {expected}; {advice}")
         held = ", ".join(f"{entry} = {self.domains.get(entry, 'unknown')}" for entry in self.names)
         raise ValueError(
             f"the DomainBatch does not hold {domain}; it holds {held}. Extract it with a "
@@ -339,11 +335,7 @@ def _concatenate(batches) -> DomainBatch:
     bad: dict[int, str] = {}
     n_clips = 0
     for batch in batches:
-        same = [
-            {n: (x.rows.shape[1:], x.key, x.columns) for n, x in one.entries.items()}
-            for one in (first, batch)
-        ]
-        if same[0] != same[1]:
+        if _kinds(batch) != _kinds(first):
             found = f"the batches hold different domains, {first!r} and {batch!r}"
             raise ValueError(f"{found}; extract all by the same DomainUnion")
         bad |= {n_clips + row: reason for row, reason in batch.bad_clips.items()}
@@ -357,6 +349,10 @@ def _concatenate(batches) -> DomainBatch:
     known = [batch.paths for batch in batches if batch.paths is not None]
     paths = np.concatenate(known) if len(known) == len(batches) else None
     return type(first)(entries, bad_clips=bad, paths=paths)
+
+
+def _kinds(batch) -> dict:
+    return {name: (x.rows.shape[1:], x.key, x.columns) for name, x in batch.entries.items()}
 
 
 def _entry_of(name, array, plan) -> Entry:
@@ -380,17 +376,15 @@ def _entry_of(name, array, plan) -> Entry:
         try:
             array = np.asarray([without_torch(row) for row in array])
         except ValueError as error:
-            raise ValueError(
-                f"the clips of domain {name!r} have different shapes; expected one: cut or fill "
-                "them up (duration and fill of a domain do), or sum each up by one row of a table"
-            ) from error
+            found = f"the clips of domain {name!r} have different shapes"
+            raise ValueError(f"{found}; expected one: cut or fill them up") from error
     is_numeric = array.dtype.kind in "biuf"
     if not is_numeric or array.ndim not in (2, 3, 4) or 0 in array.shape[1:]:
-        found = f"domain {name!r} is of the type {kind} and holds {array.dtype} of shape"
-        expected = "(n_clips, n_bins, n_frames), (n_clips, n_channels, n_bins, n_frames)"
-        raise ValueError(
-            f"{found} {array.shape}; expected numbers of shape {expected} or (n_clips, n_features)"
+        found = (
+            f"domain {name!r} is of the type {kind} and holds {array.dtype} of shape {array.shape}"
         )
+        expected = "(n_clips[, n_channels], n_bins, n_frames) or (n_clips, n_features)"
+        raise ValueError(f"{found}; expected numbers of shape {expected}")
     domain = clone(plan.domains[name]) if name in plan.domains else None
     return Entry(Rows(array), domain, plan.keys.get(name), columns)
 

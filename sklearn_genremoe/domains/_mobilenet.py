@@ -165,19 +165,14 @@ def read_embedder(content: bytes, path: str | Path) -> Embedder:
 
     Nothing in the file is executed: it is read as tensors, and each must be there.
     """
-    expected = (
-        "Expected is a state dict that EfficientAT published for one of its networks mn01 to mn40, "
-        "such as mn04_as_mAP_432.pt: fetch it again, or give another file."
-    )
+    expected = "a state dict that EfficientAT published for mn01 to mn40, as mn04_as_mAP_432.pt"
+    found = "can't be read as weights: it was cut short, is no file of torch, or holds code, which"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is refused below
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # whatever a foreign file makes torch raise
-        raise ValueError(
-            f"{path} can't be read as weights: it was cut short, is no file of torch, or holds "
-            f"code, which was not run. {expected}"
-        ) from None
+        raise ValueError(f"{path} {found} was not run; expected {expected}") from None
     try:
         if other := re.search(r"_(mels|hop)_?\d+", Path(path).name):
             raise ValueError(f"its spectrograms have another resolution ({other[0].strip('_')})")
@@ -188,7 +183,7 @@ def read_embedder(content: bytes, path: str | Path) -> Embedder:
         reason = "its layers don't fit each other"
     except ValueError as error:
         reason = str(error)
-    raise ValueError(f"{path} isn't such a network: {reason}. {expected}")
+    raise ValueError(f"{path} isn't such a network: {reason}; expected {expected}")
 
 
 def _checked_tensors(state: Any) -> Tensors:

@@ -54,10 +54,8 @@ class ModulationSpectrogram(MelDomain):
     def features(self, analysis):
         mel = zscore(self._log_mel(analysis))
         if self.drop_dc and mel.shape[1] < 2:
-            raise ValueError(
-                "drop_dc=True leaves nothing of a clip of one frame; expected at least two frames: "
-                "give longer clips, a shorter hop_length, or drop_dc=False"
-            )
+            advice = "give longer clips, a shorter hop_length, or drop_dc=False"
+            raise ValueError(f"drop_dc=True leaves nothing of a clip of one frame; {advice}")
         first = int(self.drop_dc)
         last = first + max(1, mel.shape[1] // 2)
         magnitude = np.abs(scipy.fft.rfft(mel, axis=1)[:, first:last])

@@ -81,10 +81,10 @@ class MusicTagEmbedding(BaseEmbedding):
         # Where the tensors lie is known for this one file.
         known = {published.sha256 for published in cls._published.values()}
         if hashlib.sha256(content).hexdigest() not in known:
+            expected = f"{cls._published['msd'].url}, 9,465,596 bytes"
             raise ValueError(
                 f"{path} is not the file of weights that the authors of musicnn published, by its "
-                f"SHA-256. Expected is {cls._published['msd'].url}, 9,465,596 bytes: fetch it "
-                "again, or leave weights out to have it fetched."
+                f"SHA-256. Expected is {expected}: fetch it again, or leave weights out."
             )
         from ._musicnn import Tagger  # imports torch, so not before it is needed
 

@@ -60,7 +60,7 @@ class Plan:
         if len(set(rates.values())) > 1:
             advice = "give the domains one sample_rate, or pass paths"
             raise ValueError(
-                f"waveforms have one sample rate, but the domains expect {rates}; {advice}"
+                f"waveforms have one sample rate, the domains expect {rates}; {advice}"
             )
 
 
@@ -90,10 +90,8 @@ def fingerprint(value: Any) -> str:
         content = _code(value, fingerprint) if isinstance(value, FunctionType) else value
         return f"{type(value).__module__}.{type(value).__qualname__} {joblib.hash(content)}"
     except Exception as error:  # whatever pickling raises
-        raise ValueError(
-            f"{value!r} can't be told from others of its kind ({error}): give a number, a string, "
-            "an array, a function, or an object that can be pickled"
-        ) from error
+        found = f"{value!r} can't be told from others of its kind ({error})"
+        raise ValueError(f"{found}; expected numbers, text, or what can be pickled") from error
 
 
 @lru_cache(maxsize=256)

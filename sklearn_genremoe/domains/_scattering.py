@@ -206,11 +206,8 @@ def clip_by_clip(function, caller: str, *arrays: Any) -> NDArray:
     """Return what a function says of spectrograms, one clip at a time, as they may be large."""
     for X in arrays:
         if np.ndim(X) != 3 or 0 in np.shape(X)[1:]:
-            raise ValueError(
-                f"X has the shape {np.shape(X)}; {caller} expects spectrograms of shape "
-                "(n_clips, n_bins, n_frames), with at least one bin and one frame, as the feature "
-                "domains give them."
-            )
+            expected = "spectrograms of shape (n_clips, n_bins, n_frames), none of them zero"
+            raise ValueError(f"X has the shape {np.shape(X)}; {caller} expects {expected}")
     rows = [function(*clip) for clip in zip(*arrays, strict=True)]
     of_silence = function(*[np.zeros(np.shape(X)[1:]) for X in arrays])
     return np.array(rows, of_silence.dtype).reshape(len(rows), *of_silence.shape)

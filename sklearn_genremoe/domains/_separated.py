@@ -36,10 +36,8 @@ class SeparatedSpectrogram(MelDomain):
         super()._check_params()
         sizes = np.asarray(self.kernel_size)
         if sizes.shape not in ((), (2,)) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
-            raise ValueError(
-                f"kernel_size={self.kernel_size!r} is not accepted; expected one positive "
-                "integer, or a tuple of two: frames and frequency bins."
-            )
+            expected = "a positive integer, or a tuple of two: frames and frequency bins"
+            raise ValueError(f"kernel_size={self.kernel_size!r}; expected {expected}")
 
     def features(self, analysis):
         return self._part(analysis, self._name)

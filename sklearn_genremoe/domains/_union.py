@@ -4,14 +4,13 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
 from itertools import islice
-from numbers import Integral
 from typing import Literal
 
 import joblib
 
 from .._clips import kind_of_clips
 from .._compat import _BaseComposition
-from .._fields import with_init
+from .._fields import Count, checked, with_init
 from ._base_domain import BaseDomain, FeatureTransformer
 from ._mel import LogMelSpectrogram
 from ._modulation import ModulationSpectrogram
@@ -76,7 +75,8 @@ class DomainUnion(FeatureTransformer, _BaseComposition):
         self._set_params("domains", **params)
         return self
 
-    def iter_transform(self, X, batch_size=32):
+    @checked
+    def iter_transform(self, X, batch_size: Count = 32):
         """Extract the domains batch by batch, for collections that fit nowhere.
 
         Parameters
@@ -101,8 +101,6 @@ class DomainUnion(FeatureTransformer, _BaseComposition):
         >>> [len(batch) for batch in DomainUnion().iter_transform(waveforms, batch_size=2)]
         [2, 2, 1]
         """
-        if not isinstance(batch_size, Integral) or batch_size < 1:
-            raise ValueError(f"batch_size={batch_size!r}; expected an integer of at least 1")
         if not isinstance(X, Iterable) or isinstance(X, (str, bytes, os.PathLike, Mapping)):
             kind_of_clips(X)  # refuses what would give letters or keys, one by one
         clips = iter(X.to_numpy() if hasattr(X, "to_numpy") else X)
@@ -124,19 +122,14 @@ class DomainUnion(FeatureTransformer, _BaseComposition):
     def _plan(self) -> Plan:
         self._validate_params()
         if self.domains is None:
-            return Plan(
-                {
-                    "original": LogMelSpectrogram(),
-                    "harmonic": HarmonicSpectrogram(),
-                    "percussive": PercussiveSpectrogram(),
-                    "modulation": ModulationSpectrogram(),
-                }
-            )
+            parts = {"harmonic": HarmonicSpectrogram(), "percussive": PercussiveSpectrogram()}
+            original, modulation = LogMelSpectrogram(), ModulationSpectrogram()
+            return Plan({"original": original, **parts, "modulation": modulation})
         for item in self.domains or [None]:
             if not (isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], BaseDomain)):
-                raise ValueError(
-                    f"domains holds {item!r}; expected tuples (name, domain), at least one, with a "
-                    "feature domain such as LogMelSpectrogram() or another BaseDomain"
+                expected = (
+                    "tuples (name, domain), with a feature domain such as LogMelSpectrogram()"
                 )
+                raise ValueError(f"domains holds {item!r}; expected {expected}, at least one")
         self._validate_names([name for name, _ in self.domains])
         return Plan(dict(self.domains))

@@ -307,11 +307,6 @@ def test_checked_once(waveforms, paths, monkeypatch):
         asked.clear()
         method(waveforms)
         assert asked == ["kind_of_clips", "check_finite"]
-    checked = _clips.check_clips(domain, waveforms, path_samples=RATE, reset=True)
-    asked.clear()
-    DomainUnion([("domain", domain)]).fit_transform(checked)
-    domain.transform(checked)
-    assert asked == []
 
 
 class TestBadInput:
