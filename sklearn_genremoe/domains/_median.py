@@ -78,28 +78,20 @@ def _run(x, rows, size, instructions, medians, lines, out):
         for row in range(0, n_rows, n_windows):
             for i in range(size + n_windows - 1):
                 source = rows[min(row + i, len(rows) - 1)]
-                for lane in range(width):
-                    lines[i, lane] = x[source, column + lane]
+                lines[i, :width] = x[source, column : column + width]
             for k in range(len(instructions)):
                 a, b, low, high = instructions[k]
                 # No instruction writes to a line that it reads, so these loops vectorise.
-                if high < 0:
+                if low >= 0:
                     for lane in range(n_lanes):
                         p, q = lines[a, lane], lines[b, lane]
                         lines[low, lane] = p if p < q else q
-                elif low < 0:
+                if high >= 0:
                     for lane in range(n_lanes):
                         p, q = lines[a, lane], lines[b, lane]
-                        lines[high, lane] = q if p < q else p
-                else:
-                    for lane in range(n_lanes):
-                        p, q = lines[a, lane], lines[b, lane]
-                        lines[low, lane] = p if p < q else q
                         lines[high, lane] = q if p < q else p
             for i in range(min(n_windows, n_rows - row)):
-                line = medians[i]
-                for lane in range(width):
-                    out[row + i, column + lane] = lines[line, lane]
+                out[row + i, column : column + width] = lines[medians[i], :width]
 
 
 @lru_cache(maxsize=32)
@@ -180,27 +172,19 @@ def _allocate(n_inputs, exchanges, medians) -> MedianProgram:
     for step, (a, b, _, _) in enumerate(exchanges):
         last_use[a] = last_use[b] = step
     last_use |= dict.fromkeys(medians, len(exchanges))
-    line = {value: value for value in range(n_inputs)}
+    line = {value: value for value in (_NOT_NEEDED, *range(n_inputs))}
     n_lines = n_inputs
     free: list[int] = []
-    instructions = []
     for step, (a, b, *results) in enumerate(exchanges):
-        targets = []
         for value in results:
-            if value == _NOT_NEEDED:
-                targets.append(_NOT_NEEDED)
-                continue
-            if not free:
-                free.append(n_lines)
-                n_lines += 1
-            line[value] = free.pop()
-            targets.append(line[value])
+            if value != _NOT_NEEDED:
+                if not free:
+                    free.append(n_lines)
+                    n_lines += 1
+                line[value] = free.pop()
         free += [line[value] for value in (a, b) if last_use[value] == step]
-        instructions.append((line[a], line[b], *targets))
-    n_results = sum(target != _NOT_NEEDED for row in instructions for target in row[2:])
-    return MedianProgram(
-        np.array(instructions, dtype=np.int32).reshape(-1, 4),
-        np.array([line[value] for value in medians], dtype=np.int32),
-        n_lines,
-        n_results / len(medians),
-    )
+    instructions = [[line[value] for value in exchange] for exchange in exchanges]
+    of_medians = np.array([line[value] for value in medians], dtype=np.int32)
+    cost = (len(line) - 1 - n_inputs) / len(medians)
+    program = np.array(instructions, dtype=np.int32).reshape(-1, 4)
+    return MedianProgram(program, of_medians, n_lines, cost)

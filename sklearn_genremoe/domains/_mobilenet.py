@@ -66,9 +66,7 @@ class Embedder:
             self.n_features[layers] = len(found)
 
     @torch.inference_mode()
-    def embed(
-        self, waveform: NDArray[np.float32], seconds: float, layers: str = "last"
-    ) -> tuple[NDArray[np.float32], NDArray]:
+    def embed(self, waveform: NDArray[np.float32], seconds: float, layers: str = "last") -> tuple:
         """Return what is made of each window, the last of which may be shorter, and its samples.
 
         The waveform is at 32 kHz; less than one frame is filled up with zeros, and a rest of less

@@ -46,10 +46,7 @@ class Tagger:
         self._norm_of_input, *of_convolutions = (norms[n] for n in range(9))
         self._norm_of_pools, self._norm_of_dense = norms[9], norms[10]
         *convolutions, self._dense, self._head = layers
-        self._branches = [
-            _Branch(kernel, bias, norm)
-            for (kernel, bias), norm in zip(convolutions[:5], of_convolutions)
-        ]
+        self._branches = [_Branch(*x, norm) for x, norm in zip(convolutions[:5], of_convolutions)]
         self._over_time = [
             (kernel[:, :, 0].permute(2, 1, 0).contiguous(), bias, norm[..., None])
             for (kernel, bias), norm in zip(convolutions[5:], of_convolutions[5:])
@@ -83,9 +80,7 @@ class Tagger:
         return torch.stack([factor, beta - factor * mean])[:, None]
 
     @torch.inference_mode()
-    def embed(
-        self, waveform: NDArray[np.float32], seconds: float, layers: str = "last"
-    ) -> tuple[NDArray[np.float32], NDArray]:
+    def embed(self, waveform: NDArray[np.float32], seconds: float, layers: str = "last") -> tuple:
         """Return what is made of each whole window, and its share in the clip, which is equal.
 
         The waveform is at 16 kHz; less than 3 s are repeated. Windows are of so many `seconds`, or

@@ -125,7 +125,7 @@ def test_a_union_pays_once(monkeypatch):
 
 @pytest.mark.parametrize(
     ("params", "message"),
-    [({"part": "vocals"}, "part"), ({"kernel_size": (9, 0)}, "kernel_size=.*; expected a positive")],
+    [({"part": "vocals"}, "part"), ({"kernel_size": (9, 0)}, "kernel_size=.*; expected a pos")],
 )
 def test_wrong_parameters(params, message):
     with pytest.raises(ValueError, match=message):
