@@ -55,10 +55,8 @@ def check_targets(X: Any, y: Any, classes: NDArray[Any] | None = None) -> NDArra
     _require_no_missing(y, "y", "find out their genres")
     kinds = sorted({type(label).__name__ for label in y.tolist()} if y.dtype.kind in "OS" else ())
     if kinds not in ([], ["str"]):
-        raise ValueError(
-            f"Unknown label type: y holds {' and '.join(kinds)}; expected text or numbers of one "
-            "type: for example y.astype(str), or y.astype(int)."
-        )
+        found = f"Unknown label type: y holds {' and '.join(kinds)}"
+        raise ValueError(f"{found}; expected text or numbers of one type, as of y.astype(str).")
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     composed = to_nfc(y)
@@ -66,10 +64,9 @@ def check_targets(X: Any, y: Any, classes: NDArray[Any] | None = None) -> NDArra
         # As the labels came, for scikit-learn compares them with its own copy of y.
         return composed if len(np.unique(composed)) < len(np.unique(y)) else y
     if (y.dtype.kind in "biuf") != (classes.dtype.kind in "biuf"):
-        raise ValueError(
-            f"y holds labels such as {y[0]!r}, those of the fit are {some_rows(classes.tolist())}; "
-            "expected labels of the same type"
-        )
+        known = some_rows(classes.tolist())
+        found = f"y holds labels such as {y[0]!r}, those of the fit are {known}"
+        raise ValueError(f"{found}; expected labels of the same type")
     written = dict(zip(to_nfc(classes).tolist(), classes.tolist()))
     same = [written.get(label, label) for label in composed.tolist()]
     return np.array(same, dtype=object if y.dtype == object else None)
@@ -95,9 +92,8 @@ def single_column(values: Any, name: str, expected: str) -> NDArray[Any]:
         column = np.array([*map(tuple, values), None], dtype=object)[:-1]
     for value in column if column.dtype == object else ():
         if isinstance(value, Collection) and not isinstance(value, (str, bytes)):
-            raise ValueError(
-                f"{name} holds several values for one clip, such as {value!r}; expected {expected}."
-            )
+            found = f"{name} holds several values for one clip, such as {value!r}"
+            raise ValueError(f"{found}; expected {expected}.")
     return np.array(column.tolist()) if column.dtype.kind == "T" else column
 
 
@@ -105,9 +101,7 @@ def check_classes(y: NDArray[Any]) -> NDArray[Any]:
     """Return the distinct labels, sorted; raise if there is only one."""
     classes = np.unique(y)
     if len(classes) < 2:
-        found = (
-            f"All clips are of one class, {classes[0]!s}" if len(classes) else "X holds no clips"
-        )
+        found = f"All clips are of one class, {classes[0]}" if len(classes) else "X holds no clips"
         raise ValueError(f"{found}; a classifier needs clips of at least two classes.")
     return classes
 
@@ -132,9 +126,9 @@ def check_groups(groups: Any, n_clips: int) -> Any:
         return None
     groups = single_column(groups, "groups", "one group for each clip")
     if len(groups) != n_clips:
+        found = f"groups has {len(groups)} entries for {n_clips} clips"
         raise ValueError(
-            f"groups has {len(groups)} entries for {n_clips} clips; expected one for each clip, "
-            "for example its track, album or artist."
+            f"{found}; expected one for each clip, such as its track, album or artist."
         )
     _require_no_missing(groups, "groups", "give each a group of its own")
     if groups.dtype == object and len({type(group) for group in groups}) > 1:

@@ -114,10 +114,8 @@ def _as_array(entries, row: int) -> np.ndarray:
         array = np.asarray(without_torch(entries[row]))
         if array.dtype.kind in "biufc":
             return array
-    raise ValueError(
-        f"X[{row}] is of the type {_type_name(entries[row])}; expected paths (str or Path), or "
-        "waveforms of one length, as sklearn_genremoe.audio.decode_audio reads them from files"
-    )
+    found = f"X[{row}] is of the type {_type_name(entries[row])}; expected paths (str or Path)"
+    raise ValueError(f"{found}, or waveforms of one length, as audio.decode_audio reads them")
 
 
 def only_clip(clip: Any, name: str) -> Any:
@@ -141,10 +139,8 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
         X = without_torch(X)
         kind = kind_of_clips(X)
     if kind == "spectrograms":
-        raise ValueError(
-            f"X has {np.ndim(X)} dimensions; {type(estimator).__name__} expects paths, in 1 "
-            "dimension, or waveforms of shape (n_clips, n_samples)"
-        )
+        found = f"X has {np.ndim(X)} dimensions; {type(estimator).__name__} expects paths"
+        raise ValueError(f"{found}, in 1, or waveforms of shape (n_clips, n_samples)")
     if kind == "waveforms":
         return Clips(None, _check_waveforms(estimator, X, reset))
     paths = []
@@ -157,11 +153,9 @@ def check_clips(estimator, X, *, path_samples: int, reset: bool, kind: str | Non
     if reset:
         estimator.n_features_in_ = path_samples
     elif getattr(estimator, "n_features_in_", path_samples) != path_samples:
-        raise ValueError(
-            f"X has {path_samples} features, but {type(estimator).__name__} is expecting "
-            f"{estimator.n_features_in_} features as input: duration * sample_rate samples are "
-            "read of each file; set duration to the length of the clips of the fit"
-        )
+        expected = f"{type(estimator).__name__} is expecting {estimator.n_features_in_} features"
+        found = f"X has {path_samples} features, but {expected} as input, duration * sample_rate"
+        raise ValueError(f"{found}: set duration to the length of the clips of the fit")
     return Clips(paths, None)
 
 
@@ -181,10 +175,8 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
         waveforms = waveforms.astype(np.float32 if waveforms.itemsize < 4 else np.float64)
     peak = check_finite(waveforms)
     if peak > MAX_AMPLITUDE:
-        raise ValueError(
-            f"Input X contains values of up to {peak:.1e}, too large for spectra in single "
-            "precision; expected waveforms between -1 and 1: leave damaged clips out"
-        )
+        found = f"Input X contains values of up to {peak:.1e}, too large for single precision"
+        raise ValueError(f"{found}; expected waveforms between -1 and 1: leave damaged clips out")
     if waveforms.shape[1] > _TABLE_WIDTH:
         warn_beyond_full_scale("X", waveforms, peak, stacklevel=6)
     return waveforms
@@ -207,23 +199,23 @@ def _stack(entries) -> np.ndarray:
         arrays = [_as_array(entries, row) for row in range(len(entries))]
         lengths = {array.size for array in arrays}
         if len(lengths) > 1:
-            raise ValueError(
-                f"the waveforms have different lengths, {min(lengths)} to {max(lengths)} samples; "
-                f"expected one: {_FIX_LENGTH}"
+            found = (
+                f"the waveforms have different lengths, {min(lengths)} to {max(lengths)} samples"
             )
+            raise ValueError(f"{found}; expected one: {_FIX_LENGTH}")
         types = {array.dtype for array in arrays if array.ndim}
         if len(types) > 1 and any(dtype.kind != "f" for dtype in types):
-            raise ValueError(
-                f"the waveforms have the types {', '.join(sorted(map(str, types)))}, each of which "
-                "has another full scale; expected one: make them floats between -1 and 1"
+            found = (
+                f"the waveforms have the types {', '.join(sorted(map(str, types)))}, each of which"
             )
+            raise ValueError(f"{found} has another full scale: make them floats between -1 and 1")
         rows = np.asarray(arrays)
     if rows.ndim == 1:
-        raise ValueError(
-            f"Expected 2D array, got 1D array instead: X holds {len(rows)} numbers, X[0] is of the "
-            f"type {_type_name(entries[0])}; expected paths or waveforms (n_clips, n_samples). If "
-            "X is one waveform: Reshape your data with X.reshape(1, -1), or put it into a list, [X]"
+        found = (
+            f"Expected 2D array, got 1D array instead: X[0] is of the type {_type_name(entries[0])}"
         )
+        advice = "Reshape your data with X.reshape(1, -1), or put it into a list, [X]"
+        raise ValueError(f"{found}; expected paths or waveforms. If X is one waveform: {advice}")
     return rows
 
 
@@ -259,18 +251,17 @@ def check_finite(X: np.ndarray) -> float:
     """
     peak, bad = Rows(X).scan()
     if bad:
-        raise ValueError(
-            f"Input X contains NaN or infinity in {len(bad)} of {len(X)} clips (rows "
-            f"{some_rows(bad)}). Leave these clips out, or load or extract them anew."
-        )
+        found = f"Input X contains NaN or infinity in {len(bad)} of {len(X)} clips"
+        advice = "Leave these clips out, or load or extract them anew"
+        raise ValueError(f"{found} (rows {some_rows(bad)}). {advice}.")
     return peak
 
 
 def raise_bad_rows(bad: Mapping[int, str]) -> NoReturn:
     """Raise for clips of a batch that can't be used, by row."""
+    advice = "batch[rows] with the other rows, and the same rows of y; or set on_error='warn'"
     raise ValueError(
-        f"The DomainBatch has clips without features: {bad}. Leave them out: batch[rows] "
-        "with the other rows, and the same rows of y; or set on_error='warn'."
+        f"The DomainBatch has clips without features: {bad}. Leave them out: {advice}."
     )
 
 

@@ -139,9 +139,8 @@ def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=Tr
 
     folder = data_folder(folder)
     path = folder / filename
-    by_hand = (
-        f"Or download {url} by other means and put it, under the name {filename}, into {folder}."
-    )
+    by_hand = f"Or download {url} by other means and put it, under the name {filename}, "
+    by_hand += f"into {folder}."
     algorithm, _, digest = known_hash.rpartition(":")
     found = "no such file"
     if path.is_file():
@@ -150,9 +149,8 @@ def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=Tr
         if pooch.file_hash(path, algorithm or "sha256") == digest:
             return path
     if not download_if_missing:
-        raise FileNotFoundError(
-            f"{path}: {found}, and download_if_missing=False. Pass True to download it. {by_hand}"
-        )
+        advice = f"Pass True to download it. {by_hand}"
+        raise FileNotFoundError(f"{path}: {found}, and download_if_missing=False. {advice}")
     try:
         # Downloads under another name, which is removed whatever happens, and renames at the end.
         downloader = pooch.HTTPDownloader(progressbar=True)
@@ -164,20 +162,19 @@ def fetch_file(url, filename, known_hash, folder=None, *, download_if_missing=Tr
             error.response.close()
         elif isinstance(error, requests.ConnectionError | requests.Timeout):
             reason = "the server can't be reached or doesn't answer"
+        found = f"{filename} could not be downloaded from {url}: {reason}"
         raise ConnectionError(
-            f"{filename} could not be downloaded from {url}: {reason}. Check the network "
-            f"connection and try again later. {by_hand}"
+            f"{found}. Check the network and try again later. {by_hand}"
         ) from error
     except ValueError as error:  # pooch found another hash
-        raise OSError(
-            f"{filename}: what arrived from {url} is damaged or has been changed, for its hash is "
-            f"not {known_hash}; nothing was kept. Try again later. {by_hand}"
-        ) from error
+        found = f"{filename}: what arrived from {url} is damaged or has been changed, for its hash"
+        advice = f"nothing was kept. Try again later. {by_hand}"
+        raise OSError(f"{found} is not {known_hash}; {advice}") from error
     except OSError as error:
         # pooch words a refusal itself, without a strerror.
         reason = f"could not be kept in {folder}: {error.strerror or 'Permission denied'}"
+        advice = f"choose another folder by the environment variable {DATA_VARIABLE}"
         raise OSError(
-            f"{filename} {reason}. Make room or get permission to write there, or choose another "
-            f"folder by the environment variable {DATA_VARIABLE}."
+            f"{filename} {reason}. Make room or get permission to write there, or {advice}."
         ) from error
     return path

@@ -142,12 +142,9 @@ def _rows_of_file(path, offset, dtype, shape, index, checksum) -> Rows:
     try:
         rows = Rows(np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape), index)
     except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{path}, which held the features of this batch, is gone or damaged ({error}); extract "
-            "the clips again."
-        ) from error
+        found = f"{path}, which held the features of this batch, is gone or damaged ({error})"
+        raise ValueError(f"{found}; extract the clips again.") from error
     if rows._checksum() != checksum:
-        raise ValueError(
-            f"{path} holds other features than when this batch was saved; extract the clips again."
-        )
+        found = f"{path} holds other features than when this batch was saved"
+        raise ValueError(f"{found}; extract the clips again.")
     return rows
