@@ -33,13 +33,9 @@ from ..networks import (
     GenreNet,
     LearningRate,
     NetEstimator,
-    ProgressBar,
     ValidationStopping,
-    check_channels,
     merge_duplicates,
-    net_state,
     resolve_pool_sizes,
-    restore_net,
     split_validation,
 )
 
@@ -243,8 +239,6 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
                     dataset.y, self.validation_fraction, groups, net.seed, self.classes_
                 )
                 dataset, validation = dataset.take(learn), dataset.take(watch)
-            if self.verbose:
-                net.callbacks_.append(("progress_bar", ProgressBar()))
         return self._train(net, dataset, self.max_epochs, validation)
 
     def partial_fit(
@@ -296,7 +290,17 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
                 )
             self.input_shape_ = clips.shape[1:]
             dataset = self._distinct(clips, y, weight)
-            net = self._new_net(self._module()) if first else self._continued()
+            module = self._module()
+            if not first:
+                before = self.net_.get_params_for("module")
+                changed = [n for n in before if n != "dropout" and module[n] != before[n]]
+                if changed:
+                    names = ", ".join(changed).replace("input_shape", "crop_frames")
+                    raise ValueError(
+                        f"The training goes on with the network of before, for which {names} can't "
+                        "change. Set it back, or start anew by fit."
+                    )
+            net = self._new_net(module) if first else self._continued(module)
         return self._train(net, dataset, 1)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -352,7 +356,6 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
     def _check_params(self, watch: bool) -> None:
         """Raise a ValueError if a parameter is wrong; `watch` says whether clips are held out."""
         self._validate_params()
-        check_channels(self.channels)
         if self.early_stopping and self.validation_fraction is None:
             raise ValueError(
                 "early_stopping watches the loss on held-out clips: set validation_fraction, for "
@@ -415,14 +418,12 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
         """Return the arguments of the network, whose pools are resolved."""
         *before, n_frames = self.input_shape_
         shape = (*before, min(n_frames, self.crop_frames or n_frames))
-        channels = tuple(int(count) for count in self.channels)
+        pools = resolve_pool_sizes(shape, self.channels, self.pool_sizes, self.architecture)
         return {
             "n_classes": len(self.classes_),
             "input_shape": shape,
-            "channels": channels,
-            "pool_sizes": resolve_pool_sizes(
-                shape, len(channels), self.pool_sizes, self.architecture
-            ),
+            "channels": tuple(int(count) for count in self.channels),
+            "pool_sizes": pools,
             "dropout": self.dropout,
             "architecture": self.architecture,
             "center_bins": self.center_bins,
@@ -450,21 +451,6 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
             "classes": range(module["n_classes"]),
             "crop_frames": module["input_shape"][-1],
         }
-
-    def _continued(self) -> GenreNet:
-        """Return the net of before, which trains as the parameters say now."""
-        state, module = net_state(self.net_), self._module()
-        changed = [
-            "crop_frames" if name == "input_shape" else name
-            for name, value in module.items()
-            if name != "dropout" and state["module"].get(name, value) != value
-        ]
-        if changed:
-            raise ValueError(
-                f"The training goes on with the network of before, for which {', '.join(changed)} "
-                "can't change. Set it back, or start anew by fit."
-            )
-        return restore_net(self._net(module), {**state, "module": module})
 
     def _distinct(
         self, clips: NDArray[Any], y: NDArray[Any], weight: NDArray[np.float64]

@@ -18,9 +18,7 @@ from ..networks import (
     ClipDataset,
     LearningRate,
     NetEstimator,
-    ProgressBar,
     RecurrentGate,
-    check_channels,
     merge_duplicates,
     resolve_pool_sizes,
 )
@@ -83,9 +81,8 @@ class GateMixer(NetEstimator, BaseMixer):
         self.history_ = net.history
 
     def _net_settings(self, module: dict[str, Any]) -> dict[str, Any]:
-        bar = [ProgressBar("mixer")] if self.verbose else []
         return {
-            "callbacks": [LearningRate(self.lr, self.lr_decay), *bar],
+            "callbacks": [LearningRate(self.lr, self.lr_decay)],
             "criterion": MixtureLoss,
             "criterion__shrinkage": self.shrinkage,
         }
@@ -153,8 +150,7 @@ class CNNMixer(GateMixer):
 
     def _validate_params(self) -> None:
         super()._validate_params()
-        check_channels(self.channels)
-        resolve_pool_sizes((96, 96), len(self.channels), self.pool_sizes)
+        resolve_pool_sizes((96, 96), self.channels, self.pool_sizes)
 
     def _module_arguments(self, n_experts: int, clip_shape: tuple[int, int]) -> dict[str, Any]:
         of_blocks = {"channels": tuple(self.channels), "pool_sizes": self.pool_sizes}

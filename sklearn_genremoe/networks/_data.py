@@ -21,7 +21,7 @@ _CHUNK_BYTES = 1 << 24
 
 def merge_duplicates(
     arrays: Sequence[NDArray[Any]], y: NDArray[np.intp], sample_weight: NDArray[Any]
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Reduce training clips to distinct ones, weighted, in the order of a hash of their content.
 
     Returns the first row of each, none for those of weight zero, and their weights. Contents are
@@ -30,7 +30,7 @@ def merge_duplicates(
     kept = np.flatnonzero(sample_weight)
     keys = np.array([_content_key(arrays, row) + int(y[row]).to_bytes(8, "big") for row in kept])
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return kept[first], np.bincount(inverse, sample_weight[kept]).astype(np.float64)
+    return kept[first], np.bincount(inverse, sample_weight[kept]).astype(np.float32)
 
 
 def _content_key(arrays: Sequence[NDArray[Any]], row: np.intp) -> bytes:
@@ -52,8 +52,7 @@ def split_validation(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return clips to learn from and to watch the loss on: stratified, groups kept together."""
     units = np.column_stack([y, np.arange(len(y)) if groups is None else groups])
-    counts = np.bincount(np.unique(units, axis=0)[:, 0])
-    lost = np.flatnonzero(counts == 1)
+    lost = np.flatnonzero(np.bincount(np.unique(units, axis=0)[:, 0]) == 1)
     if not len(lost):
         try:
             if groups is None:
@@ -61,10 +60,9 @@ def split_validation(
                 training, validation = next(splitter.split(y, y))
             else:
                 training, validation = split_groups(max(2, round(1 / fraction)), y, groups, seed)
+            lost = np.setdiff1d(y, y[training])
         except ValueError:  # fewer clips in a part, or groups, than classes or folds
             lost = np.unique(y)
-        else:
-            lost = np.setdiff1d(y, y[training])
     if len(lost):
         raise ValueError(
             f"validation_fraction={fraction} of {len(y)} distinct clips leaves too few "
@@ -101,9 +99,6 @@ class ClipDataset(torch.utils.data.Dataset):
     y: NDArray[Any]
     rows: NDArray[np.intp]
     weights: NDArray[Any]
-
-    def __post_init__(self) -> None:
-        self.weights = self.weights.astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -144,11 +139,10 @@ class ClipDataset(torch.utils.data.Dataset):
 
     def on(self, device: str) -> ClipDataset:
         """Return the dataset with its clips on the GPU, where they fit in half its free memory."""
-        if torch.device(device).type != "cuda":
-            return self
         n_bytes = 4 * len(self) * int(np.prod(self.X.shape[1:]))
-        free, _ = torch.cuda.mem_get_info(device)
-        return self.copy_to(device) if n_bytes <= free // 2 else self
+        is_gpu = torch.device(device).type == "cuda"
+        fits = is_gpu and n_bytes <= torch.cuda.mem_get_info(device)[0] // 2
+        return self.copy_to(device) if fits else self
 
     def copy_to(self, device: str) -> ClipDataset:
         """Return the dataset with its clips copied to a device, piece by piece."""
@@ -176,12 +170,10 @@ class Batches:
         for start in range(0, n_clips, self.batch_size):
             inputs, y = self.dataset[order[start : start + self.batch_size]]
             if self.rng is not None and self.n_frames and isinstance(inputs, dict):
-                inputs["X"] = _cropped(inputs["X"], self.n_frames, self.rng)
+                n_places = inputs["X"].shape[-1] - self.n_frames + 1
+                if n_places > 1:
+                    starts = self.rng.integers(0, n_places, len(inputs["X"]))
+                    inputs["X"] = torch.stack(
+                        [x[..., s : s + self.n_frames] for x, s in zip(inputs["X"], starts)]
+                    )
             yield inputs, y
-
-
-def _cropped(clips: torch.Tensor, n_frames: int, rng: np.random.Generator) -> torch.Tensor:
-    if n_frames >= clips.shape[-1]:
-        return clips
-    starts = rng.integers(0, clips.shape[-1] - n_frames + 1, len(clips))
-    return torch.stack([c[..., start : start + n_frames] for c, start in zip(clips, starts)])

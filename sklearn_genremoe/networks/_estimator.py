@@ -85,7 +85,14 @@ class NetEstimator(BaseEstimator):
 
     def _new_net(self, module: dict[str, Any]) -> GenreNet:
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return self._net(module, int(seed)).initialize()
+        net = self._net(module, int(seed)).initialize()
+        if self.verbose:
+            net.set_params(callbacks__epoch_watch__desc=type(self).__name__)
+        return net
+
+    def _continued(self, module: dict[str, Any]) -> GenreNet:
+        """Return the net of before, which trains as the parameters say now."""
+        return restore_net(self._net(module), {**net_state(self.net_), "module": module})
 
     def _validate_params(self) -> None:
         super()._validate_params()

@@ -28,19 +28,13 @@ _PAPER_POOL_SIZES = {
 }
 
 
-def check_channels(channels: Sequence[int]) -> None:
-    """Raise a ValueError unless there are one or more blocks with filters."""
-    if not len(channels) or not _positive(channels):
-        raise ValueError(f"channels={channels!r} has to be one or more positive integers.")
-
-
 def _positive(numbers: Sequence[Any]) -> bool:
     return all(isinstance(n, Integral) and int(n) >= 1 for n in numbers)
 
 
 def resolve_pool_sizes(
     input_shape: tuple[int, ...],
-    n_blocks: int = 5,
+    channels: Sequence[int],
     pool_sizes: str | Sequence[tuple[int, int]] = "auto",
     architecture: str = "k2c2",
 ) -> tuple[tuple[int, int], ...]:
@@ -49,7 +43,10 @@ def resolve_pool_sizes(
     "auto" spreads the reduction of an axis to a single value evenly over the blocks. For statistics
     over time, these pools, and given ones, end where they would leave a single frame.
     """
+    if not len(channels) or not _positive(channels):
+        raise ValueError(f"channels={channels!r} has to be one or more positive integers.")
     pools: tuple[Any, ...]
+    n_blocks = len(channels)
     bins, frames = input_shape[-2:]
     if isinstance(pool_sizes, str) and pool_sizes == "auto":
         if architecture == "channel_mixing":
@@ -64,8 +61,7 @@ def resolve_pool_sizes(
         pools = tuple(tuple(pair) if np.iterable(pair) else () for pair in pool_sizes)
         if len(pools) != n_blocks or not all(len(pair) == 2 and _positive(pair) for pair in pools):
             raise ValueError(
-                f"pool_sizes={pool_sizes!r} does not fit: give 'auto' or {n_blocks} pairs of "
-                f"positive integers (bins, frames), one for each entry of channels."
+                f"pool_sizes={pool_sizes!r}: give 'auto' or {n_blocks} pairs (bins, frames) >= 1."
             )
     return pools if architecture == "k2c2" else _leave_frames(pools, frames)
 
@@ -118,17 +114,14 @@ class BatchNorm(nn.Module):
     ``bias`` and leaves the running statistics as they are, and there is no batch counter.
     """
 
-    running_mean: torch.Tensor
-    running_var: torch.Tensor
-
     def __init__(self, n_channels: int, eps: float = 1e-3, momentum: float = 0.01) -> None:
         super().__init__()
         self.eps = eps
         self.momentum = momentum
         self.weight = nn.Parameter(torch.ones(n_channels))
         self.bias = nn.Parameter(torch.zeros(n_channels))
-        self.register_buffer("running_mean", torch.zeros(n_channels))
-        self.register_buffer("running_var", torch.ones(n_channels))
+        self.running_mean = nn.Buffer(torch.zeros(n_channels))
+        self.running_var = nn.Buffer(torch.ones(n_channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise ``x`` of shape (n, n_channels, ...) by its own or the running statistics."""
@@ -152,15 +145,11 @@ class BatchNorm(nn.Module):
 class BinScaling(nn.Module):
     """Scale each bin of each channel to mean 0 and deviation 1 over the training clips."""
 
-    mean: torch.Tensor
-    deviation: torch.Tensor
-    weight: torch.Tensor
-
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("deviation", torch.ones(shape))
-        self.register_buffer("weight", torch.zeros(()))
+        self.mean = nn.Buffer(torch.zeros(shape))
+        self.deviation = nn.Buffer(torch.ones(shape))
+        self.weight = nn.Buffer(torch.zeros(()))
 
     def observe(self, mean: torch.Tensor, deviation: torch.Tensor, weight: float) -> None:
         """Merge mean and deviation of each bin in some clips with those of all clips before."""
@@ -215,25 +204,16 @@ class _Conv(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
-        stride: int,
-        padding: tuple[int, int],
-    ) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, *settings: Any) -> torch.Tensor:
+        _, *ctx.settings = settings
         ctx.save_for_backward(x, weight)
-        ctx.settings = stride, padding
-        return F.conv2d(x, weight, bias, stride, padding)
+        return F.conv2d(x, weight, *settings)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (x, weight), (grad,) = ctx.saved_tensors, grad_outputs
-        of_x = None
-        if ctx.needs_input_grad[0]:
-            of_x = conv2d_input(x.shape, weight, grad, *ctx.settings)
+        (x, weight), (grad,), (needs_x, *_) = ctx.saved_tensors, grad_outputs, ctx.needs_input_grad
+        of_x = conv2d_input(x.shape, weight, grad, *ctx.settings) if needs_x else None
         x, grad = x.contiguous(), grad.contiguous()
         of_weight = conv2d_weight(x, weight.shape, grad, *ctx.settings)
         return of_x, of_weight, None, None, None
@@ -258,11 +238,8 @@ class ConvBlock(nn.Module):
     ) -> None:
         super().__init__()
         bins, frames = (size_after_conv(size, self.pool_first) for size in input_shape)
-        self.pooling = Pooling(
-            pool_size,
-            pool_padding((bins, frames), pool_size),
-            (size_after_pool(bins, pool_size[0]), size_after_pool(frames, pool_size[1])),
-        )
+        pooled = size_after_pool(bins, pool_size[0]), size_after_pool(frames, pool_size[1])
+        self.pooling = Pooling(pool_size, pool_padding((bins, frames), pool_size), pooled)
         bins, frames = (conv_padding(size, self.pool_first) for size in input_shape)
         self.zeros = (bins, frames) if kernel_size == KERNEL_SIZE else (0, 0)
         self.conv = nn.Conv2d(
@@ -273,11 +250,8 @@ class ConvBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, in_channels, bins, frames) to (n, out_channels, fewer bins, fewer frames)."""
         norm, weight = self.norm, self.conv.weight
-        is_plain = (
-            x.device.type == "cpu"
-            and x.dtype == weight.dtype == torch.float32
-            and not torch.is_autocast_enabled("cpu")
-        )
+        is_plain = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
+        is_plain = is_plain and not torch.is_autocast_enabled("cpu")
         # One input channel comes as data, which need no gradient.
         fused = is_plain and self.conv.in_channels == 1 and not x.requires_grad
         if self.training and fused:
@@ -288,9 +262,8 @@ class ConvBlock(nn.Module):
         scale, shift = norm.affine()
         weight, bias = weight * scale.view(-1, 1, 1, 1), self.bias * scale + shift
         if fused:
-            return F.elu_(
-                ConvMax.apply(self._padded(x), weight, self.pooling) + bias.view(-1, 1, 1)
-            )
+            best = ConvMax.apply(self._padded(x), weight, self.pooling)
+            return F.elu_(best + bias.view(-1, 1, 1))
         return F.elu_(self._pool(F.conv2d(x, weight, bias, padding=self.zeros)))
 
     @property
@@ -361,7 +334,7 @@ class K2C2(nn.Module):
         self.center_bins = center_bins
         small = architecture != "k2c2"
         self.scaling = BinScaling(self.input_shape[:-1]) if small else None
-        pools = resolve_pool_sizes(self.input_shape, len(channels), pool_sizes, architecture)
+        pools = resolve_pool_sizes(self.input_shape, channels, pool_sizes, architecture)
         in_channels = self.input_shape[0] if len(self.input_shape) == 3 else 1
         shape = self.input_shape[-2], self.input_shape[-1]
         self.blocks = nn.ModuleList()
@@ -372,11 +345,8 @@ class K2C2(nn.Module):
             self.blocks.append(block)
             in_channels, shape = out_channels, block.pooling.output_shape
         self.dropout = Dropout(dropout)
-        n_values = {
-            "k2c2": shape[0] * shape[1],
-            "statistics_pooling": 3,
-            "channel_mixing": 2 * shape[0],
-        }[architecture]
+        of_filter = {"k2c2": shape[0] * shape[1], "statistics_pooling": 3}
+        n_values = of_filter.get(architecture, 2 * shape[0])
         self.head = nn.Linear(in_channels * n_values, n_classes)
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
@@ -393,7 +363,8 @@ class K2C2(nn.Module):
         length = self.input_shape[-1]
         if X.shape[-1] <= length:
             return self._logits(X)
-        starts = window_starts(X.shape[-1], length)
+        last = X.shape[-1] - length
+        starts = [*range(0, last, max(1, length // 2)), last]
         windows = torch.stack([X[..., start : start + length] for start in starts], dim=1)
         log_proba = self._logits(windows.flatten(0, 1)).float().log_softmax(dim=1)
         return log_proba.unflatten(0, windows.shape[:2]).logsumexp(dim=1) - math.log(len(starts))
@@ -427,8 +398,6 @@ class RecurrentGate(nn.Module):
     expert. Kernels start Glorot-uniform, recurrent ones orthogonal, biases at zero.
     """
 
-    N_DENSE = 32
-
     def __init__(self, n_outputs: int, n_bins: int, hidden_size: int = 64) -> None:
         super().__init__()
         self.input_dropout = Dropout(0.25)
@@ -436,9 +405,9 @@ class RecurrentGate(nn.Module):
         self.between_dropout = Dropout(0.25)
         self.second = nn.GRU(2 * hidden_size, hidden_size, bidirectional=True)
         self.last_dropout = Dropout(0.5)
-        self.dense = nn.Linear(2 * hidden_size, self.N_DENSE)
-        self.norm = BatchNorm(self.N_DENSE)
-        self.head = nn.Linear(self.N_DENSE, n_outputs)
+        self.dense = nn.Linear(2 * hidden_size, 32)
+        self.norm = BatchNorm(32)
+        self.head = nn.Linear(32, n_outputs)
         for name, parameter in self.named_parameters():
             if "weight_hh" in name:
                 nn.init.orthogonal_(parameter)
@@ -455,9 +424,3 @@ class RecurrentGate(nn.Module):
             _, last = self.second(self.between_dropout(x))
             x = self.last_dropout(last.transpose(0, 1).flatten(1))
             return self.head(F.elu(self.norm(self.dense(x))))
-
-
-def window_starts(n_frames: int, length: int) -> list[int]:
-    """Return where windows begin that overlap by half and together cover all frames."""
-    last = n_frames - length
-    return [*range(0, last, max(1, length // 2)), last]

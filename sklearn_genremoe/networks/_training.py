@@ -6,7 +6,7 @@ import importlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PassthroughScoring
 from skorch.helper import predefined_split
-from torch.optim.lr_scheduler import LRScheduler, MultiplicativeLR, OneCycleLR
+from torch.optim.lr_scheduler import MultiplicativeLR, OneCycleLR
 
 from .._compat import progress_bar
 from .._parallel import interrupts_wait, torch_threads
@@ -49,16 +49,13 @@ def resolve_device(device: str) -> torch.device:
     }
     if device == "auto":
         return torch.device(next(kind for kind in available if available[kind]))
-    found = "available here"
-    try:
+    with suppress(RuntimeError):  # it means nothing to torch
         resolved = torch.device(device)
         if available.get(resolved.type, True):
             return resolved
-    except RuntimeError:
-        found = "known"
     raise ValueError(
-        f"device={device!r} is not {found}. Use 'auto', which takes the best that is, or 'cpu', "
-        "'cuda', 'cuda:1' or 'mps'."
+        f"device={device!r} is not available here. Use 'auto', which takes the best that is, or "
+        "'cpu', 'cuda', 'cuda:1' or 'mps'."
     )
 
 
@@ -78,11 +75,10 @@ class LearningRate(Callback):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Go on counting where the training before ended, or lay out a new cycle."""
         self.before_ = before = net.history[-1].get("n_updates", 0) if net.history else 0
-        self.schedule_: LRScheduler
         decay = self.decay
         if decay is None:
             n_updates = net.max_epochs * len(net.get_iterator(X, training=True))
-            self.schedule_ = OneCycleLR(net.optimizer_, self.lr, total_steps=n_updates + 1)
+            self.schedule_: Any = OneCycleLR(net.optimizer_, self.lr, total_steps=n_updates + 1)
             return
         for group in net.optimizer_.param_groups:
             group["lr"] = self.lr / (1 + decay * before)
@@ -90,9 +86,7 @@ class LearningRate(Callback):
             net.optimizer_, lambda t: (1 + decay * (before + t - 1)) / (1 + decay * (before + t))
         )
 
-    def on_batch_end(
-        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
-    ) -> None:
+    def on_batch_end(self, net: Any, batch: Any, training: bool = False, **kwargs: Any) -> None:
         """Go on to the rate of the next update."""
         if training:
             self.schedule_.step()
@@ -111,33 +105,26 @@ class ValidationStopping(EarlyStopping):
             super().on_epoch_end(net, **kwargs)
 
 
-class DivergenceGuard(Callback):
-    """Stop a training whose loss is no longer a number."""
+class Watch(Callback):
+    """Stop a training whose loss is no longer a number; show its epochs, as a bar of this name."""
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Look at the loss of the epoch."""
-        epoch = net.history[-1]
-        if not np.isfinite(epoch["train_loss"]):
-            raise ValueError(
-                f"The training diverged: the loss of epoch {epoch['epoch']} is "
-                f"{epoch['train_loss']}. Lower lr, or scale X to about mean 0 and deviation 1."
-            )
-
-
-class ProgressBar(Callback):
-    """Show the epochs, their losses and the time left as a bar on standard error."""
-
-    def __init__(self, desc: str = "training") -> None:
+    def __init__(self, desc: str | None = None) -> None:
         self.desc = desc
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = progress_bar(desc=self.desc, unit="epoch", total=net.max_epochs)
+        options = {"unit": "epoch", "total": net.max_epochs, "disable": self.desc is None}
+        self.bar_ = progress_bar(desc=self.desc, **options)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Show the losses of the epoch."""
+        """Look at the losses of the epoch, and show them."""
         epoch = net.history[-1]
         losses = {name: epoch[name] for name in ("train_loss", "valid_loss") if name in epoch}
+        if not np.isfinite(losses["train_loss"]):
+            raise ValueError(
+                f"The training diverged: the loss of epoch {epoch['epoch']} is "
+                f"{epoch['train_loss']}. Lower lr, or scale X to about mean 0 and deviation 1."
+            )
         self.bar_.set_postfix(losses, refresh=False)
         self.bar_.update()
 
@@ -158,9 +145,7 @@ class GenreNet(NeuralNetClassifier):
     module_: torch.nn.Module
     device: str
 
-    def __init__(
-        self, module: Any, seed: int = 0, crop_frames: int | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, module: Any, seed: int = 0, crop_frames: Any = None, **kwargs: Any) -> None:
         super().__init__(module, **kwargs)
         self.seed = seed
         self.crop_frames = crop_frames
@@ -171,7 +156,7 @@ class GenreNet(NeuralNetClassifier):
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
-            ("divergence_guard", DivergenceGuard()),
+            ("epoch_watch", Watch()),
         ]
 
     def initialize(self) -> GenreNet:
@@ -243,9 +228,8 @@ class GenreNet(NeuralNetClassifier):
 
 def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
     """Return the context to train in: bfloat16 on a GPU that computes it natively."""
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()
+    is_native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.autocast("cuda", dtype=torch.bfloat16, enabled=is_native)
 
 
 def predict_logits(
@@ -276,15 +260,11 @@ def predict_logits(
 
 def net_state(net: GenreNet) -> dict[str, Any]:
     """Return what a fitted net consists of as lists, dicts, numbers and copied arrays."""
-    remembered = net.optimizer_.state
+    remembered = net.optimizer_.state_dict()["state"]
     return {
         "module": net.get_params_for("module"),
         "parameters": {name: _array(value) for name, value in net.module_.state_dict().items()},
-        "optimizer": {
-            name: {key: _array(value) for key, value in remembered[parameter].items()}
-            for name, parameter in net.module_.named_parameters()
-            if parameter in remembered
-        },
+        "optimizer": {str(i): {k: _array(v) for k, v in x.items()} for i, x in remembered.items()},
         "history": [dict(epoch) for epoch in net.history],
         "seed": net.seed,
     }
@@ -311,13 +291,9 @@ def restore_net(net: GenreNet, state: dict[str, Any]) -> GenreNet:
     net.set_params(device=str(device), seed=state.get("seed", net.seed), **arguments)
     net.initialize()
     net.module_.load_state_dict(tensors)
-    for name, remembered in state.get("optimizer", {}).items():
-        parameter = net.module_.get_parameter(name)
-        net.optimizer_.state[parameter] = {
-            # Adam counts its steps on the CPU.
-            key: torch.tensor(value, device=device if np.ndim(value) else "cpu")
-            for key, value in remembered.items()
-        }
+    remembered = state.get("optimizer", {})
+    moments = {int(i): {k: torch.tensor(v) for k, v in x.items()} for i, x in remembered.items()}
+    net.optimizer_.load_state_dict(net.optimizer_.state_dict() | {"state": moments})
     net.history.extend(dict(epoch) for epoch in state.get("history", []))
     net.module_.eval()
     return net

@@ -532,7 +532,7 @@ def test_verbose_shows_progress(data: Data, capsys: pytest.CaptureFixture[str]) 
         each.net_.partial_fit(data[0].copy(), data[1])
     assert capsys.readouterr() == ("", "")
     assert printed.out == ""
-    assert "training" in printed.err
+    assert "CNNClassifier: 100%" in printed.err
     assert "3/3" in printed.err
     assert "train_loss" in printed.err
     assert "valid_loss" in printed.err

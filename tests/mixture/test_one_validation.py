@@ -244,7 +244,7 @@ def test_one_bar_per_phase_of_fit_and_none_in_short_predictions(
     assert "12/12" in shown  # clips extracted
     assert "experts: 100%" in shown  # trainings that are finished
     assert "6/6" in shown
-    assert "mixer: 100%" in shown
+    assert "CNNMixer: 100%" in shown
     assert "training" not in shown
     for fitted in (clf, pickle.loads(pickle.dumps(clf))):
         fitted.predict(paths)

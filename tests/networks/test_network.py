@@ -57,7 +57,7 @@ def test_layer_shapes_are_the_paper_s(shape: tuple[int, int]) -> None:
         x = block(x)
         assert x.shape[1:] == pooled
     assert network(torch.zeros(2, *shape)).shape == (2, 8)
-    assert resolve_pool_sizes(shape) == expected["pools"]
+    assert resolve_pool_sizes(shape, [8] * 5) == expected["pools"]
 
 
 @pytest.mark.parametrize("shape", PAPER_SHAPES)
@@ -114,7 +114,7 @@ def test_kernels_are_glorot_uniform_and_biases_zero() -> None:
 )
 def test_auto_pools_leave_one_value_per_filter(shape: tuple[int, int], n_blocks: int) -> None:
     sizes = list(shape)
-    for pool in resolve_pool_sizes(shape, n_blocks):
+    for pool in resolve_pool_sizes(shape, [8] * n_blocks):
         sizes = [size_after_pool(size_after_conv(n), p) for n, p in zip(sizes, pool)]
     assert sizes == [1, 1]
 
@@ -156,7 +156,7 @@ def test_given_pool_sizes_may_leave_more_than_one_value() -> None:
 )
 def test_bad_pool_sizes_say_what_is_accepted(pools: object) -> None:
     with pytest.raises(ValueError, match=r"pool_sizes=.* pair"):
-        resolve_pool_sizes((20, 30), 2, pools)  # type: ignore[arg-type]
+        resolve_pool_sizes((20, 30), [8, 8], pools)  # type: ignore[arg-type]
 
 
 def test_state_dict_has_plain_names() -> None:
