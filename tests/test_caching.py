@@ -15,9 +15,8 @@ from sklearn_genremoe import (
     LogMelSpectrogram,
     MixtureOfExpertsClassifier,
 )
-from sklearn_genremoe.audio import decode_parts
+from sklearn_genremoe.audio import _decode, decode_parts
 from sklearn_genremoe.datasets import load_mini_genres
-from sklearn_genremoe.domains import _extract
 
 RATE = 22050
 N_CLIPS = 18
@@ -39,7 +38,7 @@ def decoded(monkeypatch):
         seen.append(path)
         return decode_parts(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extract, "decode_parts", counting)
+    monkeypatch.setattr(_decode, "decode_parts", counting)
     return seen
 
 

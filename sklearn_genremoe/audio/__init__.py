@@ -6,11 +6,11 @@ from ._decode import Segment as Segment
 from ._decode import SourceExcerpt as SourceExcerpt
 from ._decode import decode_audio, fix_length
 from ._decode import decode_parts as decode_parts
+from ._decode import load_parts as load_parts
 from ._decode import read_excerpts as read_excerpts
 from ._errors import BadClipError, BadClipWarning
 from ._errors import warn_of_long_files as warn_of_long_files
 from ._loader import AudioLoader
-from ._read import seconds_of_file as seconds_of_file
 from ._transformer import ClipTransformer as ClipTransformer
 from ._transformer import process_clips as process_clips
 

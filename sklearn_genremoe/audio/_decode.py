@@ -12,7 +12,7 @@ from .._clips import MAX_AMPLITUDE, warn_beyond_full_scale
 from .._fields import NonNegative, Positive, checked
 from .._files import user_path
 from ._errors import BadClipError
-from ._read import read_blocks, require_file
+from ._read import read_blocks, require_file, seconds_of_file
 
 #: Amplitude below which a clip counts as silent: -100 dB of full scale, a third of the
 #: smallest step of 16-bit audio.
@@ -148,6 +148,24 @@ def decode_parts(
     return [made[segment] for segment in segments]
 
 
+def load_parts(
+    source, parts: Sequence[tuple[Segment, str | None]], min_samples: int = ONE_FRAME
+) -> tuple[list[np.ndarray], dict[str, float]]:
+    """Return segments of a file or excerpt, filled up, and by its path the length of a longer file.
+
+    Each segment comes with what it is filled up with, or None for nothing.
+    """
+    waveforms = decode_parts(source, [segment for segment, _ in parts], min_samples=min_samples)
+    goes_on = isinstance(source, str) and any(
+        len(waveform) == segment.n_samples for waveform, (segment, _) in zip(waveforms, parts)
+    )
+    filled = [
+        fix_length(waveform, segment.n_samples, fill) if fill else waveform
+        for waveform, (segment, fill) in zip(waveforms, parts)
+    ]
+    return filled, seconds_of_file(source) if goes_on else {}
+
+
 def fix_length(waveform: np.ndarray, n_samples: int, fill: str = "zeros") -> np.ndarray:
     """Cut a waveform at the end, or fill it up, to a number of samples.
 
@@ -199,12 +217,12 @@ class SourceAudio(NamedTuple):
 class SourceExcerpt(NamedTuple):
     """An excerpt of a file from `offset` to `end`, decoded but not yet resampled.
 
-    It has `seconds`, or less where the file is shorter.
+    It lasts `duration` seconds, or less where the file is shorter.
     """
 
     path: str
     offset: float
-    seconds: float
+    duration: float
     end: float
     audio: SourceAudio
 

@@ -8,9 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 
 from .._fields import Count, NonNegative, Positive, with_init
-from ._decode import Segment, decode_parts, fix_length
-from ._errors import BadClipError
-from ._read import seconds_of_file
+from ._decode import Segment, load_parts
 from ._transformer import ClipTransformer, process_clips
 
 
@@ -82,9 +80,12 @@ class AudioLoader(OneToOneFeatureMixin, ClipTransformer, BaseEstimator):
         if clips.paths is None:
             return clips.waveforms
         waveforms = np.full((len(clips), segment.n_samples), np.nan, dtype=np.float32)
-        load = partial(_load, segment=segment, fill=self.fill)
+        load = partial(load_parts, parts=[(segment, self.fill)])
         tasks = dict(enumerate(clips.paths))
-        take = waveforms.__setitem__
+
+        def take(row, loaded):
+            [waveforms[row]] = loaded
+
         bad, seconds = process_clips(load, tasks, take, self.on_error, self.n_jobs, self.verbose)
         self._report(bad, seconds, segment)
         return waveforms
@@ -93,14 +94,3 @@ class AudioLoader(OneToOneFeatureMixin, ClipTransformer, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _load(path, segment, fill):
-    """Return a waveform and the length of a file that goes on; or the error."""
-    try:
-        waveform = decode_parts(path, [segment])[0]
-    except BadClipError as error:
-        return error
-    is_whole = len(waveform) < segment.n_samples
-    waveform = fix_length(waveform, segment.n_samples, fill)
-    return waveform, {} if is_whole else seconds_of_file(path)

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import KW_ONLY
+from functools import partial
 from typing import Any
 
 from sklearn.base import TransformerMixin
@@ -107,12 +108,12 @@ def process_clips(
     """Apply a function to tasks in parallel; hand each key and what comes of it on, in order.
 
     The function returns its result and the lengths of files that go on behind what was read, by
-    path; or a BadClipError, so that the first one in order is raised and not the first in time.
-    Return why clips are bad, by key, and all lengths.
+    path. Return why clips are bad, by key, and all lengths.
     """
     bad: dict[Any, str] = {}
     seconds: dict[str, float] = {}
-    with closing(map_clips(function, tasks.values(), n_jobs)) as results:
+    attempts = map_clips(partial(_attempt, function), tasks.values(), n_jobs)
+    with closing(attempts) as results:
         progress = progress_bar(results, total=len(tasks), unit="clip", disable=not verbose)
         for key, result in zip(tasks, progress, strict=True):
             if not isinstance(result, BadClipError):
@@ -123,3 +124,11 @@ def process_clips(
             else:
                 bad[key] = str(result)
     return bad, seconds
+
+
+def _attempt(function: Callable, task: Any) -> Any:
+    """Return the error of a bad clip, so that the first in order is raised, not that in time."""
+    try:
+        return function(task)
+    except BadClipError as error:
+        return error

@@ -6,15 +6,7 @@ import numpy as np
 from sklearn.base import clone
 
 from .._rows import Rows
-from ..audio import (
-    BadClipError,
-    Segment,
-    SourceExcerpt,
-    decode_parts,
-    fix_length,
-    process_clips,
-    seconds_of_file,
-)
+from ..audio import BadClipError, Segment, SourceExcerpt, load_parts, process_clips
 from ._analysis import ClipAnalysis
 from ._batch import DomainBatch, Entry
 from ._store import cache_folder, clip_key, store_for
@@ -113,23 +105,18 @@ def extract_clip(task):
     """Compute some domains of one clip, with one decode and one analysis.
 
     A task holds the path, excerpt or waveform, what to compute, its type, and the row of the clip.
-    Return the features by domain and the length of a file that goes on, or a BadClipError.
+    Return the features by domain and the length of a file that goes on.
     """
     clip, domains, dtype, row = task
     features = {}
-    try:
-        analyses, seconds = _analyses(clip, list(domains.values()))
-        for (name, domain), analysis in zip(domains.items(), analyses, strict=True):
-            with np.errstate(over="ignore"):  # beyond float16: found by the next line
-                features[name] = domain.spectrogram(analysis).astype(dtype, copy=False)
-            if not np.isfinite(features[name]).all():
-                raise BadClipError(
-                    clip if isinstance(clip, str) else getattr(clip, "path", f"waveform {row}"),
-                    f"{type(domain).__name__} computes NaN or infinity ({dtype}) of it; expected "
-                    "finite features of every clip: mend the domain, or leave the clip out",
-                )
-    except BadClipError as error:
-        return error
+    analyses, seconds = _analyses(clip, list(domains.values()))
+    for (name, domain), analysis in zip(domains.items(), analyses, strict=True):
+        with np.errstate(over="ignore"):  # beyond float16: found by the next line
+            features[name] = domain.spectrogram(analysis).astype(dtype, copy=False)
+        if not np.isfinite(features[name]).all():
+            where = clip if isinstance(clip, str) else getattr(clip, "path", f"waveform {row}")
+            found = f"{type(domain).__name__} computes NaN or infinity ({dtype}) of it"
+            raise BadClipError(where, f"{found}; mend the domain, or leave the clip out")
     return features, seconds
 
 
@@ -138,22 +125,13 @@ def _analyses(clip, domains) -> tuple[list[ClipAnalysis], dict[str, float]]:
 
     Domains that see the same share an analysis.
     """
-    is_file = isinstance(clip, str)
-    if not is_file and not isinstance(clip, SourceExcerpt):
+    if not isinstance(clip, (str, SourceExcerpt)):
         return [ClipAnalysis(clip, domains[0].sample_rate)] * len(domains), {}
-    parts = [
-        Segment(x.file_rate, *((x.offset, x.duration) if is_file else (clip.offset, clip.seconds)))
-        for x in domains
-    ]
-    waveforms = decode_parts(clip, parts, min_samples=max(domain.n_fft for domain in domains))
-    made: dict = {}
-    views = []
-    for domain, part, waveform in zip(domains, parts, waveforms):
-        is_short = len(waveform) < part.n_samples
-        views.append((part, domain.fill if is_short else None))
-        if views[-1] not in made:
-            if is_short and domain.fill:
-                waveform = fix_length(waveform, part.n_samples, domain.fill)
-            made[views[-1]] = ClipAnalysis(waveform, part.sample_rate)
-    goes_on = is_file and any(len(x) == part.n_samples for x, part in zip(waveforms, parts))
-    return [made[view] for view in views], seconds_of_file(clip) if goes_on else {}
+    parts = []
+    for domain in domains:
+        of = domain if isinstance(clip, str) else clip
+        parts.append((Segment(domain.file_rate, of.offset, of.duration), domain.fill))
+    distinct = list(dict.fromkeys(parts))
+    waveforms, seconds = load_parts(clip, distinct, max(domain.n_fft for domain in domains))
+    made = {x: ClipAnalysis(waveform, x[0].sample_rate) for x, waveform in zip(distinct, waveforms)}
+    return [made[part] for part in parts], seconds

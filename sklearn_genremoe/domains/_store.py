@@ -169,7 +169,7 @@ def clip_key(clip) -> str:
     if isinstance(clip, np.ndarray):
         return hashlib.sha256(np.ascontiguousarray(clip, dtype=np.float32).data).hexdigest()
     is_excerpt = isinstance(clip, SourceExcerpt)
-    path, *part = (clip.path, clip.offset, clip.seconds) if is_excerpt else (clip,)
+    path, *part = (clip.path, clip.offset, clip.duration) if is_excerpt else (clip,)
     with contextlib.suppress(OSError, ValueError):  # no such file
         stat = os.stat(path)
         part += [stat.st_size, stat.st_mtime_ns]

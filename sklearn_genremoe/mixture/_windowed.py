@@ -439,7 +439,7 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         bad = {}
         for row, excerpt in enumerate(heard):
             try:
-                segment = Segment(front.rate, excerpt.offset, excerpt.seconds)
+                segment = Segment(front.rate, excerpt.offset, excerpt.duration)
                 [waveform] = decode_parts(excerpt, [segment])
                 waveforms[row] = fix_length(waveform, n_samples)
             except BadClipError as error:

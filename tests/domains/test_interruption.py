@@ -14,8 +14,8 @@ import pytest
 import soundfile
 
 from sklearn_genremoe import MFCC, AudioLoader, DomainUnion, LogMelSpectrogram
-from sklearn_genremoe.audio import BadClipError, BadClipWarning, _loader, decode_parts
-from sklearn_genremoe.domains import BaseDomain, _extract
+from sklearn_genremoe.audio import BadClipError, BadClipWarning, _decode, decode_parts
+from sklearn_genremoe.domains import BaseDomain
 from sklearn_genremoe.domains._store import FeatureStore
 
 RATE = 22050
@@ -26,9 +26,10 @@ PROGRAM = """
 import json, os, signal, sys, time
 from joblib import parallel_config
 from sklearn_genremoe import MFCC, DomainUnion, LogMelSpectrogram
-from sklearn_genremoe.domains import BaseDomain, _extract
+from sklearn_genremoe.audio import _decode
+from sklearn_genremoe.domains import BaseDomain
 
-decode = _extract.decode_parts
+decode = _decode.decode_parts
 def slow(path, *args, **kwargs):
     time.sleep(0.1)
     return decode(path, *args, **kwargs)
@@ -43,7 +44,7 @@ class Deadly(BaseDomain):
 paths, memory, n_jobs, task = json.loads(sys.argv[1])
 domains = [("mel", LogMelSpectrogram(duration=1.0)), ("mfcc", MFCC(duration=1.0))]
 if task == "interrupt":
-    _extract.decode_parts = slow
+    _decode.decode_parts = slow
     try:
         DomainUnion(domains, memory=memory, n_jobs=n_jobs).transform(paths)
     except KeyboardInterrupt:
@@ -102,7 +103,7 @@ def assert_resumes(paths, memory, monkeypatch):
         decoded.append(path)
         return decode_parts(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extract, "decode_parts", counting)
+    monkeypatch.setattr(_decode, "decode_parts", counting)
     batch = DomainUnion(DOMAINS, memory=memory).transform(paths)
     assert 0 < len(decoded) < N_CLIPS
     expected = DomainUnion(DOMAINS).transform(paths)
@@ -162,8 +163,7 @@ def decoded(monkeypatch):
         time.sleep(0.05)
         return decode_parts(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extract, "decode_parts", slow)
-    monkeypatch.setattr(_loader, "decode_parts", slow)
+    monkeypatch.setattr(_decode, "decode_parts", slow)
     return paths
 
 

@@ -18,7 +18,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 
 from sklearn_genremoe import MFCC, DomainUnion, HarmonicSpectrogram, LogMelSpectrogram
-from sklearn_genremoe.audio import BadClipError, BadClipWarning, decode_audio, decode_parts
+from sklearn_genremoe.audio import BadClipError, BadClipWarning, _decode, decode_audio, decode_parts
 from sklearn_genremoe.domains import BaseDomain, DomainBatch, _extract, _store
 from sklearn_genremoe.domains._store import FeatureStore
 
@@ -50,7 +50,7 @@ def decoded(monkeypatch):
         seen.append(Path(path).name)
         return decode_parts(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extract, "decode_parts", counting)
+    monkeypatch.setattr(_decode, "decode_parts", counting)
     return seen
 
 
@@ -198,18 +198,18 @@ def test_own_domain_is_computed_again_when_its_code_changes(paths, memory, tmp_p
 
 class TestInterruption:
     def test_goes_on_where_it_was(self, paths, memory, decoded, monkeypatch):
-        decode = _extract.decode_parts
+        decode = _decode.decode_parts
 
         def interrupted(path, *args, **kwargs):
             if path == paths[4]:
                 raise KeyboardInterrupt
             return decode(path, *args, **kwargs)
 
-        monkeypatch.setattr(_extract, "decode_parts", interrupted)
+        monkeypatch.setattr(_decode, "decode_parts", interrupted)
         with pytest.raises(KeyboardInterrupt):
             union(memory).transform(paths)
         assert len(decoded) == 4
-        monkeypatch.setattr(_extract, "decode_parts", decode)
+        monkeypatch.setattr(_decode, "decode_parts", decode)
         decoded.clear()
         assert_equal(union(memory).transform(paths), union().transform(paths))
         assert decoded[:2] == ["4.wav", "5.wav"]
@@ -290,13 +290,13 @@ def start_extract(paths, memory, pause=0.0):
     program = (
         "import json, sys, time\n"
         "from sklearn_genremoe import MFCC, DomainUnion, HarmonicSpectrogram, LogMelSpectrogram\n"
-        "from sklearn_genremoe.domains import _extract\n"
+        "from sklearn_genremoe.audio import _decode\n"
         "paths, memory, pause = json.loads(sys.argv[1])\n"
-        "decode = _extract.decode_parts\n"
+        "decode = _decode.decode_parts\n"
         "def slow(path, *args, **kwargs):\n"
         "    time.sleep(pause)\n"
         "    return decode(path, *args, **kwargs)\n"
-        "_extract.decode_parts = slow\n"
+        "_decode.decode_parts = slow\n"
         "domains = [('mel', LogMelSpectrogram(duration=1.0)),\n"
         "           ('harmonic', HarmonicSpectrogram(duration=1.0)),\n"
         "           ('mfcc', MFCC(duration=1.0))]\n"

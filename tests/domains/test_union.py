@@ -21,7 +21,7 @@ from sklearn_genremoe.audio import (
     decode_parts,
     fix_length,
 )
-from sklearn_genremoe.domains import DomainBatch, _extract
+from sklearn_genremoe.domains import DomainBatch
 
 RATE = 22050
 
@@ -44,7 +44,7 @@ def decoded(monkeypatch):
         seen.append(path)
         return decode_parts(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extract, "decode_parts", counting)
+    monkeypatch.setattr(_decode, "decode_parts", counting)
     return seen
 
 

@@ -23,8 +23,9 @@ from sklearn_genremoe import (
     default_experts,
     paper_experts,
 )
+from sklearn_genremoe.audio import _decode
 from sklearn_genremoe.datasets import make_genre_clips
-from sklearn_genremoe.domains import DomainBatch, _extract
+from sklearn_genremoe.domains import DomainBatch
 from sklearn_genremoe.mixture._experts import (
     domain_of_mixer,
     leading_domain,
@@ -73,13 +74,13 @@ def clips(tmp_path_factory):
 def decodes(monkeypatch):
     """The paths that are decoded, in order."""
     decoded = []
-    original = _extract.decode_parts
+    original = _decode.decode_parts
 
     def counting(path, *args, **kwargs):
         decoded.append(Path(path).name)
         return original(path, *args, **kwargs)
 
-    monkeypatch.setattr(_extract, "decode_parts", counting)
+    monkeypatch.setattr(_decode, "decode_parts", counting)
     return decoded
 
 
