@@ -226,13 +226,10 @@ def _train(options) -> int:
     y = clips.target
     groups = np.arange(len(y)) if clips.groups is None else clips.groups
     splits = _folds_of_score(y, groups, options, "clip" if clips.groups is None else "group")
-    clf = MixtureOfExpertsClassifier(
-        _experts(options),
-        on_error="warn",
-        n_jobs=options.n_jobs,
-        random_state=options.seed,
-        verbose=int(sys.stderr is not None and sys.stderr.isatty()),
-    )
+    is_watched = sys.stderr is not None and sys.stderr.isatty()
+    how: dict[str, Any] = {"n_jobs": options.n_jobs, "random_state": options.seed}
+    how |= {"on_error": "warn", "verbose": int(is_watched)}
+    clf = MixtureOfExpertsClassifier(_experts(options), **how)
     batch = clf.extract(clips.data)
     good = np.setdiff1d(np.arange(len(y)), list(batch.bad_clips))
     trained_on = [np.intersect1d(train, good) for train, _ in splits]

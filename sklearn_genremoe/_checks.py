@@ -141,7 +141,6 @@ def _require_no_missing(values: NDArray[Any], name: str, otherwise: str) -> None
 
     missing = np.flatnonzero(isna(values)).tolist()
     if missing:
-        raise ValueError(
-            f"Input {name} contains None or NaN for {len(missing)} of {len(values)} clips (rows "
-            f"{some_rows(missing)}). Leave these clips out, or {otherwise}."
-        )
+        found = f"Input {name} contains None or NaN for {len(missing)} of {len(values)} clips"
+        rows = some_rows(missing)
+        raise ValueError(f"{found} (rows {rows}). Leave these clips out, or {otherwise}.")

@@ -96,13 +96,12 @@ def _unsafe(infos: list[zipfile.ZipInfo], size: int) -> str:
     names = [info.orig_filename for info in infos]
     odd = [name for name in names if not _FLAT_NAME.fullmatch(name)]
     methods = {info.compress_type for info in infos}
+    is_bomb = _is_bomb(sum(info.file_size for info in infos), size)
     reasons = {
         f"has entries outside of itself: {odd[:3]}": odd,
         "has several entries of the same name": len(set(names)) < len(names),
         "is compressed by another method than deflate": methods - _METHODS,
-        f"is a zip bomb: {size} bytes claim to hold more than {_MAX_RATIO} times": _is_bomb(
-            sum(info.file_size for info in infos), size
-        ),
+        f"is a zip bomb: {size} bytes claim to hold more than {_MAX_RATIO} times": is_bomb,
     }
     return next((reason for reason, found in reasons.items() if found), "")
 

@@ -1,5 +1,6 @@
 """The versions of what the package stands on."""
 
+import contextlib
 import platform
 from importlib import metadata
 
@@ -8,17 +9,14 @@ _FOR_AUDIO = ("librosa", "soundfile", "soxr", "joblib")
 _OPTIONAL = ("h5py", "dask", "distributed", "pooch")
 
 
-def versions(*others: str) -> dict[str, str | None]:
-    """Return the versions of Python, this package and what it needs; None of what is missing."""
+def versions(*others: str) -> dict[str, str]:
+    """Return the versions of Python, this package and what it needs, of what is installed."""
     import sklearn_genremoe
 
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    found["sklearn-genremoe"] = sklearn_genremoe.__version__
+    found = {"python": platform.python_version(), "sklearn-genremoe": sklearn_genremoe.__version__}
     for name in (*_REQUIRED, *_FOR_AUDIO, *others):
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
     return found
 
 

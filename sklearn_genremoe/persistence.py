@@ -224,9 +224,9 @@ def load_model(file, *, trusted=(), weights=None):
         )
     now = versions()
     differing = [
-        f"{name} {version}, here {now.get(name) or 'missing'}"
+        f"{name} {version}, here {now.get(name, 'missing')}"
         for name, version in metadata["versions"].items()
-        if version and f"{now.get(name)}".split(".")[:2] != version.split(".")[:2]
+        if version and now.get(name, "").split(".")[:2] != version.split(".")[:2]
     ]
     notes = [f"It was saved with {'; '.join(differing)}."] if differing else []
     if notes := notes + _find_weights(path, metadata["weights"], model, weights):

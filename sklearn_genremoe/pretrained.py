@@ -31,17 +31,10 @@ _FMA_SMALL_GENRES = (
     "Electronic, Experimental, Folk, Hip-Hop, Instrumental, International, Pop, Rock"
 )
 
-# Keras' names of the weights of each kind of layer, in the terms of our network.
-_WEIGHTS = {
-    "conv2d": {"kernel": "conv.weight", "bias": "conv.bias"},
-    "batch_normalization": {
-        "gamma": "norm.weight",
-        "beta": "norm.bias",
-        "moving_mean": "norm.running_mean",
-        "moving_variance": "norm.running_var",
-    },
-    "dense": {"kernel": "head.weight", "bias": "head.bias"},
-}
+# Keras' names of layers and of their weights, in the terms of our network.
+_LAYERS = {"conv2d": "conv", "batch_normalization": "norm", "dense": "head"}
+_TENSORS = {"kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean"}
+_TENSORS |= {"moving_variance": "running_var"}
 
 
 def fetch_published_experts(data_home=None, *, download_if_missing=True):
@@ -183,23 +176,21 @@ def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:
     # The published layers are named after their expert: a renamed file would go unnoticed
     # otherwise, since three of the four networks have the same shapes.
     if f"dense_{name}" not in layers:
-        raise ValueError(
-            f"{path} doesn't hold the {name} expert: no layer 'dense_{name}' among {list(layers)}. "
-            "Each file must keep the name under which it was published."
-        )
+        found = f"no layer 'dense_{name}' among {list(layers)}"
+        advice = "Each file must keep the name under which it was published"
+        raise ValueError(f"{path} doesn't hold the {name} expert: {found}. {advice}.")
     weights: dict[str, np.ndarray] = {}
     n_blocks = Counter[str]()
     for layer, values in layers.items():
         kind = layer.rpartition("_")[0]
-        if kind not in _WEIGHTS:
+        if kind not in _LAYERS:
             continue  # inputs, pools and activations have no weights
         prefix = "" if kind == "dense" else f"blocks.{n_blocks[kind]}."
         n_blocks[kind] += 1
         for key, array in values.items():
             # From (height, width, in, out) and (in, out) to (out, in, ...); vectors stay.
-            weights[prefix + _WEIGHTS[kind].get(key, key)] = (
-                array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
-            )
+            name = f"{prefix}{_LAYERS[kind]}.{_TENSORS.get(key, key)}"
+            weights[name] = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
     if not all(np.isfinite(array).all() for array in weights.values()):
         raise ValueError(f"{path} holds weights that are NaN or infinite; fetch it again.")
     return weights

@@ -56,16 +56,7 @@ def load_mini_genres(*, return_X_y=False):
     )
     if return_X_y:
         return clips.data, clips.target
-    licences = clips.metadata["licence"]
-    return described(
-        "free computer games",
-        clips.data,
-        clips.target,
-        {},
-        "mini_genres.rst",
-        groups=clips.groups,
-        artists=clips.metadata["artist"],
-        titles=clips.metadata["title"],
-        licences=licences,
-        licence=" and ".join(sorted(set(licences))),
-    )
+    columns = {f"{name}s": clips.metadata[name] for name in ("artist", "title", "licence")}
+    columns |= {"groups": clips.groups, "licence": " and ".join(sorted(set(columns["licences"])))}
+    source = "free computer games"
+    return described(source, clips.data, clips.target, {}, "mini_genres.rst", **columns)

@@ -1,10 +1,10 @@
 """What a person has decided about labels."""
 
-import csv
 import os
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import Bunch
 
 from .._files import user_path
@@ -51,37 +51,33 @@ def apply_corrections(clips: Any, corrections: Any) -> Bunch:
     >>> corrected.changes
     [('b.ogg', 'rock', 'folk')]
     """
-    with open(user_path(corrections), encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if (reader.fieldnames or [])[: len(_COLUMNS)] != _COLUMNS:
-            raise ValueError(f"{corrections} has the columns {reader.fieldnames}, not {_COLUMNS}.")
-        lines = list(reader)
+    how: dict[str, Any] = {"dtype": str, "index_col": False, "encoding": "utf-8-sig"}
+    table = pd.read_csv(user_path(corrections), keep_default_na=False, **how)
+    if list(table.columns[: len(_COLUMNS)]) != _COLUMNS:
+        raise ValueError(f"{corrections} has the columns {list(table.columns)}, not {_COLUMNS}.")
     target = np.asarray(clips.target).tolist()
     labels = {str(label): label for label in target}
-    rows = {
-        os.fspath(clip) if isinstance(clip, (str, os.PathLike)) else f"clip {row}": row
-        for row, clip in enumerate(clips.data)
-    }
+    is_path = [isinstance(clip, (str, os.PathLike)) for clip in clips.data]
+    names = [os.fspath(x) if is_path[row] else f"clip {row}" for row, x in enumerate(clips.data)]
+    rows = {name: row for row, name in enumerate(names)}
     changes: list[tuple[str, Any, Any]] = []
-    for number, line in enumerate(lines, start=2):
-        name, said, verdict, corrected = (line[column] for column in _COLUMNS)
+    lines = table[_COLUMNS].fillna("").itertuples(index=False)
+    for number, (name, said, verdict, corrected) in enumerate(lines, start=2):
         where = f"{corrections}, line {number}: {name}"
         if name not in rows:
             raise ValueError(f"{where} is none of the clips of the report, or there twice.")
         row = rows.pop(name)
         before = target[row]
         if said not in ("", str(before)):
-            raise ValueError(
-                f"{where} was labelled {said} in the report and is labelled {before} now."
-            )
+            now = f"is labelled {before} now"
+            raise ValueError(f"{where} was labelled {said} in the report and {now}.")
         if verdict == "leave out":
             target[row] = None
         elif verdict == "wrong" and corrected:
             target[row] = labels.get(corrected, corrected)
         elif verdict != "right":
-            raise ValueError(
-                f"{where} is {verdict!r}; expected right, leave out, or wrong with the right label."
-            )
+            expected = "right, leave out, or wrong with the right label"
+            raise ValueError(f"{where} is {verdict!r}; expected {expected}.")
         if verdict != "right":
             changes.append((name, before, target[row]))
     keep = [label is not None for label in target]

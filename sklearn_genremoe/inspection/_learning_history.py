@@ -76,17 +76,17 @@ class LearningHistoryDisplay(BaseDisplay):
         """
         check_is_fitted(estimator)
         estimator = _last_step(estimator)
-        found = _histories(type(estimator).__name__, estimator)
+        name = type(estimator).__name__
+        found = _histories(name, estimator)
         if not found:
             raise TypeError(
-                f"{type(estimator).__name__} holds no network with a history_; pass a fitted "
-                "CNNClassifier, or a mixture with one among its experts."
+                f"{name} holds no network with a history_; pass a fitted CNNClassifier."
             )
         histories = {name: history for name, history in found.items() if history}
         if not histories:
+            found = f"the networks of {name} have an empty history_: their weights were loaded"
             raise ValueError(
-                f"the networks of {type(estimator).__name__} have an empty history_: their weights "
-                "were loaded, not trained here. Pass an estimator that was trained by fit."
+                f"{found}, not trained here. Pass an estimator that was trained by fit."
             )
         return cls(histories).plot(ax=ax)
 

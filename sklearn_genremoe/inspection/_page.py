@@ -87,7 +87,7 @@ def page_of(report: Any, folder: Path, embed: bool, command: str | None) -> str:
         data=_clips(report, folder, embed),
         tables=_tables(report),
         command=command,
-        versions={name: version for name, version in versions().items() if version},
+        versions=versions(),
         system=platform.platform(),
     )
 

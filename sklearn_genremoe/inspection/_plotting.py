@@ -82,10 +82,8 @@ def ask_mixture(estimator: Any, X: Any, method: str) -> tuple[np.ndarray, np.nda
 def require_method(estimator: Any, method: str, expected: str) -> None:
     """Raise a TypeError if an estimator lacks what a display needs."""
     if not hasattr(estimator, method):
-        raise TypeError(
-            f"{type(estimator).__name__} has no {method}; pass a fitted {expected}, or what that "
-            "method returns to from_predictions."
-        )
+        found = f"{type(estimator).__name__} has no {method}; pass a fitted {expected}"
+        raise TypeError(f"{found}, or what that method returns to from_predictions.")
 
 
 def check_proba(proba: Any, name: str, finite: Any = True) -> np.ndarray:
@@ -103,10 +101,8 @@ def check_expert_proba(expert_proba: Any, n_classes: int | None = None) -> np.nd
     how: dict[str, Any] = {"allow_nd": True, "ensure_all_finite": finite, "dtype": np.float64}
     checked: np.ndarray = check_array(expert_proba, input_name="expert_proba", **how)
     if checked.ndim != 3 or n_classes not in (None, checked.shape[2]):
-        raise ValueError(
-            f"expert_proba has the shape {checked.shape}; expected (n_clips, n_experts, "
-            f"{n_classes or 'n_classes'}) as expert_predict_proba returns."
-        )
+        expected = f"(n_clips, n_experts, {n_classes or 'n_classes'}), as of expert_predict_proba"
+        raise ValueError(f"expert_proba has the shape {checked.shape}; expected {expected}.")
     return checked
 
 
@@ -120,9 +116,8 @@ def check_names(names: Any, n_experts: int) -> list[str]:
     if names is None:
         return [f"expert {index}" for index in range(n_experts)]
     if len(names) != n_experts:
-        raise ValueError(
-            f"{len(names)} expert_names for {n_experts} experts; pass one name per expert."
-        )
+        found = f"{len(names)} expert_names for {n_experts} experts"
+        raise ValueError(f"{found}; pass one name per expert.")
     return list(names)
 
 
