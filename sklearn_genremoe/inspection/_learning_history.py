@@ -84,10 +84,8 @@ class LearningHistoryDisplay(BaseDisplay):
             )
         histories = {name: history for name, history in found.items() if history}
         if not histories:
-            found = f"the networks of {name} have an empty history_: their weights were loaded"
-            raise ValueError(
-                f"{found}, not trained here. Pass an estimator that was trained by fit."
-            )
+            said = f"the networks of {name} have an empty history_: their weights were loaded, not"
+            raise ValueError(f"{said} trained here. Pass an estimator that was trained by fit.")
         return cls(histories).plot(ax=ax)
 
     def frame(self) -> Any:
