@@ -1,6 +1,8 @@
 """What classical methods see of a spectrogram."""
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -61,19 +63,21 @@ class SpectralStatistics(CoarseSpectrogram):
         return _covariance(harmonic, percussive, scipy.fft.dct(mel, axis=0, norm="ortho"))
 
 
-def time_statistics(X: Any) -> NDArray[np.float64]:
-    """Sum up each bin of spectrograms by three numbers, for classifiers that take tables.
+def time_statistics(X: Any, percentiles: Sequence[float] = ()) -> NDArray[np.float64]:
+    """Sum up each bin of spectrograms by a few numbers, for classifiers that take tables.
 
     Parameters
     ----------
     X : array-like of shape (n_clips, n_bins, n_frames)
         The spectrograms; may be mapped from a file.
+    percentiles : sequence of float, default=()
+        Percentiles over time to be added, from 0 to 100.
 
     Returns
     -------
-    statistics : ndarray of shape (n_clips, 3 * n_bins)
+    statistics : ndarray of shape (n_clips, (3 + n_percentiles) * n_bins)
         Mean over time, standard deviation over time, and standard deviation of the differences
-        between successive frames (zero for a single frame).
+        between successive frames (zero for a single frame); then the percentiles.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def time_statistics(X: Any) -> NDArray[np.float64]:
     >>> time_statistics(MFCC().transform(X)).shape
     (4, 180)
     """
-    return clip_by_clip(_over_time, "time_statistics", X)
+    return clip_by_clip(partial(_over_time, percentiles=percentiles), "time_statistics", X)
 
 
 def modulation_statistics(X: Any) -> NDArray[np.float64]:
@@ -172,11 +176,12 @@ def covariance_statistics(harmonic: Any, percussive: Any, mfcc: Any) -> NDArray[
     return clip_by_clip(_covariance, "covariance_statistics", harmonic, percussive, mfcc)
 
 
-def _over_time(spectrogram):
+def _over_time(spectrogram, percentiles):
     """Return what time_statistics says of one spectrogram."""
     frames = np.asarray(spectrogram, dtype=np.float64)
     changes = np.diff(frames, axis=1) if frames.shape[1] > 1 else np.zeros_like(frames)
-    return np.concatenate([frames.mean(axis=1), frames.std(axis=1), changes.std(axis=1)])
+    numbers = [frames.mean(axis=1), frames.std(axis=1), changes.std(axis=1)]
+    return np.concatenate([*numbers, *np.percentile(frames, percentiles, axis=1)])
 
 
 def _covariance(harmonic, percussive, mfcc):

@@ -42,8 +42,8 @@ def default_experts(
     prediction the probabilities of overlapping crops are averaged.
 
     Four logistic regressions, which take seconds: on
-    :func:`~sklearn_genremoe.domains.time_statistics` of the harmonic spectrogram and of the MFCC,
-    on :func:`~sklearn_genremoe.domains.modulation_statistics` of the log-mel spectrogram, and on
+    :func:`~sklearn_genremoe.domains.time_statistics`, with percentiles, of the harmonic
+    spectrogram and of the MFCC, on :func:`~sklearn_genremoe.domains.modulation_statistics` of the log-mel spectrogram, and on
     :func:`~sklearn_genremoe.domains.covariance_statistics`. All domains have 128 mel bands and
     frames of 77 ms.
 
@@ -130,7 +130,8 @@ def default_experts(
         _expert("mfcc", mfcc, recipe | on_frames | of_mfcc | given),
         _expert("scattering", scattering, recipe | of_scattering | given),
     ]
-    statistics = FunctionTransformer(time_statistics)
+    of_time = {"percentiles": [5, 25, 50, 75, 95]}
+    statistics = FunctionTransformer(time_statistics, kw_args=of_time)
     harmonic = HarmonicSpectrogram(**signal, **kernel)
     modulation = SpectralStatistics(kind="modulation", **signal, **kernel)
     covariance = SpectralStatistics(kind="covariance", **signal, **kernel)

@@ -25,6 +25,14 @@ def test_mean_deviation_and_change_of_each_bin():
     )
 
 
+def test_percentiles_of_each_bin():
+    X = np.random.default_rng(0).normal(size=(2, 3, 50))
+    found = time_statistics(X, percentiles=[0, 50, 100])
+    np.testing.assert_array_equal(found[:, :9], time_statistics(X))
+    expected = np.hstack([X.min(axis=2), np.median(X, axis=2), X.max(axis=2)])
+    np.testing.assert_allclose(found[:, 9:], expected)
+
+
 @BOTH
 @pytest.mark.parametrize("convert", [list, torch.as_tensor, np.asfortranarray])
 def test_takes_what_estimators_take(convert, statistics):
