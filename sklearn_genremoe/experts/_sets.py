@@ -43,9 +43,9 @@ def default_experts(
 
     Four logistic regressions, which take seconds: on
     :func:`~sklearn_genremoe.domains.time_statistics`, with percentiles, of the harmonic
-    spectrogram and of the MFCC, on :func:`~sklearn_genremoe.domains.modulation_statistics` of the log-mel spectrogram, and on
-    :func:`~sklearn_genremoe.domains.covariance_statistics`. All domains have 128 mel bands and
-    frames of 77 ms.
+    spectrogram and of the MFCC, on :func:`~sklearn_genremoe.domains.modulation_statistics` of the
+    log-mel spectrogram, and on :func:`~sklearn_genremoe.domains.covariance_statistics`. All domains
+    have 128 mel bands and frames of 77 ms.
 
     Parameters
     ----------
