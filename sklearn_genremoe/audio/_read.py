@@ -304,6 +304,5 @@ def _ffmpeg_frames(av, container, rate: int | None, damaged: list):
 
 def _require_rate(source, rate: int) -> None:
     if rate not in RATES:
-        accepted = f"{RATES[0]:,} to {RATES[-1]:,} Hz"
-        reason = f"claims a sample rate of {rate} Hz; accepted are {accepted}: it is damaged, "
-        raise BadClipError(source, reason + _AGAIN)
+        reason = f"claims a sample rate of {rate} Hz, accepted are {RATES[0]:,} to {RATES[-1]:,} Hz"
+        raise BadClipError(source, f"{reason}; {_AGAIN}")

@@ -145,11 +145,12 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
     def _prepare(self):
         """Return the network, which a process loads once."""
         if self._file is None:
-            raise ValueError(
-                f"weights={os.fspath(self.weights)!r} is neither the name of a published network "
-                f"({', '.join(map(repr, self._published))}) nor a file; give one of them (for a "
-                "model that was saved: load_model(file, weights='/path/to/file.pt'))"
+            names = ", ".join(map(repr, self._published))
+            found = (
+                f"weights={os.fspath(self.weights)!r} is neither the name of a published network"
             )
+            advice = "for a model that was saved, load_model(file, weights='/path/to/file.pt')"
+            raise ValueError(f"{found} ({names}) nor a file; give one of them: {advice}")
         return _load(self._read, self._file)
 
 

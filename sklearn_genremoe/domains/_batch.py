@@ -104,10 +104,7 @@ class DomainBatch:
         unknown = sorted(set(plan.domains) - set(arrays))
         if unknown:
             raise ValueError(f"domains names {unknown}, which arrays lacks: it has {[*arrays]}")
-        self.entries = {
-            name: array if isinstance(array, Entry) else _entry_of(name, array, plan)
-            for name, array in arrays.items()
-        }
+        self.entries = {name: _entry_of(name, array, plan) for name, array in arrays.items()}
         counts = {name: len(entry.rows) for name, entry in self.entries.items()}
         self.bad_clips = dict(bad_clips or {})
         self.paths = None
@@ -171,11 +168,9 @@ class DomainBatch:
         twice = [name for name in other.names if name in self]
         if twice:
             raise ValueError(f"both have entries {twice}; give them other names in one of the two")
-        return DomainBatch(
-            self.entries | other.entries,
-            bad_clips=other.bad_clips | self.bad_clips,
-            paths=other.paths if self.paths is None else self.paths,
-        )
+        bad = other.bad_clips | self.bad_clips
+        paths = other.paths if self.paths is None else self.paths
+        return DomainBatch(self.entries | other.entries, bad_clips=bad, paths=paths)
 
     __ror__ = __or__
 
@@ -304,11 +299,8 @@ class DomainBatch:
         caller = sys._getframe(1)
         compares = caller.f_globals["__name__"].startswith(("numpy.testing", "sklearn.utils._test"))
         if not compares and caller.f_code.co_name != "ravel":
-            raise ValueError(
-                f"{self!r} is no array of numbers, so this estimator or function can't take it. "
-                f"Give it one domain, batch[{self.names[0]!r}], or a MixtureOfExpertsClassifier or "
-                "pipeline that begins with a domain in its place"
-            )
+            advice = f"batch[{self.names[0]!r}], or a MixtureOfExpertsClassifier in its place"
+            raise ValueError(f"{self!r} is no array of numbers; give this estimator {advice}")
         flat = [self[name].reshape(len(self), -1) for name in self.names]
         return np.concatenate(flat, axis=1, dtype=dtype or self.dtype)
 
@@ -357,6 +349,8 @@ def _kinds(batch) -> dict:
 
 def _entry_of(name, array, plan) -> Entry:
     """Return what a user gave as an entry: an array, a tensor, a data frame, a list of arrays."""
+    if isinstance(array, Entry):
+        return array
     kind, columns = type(array).__name__, None
     if _is_pandas(array):
         from pandas.api.types import is_numeric_dtype

@@ -18,14 +18,13 @@ def extract(clips, plan, *, on_error, n_jobs, verbose, memory=None, dtype="float
     Return a batch, in which rows of bad clips are NaN, and the lengths of the files that go on
     behind what was read of them, by path.
     """
-    folder = None if memory is None else cache_folder(memory)
+    folder = cache_folder(memory)
     keys = list(range(len(clips)) if folder is None else map(clip_key, clips.items))
     columns = {}
     for name, domain in plan.distinct.items():
         width = clips.width or round((clips.seconds or domain.duration) * domain.file_rate)
-        signature = plan.keys[name][1]
-        store = None if folder is None else store_for(folder, domain, signature, width, dtype)
-        columns[name] = _Column(domain, width, keys, dtype, store)
+        of = (domain, plan.keys[name][1], width, dtype)
+        columns[name] = _Column(domain, width, keys, dtype, folder and store_for(folder, *of))
     # One task per clip that lacks something, even where the clip comes several times.
     places: dict = {}
     for row, key in enumerate(keys):
@@ -66,22 +65,18 @@ class _Column:
     def put(self, where, key, features):
         """Take the features of a clip, which comes at some rows."""
         if self.shape not in (None, features.shape):
-            raise ValueError(
-                f"{type(self.domain).__name__}.features returned the shape {features.shape} for "
-                f"clip {where[0]} and {self.shape} for those before; expected one for all clips"
-            )
+            found = f"{type(self.domain).__name__}.features returned the shape {features.shape}"
+            expected = f"{self.shape} as for those before: one for all clips"
+            raise ValueError(f"{found} for clip {where[0]}; expected {expected}")
         self.shape = features.shape
         if self.array is None and self.store is not None:
             try:
                 self.rows[where] = self.store.write(key, features)
                 return
             except OSError as error:
-                warnings.warn(
-                    f"{self.store.folder.parent} can't be written ({error.strerror}): the features "
-                    "are kept in memory instead, and computed again next time; make room there, or "
-                    "give another folder as memory",
-                    stacklevel=6,
-                )
+                found = f"{self.store.folder.parent} can't be written ({error.strerror})"
+                advice = "make room there, or give another folder as memory"
+                warnings.warn(f"{found}: the rest is kept in memory; {advice}", stacklevel=6)
         if self.array is None:
             self.array = np.empty((len(self.rows), *features.shape), self.dtype)
             saved = np.flatnonzero(self.rows >= 0)

@@ -8,9 +8,9 @@ import time
 import zlib
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-import joblib
 import numpy as np
 from filelock import FileLock
 
@@ -144,23 +144,16 @@ def _checked(path, inode, size, changed) -> set[tuple[int, int]]:
 
 def store_for(root: Path, domain, signature: tuple, width: int, dtype: str) -> FeatureStore:
     """Return the store of what a domain computes for clips of `width` samples."""
-    name, *params = signature
-    about = {
-        "domain": name,
-        "parameters": dict(params),
-        "n_samples": width,
-        "dtype": dtype,
-        "format": FORMAT,
-        "version": domain.version,
-        "code": code_of(type(domain)),  # type: ignore[arg-type]
-    }
+    cls: Any = type(domain)
+    code = {"format": FORMAT, "version": domain.version, "code": code_of(cls)}
+    about = {"domain": signature, "n_samples": width, "dtype": dtype, **code}
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     return FeatureStore(root / f"{type(domain).__name__}-{digest[:16]}", about, dtype)
 
 
 def cache_folder(memory) -> Path | None:
     """Return the folder of the cache, its own part of a folder that others may share."""
-    location = memory.location if isinstance(memory, joblib.Memory) else memory
+    location = getattr(memory, "location", memory)  # of a joblib.Memory
     return None if location is None else user_path(location) / "sklearn_genremoe"
 
 
