@@ -127,9 +127,8 @@ def _predict(options) -> int:
     model.set_params(**{name: params[name] for name in known})
     paths, left_out = _audio_files(options.files)
     header = ["path", "genre", *map(str, classes), "error"]
-    rows = [] if out is None else _rows_of_table(out, header, options.resume)
-    done = {row[0] for row in rows}
-    n_done, todo = len(rows), [path for path in paths if path not in done]
+    rows = {} if out is None else _rows_of_table(out, header, options.resume)
+    n_done, todo = len(rows), [path for path in paths if path not in rows]
     # What can't go on behind a bad file gets one at a time.
     chunk = max(_MIN_CHUNK, _CHUNK_PER_JOB * effective_n_jobs(options.n_jobs))
     chunk = chunk if "on_error" in known else 1
@@ -142,17 +141,16 @@ def _predict(options) -> int:
                 lines = new if rows else [header, *new]
                 csv.writer(table, lineterminator="\n").writerows(lines)
                 table.flush()
-            rows += new
+            rows |= {row[0]: row for row in new}
     except ValueError as error:
         raise ValueError(f"{options.model} can't classify files: {error}") from error
     except KeyboardInterrupt:
         more = "; the same command with --resume goes on from there" if out else ""
-        raise KeyboardInterrupt(
-            f"{len(rows) - n_done} of {len(todo)} files are in the table{more}"
-        ) from None
+        found = f"{len(rows) - n_done} of {len(todo)} files are in the table"
+        raise KeyboardInterrupt(f"{found}{more}") from None
     if page:
-        _report_of_rows(rows, classes).save(page, command=options.line)
-    bad = {path: why for path, *_, why in rows[n_done:] if why}
+        _report_of_rows(list(rows.values()), classes).save(page, command=options.line)
+    bad = {path: rows[path][-1] for path in todo if rows[path][-1]}
     if out is not None:
         before = f", {n_done} were there before" if n_done else ""
         print(f"{len(todo) - len(bad)} files classified, {len(bad)} bad{before}: {out}")
@@ -190,21 +188,20 @@ def _classify(model, paths, classes) -> list[list[str]]:
     return rows
 
 
-def _rows_of_table(out, header, resume) -> list[Any]:
-    """Return the rows of a table, if it is to be gone on with, and mend its end."""
+def _rows_of_table(out, header, resume) -> dict[str, list[str]]:
+    """Return the rows of a table by path, to go on with, and mend its end."""
     text = out.read_bytes().decode("utf-8", "surrogateescape") if out.is_file() else ""
     whole = text[: text.rfind("\n") + 1]  # the last row may have been cut off
     found, *rows = list(csv.reader(io.StringIO(whole, newline=""))) or [[]]
     if text and found[:2] != header[:2]:
-        raise ValueError(
-            f"--out {out} is there already, and no table of predictions: give another name."
-        )
+        taken = f"--out {out} is there already, and no table of predictions"
+        raise ValueError(f"{taken}: give another name.")
     if not text or not resume:
-        return []
+        return {}
     if found != header:
         raise ValueError(f"--resume: {out} is a table of another model; give a new name.")
     os.truncate(out, len(whole.encode("utf-8", "surrogateescape")))
-    return rows
+    return {row[0]: row for row in rows}
 
 
 def _train(options) -> int:
@@ -250,8 +247,7 @@ def _train(options) -> int:
     clf.fit(batch, y, groups=clips.groups)
     save_model(clf.set_params(verbose=0), out)
     print(f"trained on {len(good)} clips, {len(batch.bad_clips)} bad: {out}")
-    bad = {clips.data[row]: why for row, why in batch.bad_clips.items()}
-    return _report({path: _reason(why, path) for path, why in bad.items()})
+    return _report({clips.data[row]: why for row, why in batch.bad_clips.items()})
 
 
 def _experts(options) -> list:
@@ -279,10 +275,9 @@ def _folds_of_score(y, groups, options, unit) -> list:
 
     fewest, genre = _rarest(y, groups)
     if fewest < max(2, options.cv):
-        raise ValueError(
-            f"genre {genre}: {fewest} {unit}(s), too few for --cv {options.cv}. Add clips or leave "
-            "the genre out, or take other --groups, fewer --cv, or --cv 0 for no score."
-        )
+        found = f"genre {genre}: {fewest} {unit}(s), too few for --cv {options.cv}"
+        advice = "Add clips or leave the genre out, or take other --groups, fewer --cv, or --cv 0"
+        raise ValueError(f"{found}. {advice} for no score.")
     return list(StratifiedGroupKFold(options.cv).split(y, y, groups)) if options.cv else []
 
 
@@ -312,15 +307,14 @@ def _check_out(given, option) -> Any:
         importlib.import_module("jinja2")
     path = user_path(given)
     if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        raise ValueError(
-            f"{option} {path}: it is a folder, or its folder is missing or can't be written to."
-        )
+        found = "it is a folder, or its folder is missing or can't be written to"
+        raise ValueError(f"{option} {path}: {found}.")
     return path
 
 
 def _report(bad, left_out=()) -> int:
     for path, error in bad.items():
-        _say(f"bad: {path}: {error}")
+        _say(f"bad: {path}: {_reason(error, path)}")
     for path in left_out:
         _say(f"left out: {path}: {left_out[path]}")
     if left_out:

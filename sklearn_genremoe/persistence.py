@@ -133,7 +133,7 @@ def save_model(model, file, *, compression=6):
         "versions": versions(),
         "classes": [str(one) for one in classes.ravel()],
         "domains": sorted({repr(part) for part in _walk(model) if isinstance(part, BaseDomain)}),
-        "weights": [_sha256(embedding.weights) for embedding in _embeddings(model)],
+        "weights": [one._file.sha256 if one._file else None for one in _embeddings(model)],
     }
     metadata["sha256"] = _digest(metadata, entries)
     data = pack({_METADATA: json.dumps(metadata, indent=1).encode(), **entries}, compression)
@@ -384,16 +384,8 @@ def _walk(part: Any, seen: set[int] | None = None) -> Iterator[Any]:
 
 def _embeddings(model: Any) -> list[Any]:
     """Return the domains within a model whose weights may be in a file."""
-    domains = [part for part in _walk(model) if isinstance(part, BaseDomain)]
-    return [one for one in domains if isinstance(getattr(one, "weights", None), str | os.PathLike)]
-
-
-def _sha256(weights: Any) -> str | None:
-    """Return the hash of weights: None for a published network, "" for a file that is missing."""
-    file = user_path(weights)
-    if not file.is_file():
-        return "" if file.suffix else None
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    parts = [x for x in _walk(model) if isinstance(getattr(x, "weights", 0), str | os.PathLike)]
+    return [x for x in parts if hasattr(x, "_file")]
 
 
 def _find_weights(path: str, saved: list[Any], model: Any, weights: Any) -> list[str]:
@@ -402,11 +394,12 @@ def _find_weights(path: str, saved: list[Any], model: Any, weights: Any) -> list
     if weights is not None and not embeddings:
         raise ValueError(f"{path} holds no embedding; leave weights={str(weights)!r} out.")
     files = weights if isinstance(weights, (list, tuple)) else [] if weights is None else [weights]
-    found_by_hash = {_sha256(file): file for file in files}
+    paths = [path for path in map(user_path, files) if path.is_file()]
+    by_hash = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in paths}
     notes = set()
     for embedding, known in zip(embeddings, saved):
-        now, name = _sha256(embedding.weights), repr(str(embedding.weights))
-        if now == known != "":
+        now, name = embedding._file, repr(str(embedding.weights))
+        if now and now.sha256 == known:
             continue
         if not files:
             found = "not those that it was saved with" if now else "not there"
@@ -414,11 +407,11 @@ def _find_weights(path: str, saved: list[Any], model: Any, weights: Any) -> list
                 f"The weights of its {type(embedding).__name__}, {name}, are {found}: put the file "
                 "back, or give its new place, load_model(file, weights='/path/to/file.pt')."
             )
-        elif known and known not in found_by_hash:
-            raise ValueError(
-                f"weights={str(weights)!r} is not the file that {path} was saved with for {name}, "
-                "by its SHA-256, or there is no such file."
+        elif known and known not in by_hash:
+            found = (
+                f"weights={str(weights)!r} is not the file that {path} was saved with for {name}"
             )
+            raise ValueError(f"{found}, by its SHA-256, or there is no such file.")
         else:
-            embedding.weights = found_by_hash.get(known, files[0])
+            embedding.weights = by_hash.get(known, files[0])
     return sorted(notes)
