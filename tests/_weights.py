@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sklearn_genremoe import MusicTagEmbedding
-from sklearn_genremoe.domains._base_embedding import Published
+from sklearn_genremoe.domains._embeddings import Published
 
 #: Features of the network of width 0.1.
 N_FEATURES = 96

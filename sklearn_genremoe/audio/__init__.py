@@ -10,9 +10,9 @@ from ._decode import load_parts as load_parts
 from ._decode import read_excerpts as read_excerpts
 from ._errors import BadClipError, BadClipWarning
 from ._errors import warn_of_long_files as warn_of_long_files
-from ._loader import AudioLoader
-from ._transformer import ClipTransformer as ClipTransformer
-from ._transformer import process_clips as process_clips
+from ._transformers import AudioLoader
+from ._transformers import ClipTransformer as ClipTransformer
+from ._transformers import process_clips as process_clips
 
 __all__ = [
     "AudioLoader",

@@ -4,15 +4,17 @@ from ._analysis import ClipAnalysis
 from ._base_domain import BaseDomain
 from ._batch import DomainBatch
 from ._batch import DomainView as DomainView
-from ._embedding import AudioSetEmbedding
+from ._embeddings import AudioSetEmbedding, MusicTagEmbedding
 from ._extract import extract as extract
-from ._mel import LogMelSpectrogram
-from ._mfcc import MFCC
-from ._modulation import ModulationSpectrogram
-from ._music_tags import MusicTagEmbedding
+from ._mel import (
+    MFCC,
+    HarmonicSpectrogram,
+    LogMelSpectrogram,
+    ModulationSpectrogram,
+    PercussiveSpectrogram,
+)
 from ._plan import Plan as Plan
 from ._scattering import TimeFrequencyScattering, time_frequency_scattering
-from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
 from ._summaries import (
     SpectralStatistics,
     covariance_statistics,

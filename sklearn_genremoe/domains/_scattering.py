@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._fields import Count, with_init
 from ._analysis import zscore
 from ._base_domain import FrameLength
-from ._separated import SeparatedSpectrogram
+from ._mel import SeparatedSpectrogram
 
 _PARTS = ("original", "harmonic", "percussive")
 # Periods of the modulations, in frames and in bins; inf is what all bins do alike.

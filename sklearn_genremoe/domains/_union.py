@@ -12,10 +12,8 @@ from .._clips import kind_of_clips
 from .._compat import _BaseComposition
 from .._fields import Count, checked, with_init
 from ._base_domain import BaseDomain, FeatureTransformer
-from ._mel import LogMelSpectrogram
-from ._modulation import ModulationSpectrogram
+from ._mel import paper_domains
 from ._plan import Plan
-from ._separated import HarmonicSpectrogram, PercussiveSpectrogram
 
 
 @with_init
@@ -122,9 +120,7 @@ class DomainUnion(FeatureTransformer, _BaseComposition):
     def _plan(self) -> Plan:
         self._validate_params()
         if self.domains is None:
-            parts = {"harmonic": HarmonicSpectrogram(), "percussive": PercussiveSpectrogram()}
-            original, modulation = LogMelSpectrogram(), ModulationSpectrogram()
-            return Plan({"original": original, **parts, "modulation": modulation})
+            return Plan(paper_domains())
         for item in self.domains or [None]:
             if not (isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], BaseDomain)):
                 expected = (

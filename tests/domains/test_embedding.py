@@ -23,7 +23,7 @@ from sklearn_genremoe import (
     MixtureOfExpertsClassifier,
 )
 from sklearn_genremoe.audio import BadClipError, BadClipWarning, _decode, decode_audio
-from sklearn_genremoe.domains import DomainBatch, _base_embedding
+from sklearn_genremoe.domains import DomainBatch, _embeddings
 from sklearn_genremoe.domains._mobilenet import Embedder, read_embedder
 from tests._server import file_server
 from tests._shared import shared_data
@@ -259,7 +259,7 @@ def test_nothing_changes_a_bit(weights, paths):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(n_threads)
-    _base_embedding._load.cache_clear()
+    _embeddings._load.cache_clear()
     torch.manual_seed(1)
     np.testing.assert_array_equal(embedding.transform(paths), expected)
     torch.manual_seed(0)
@@ -541,17 +541,17 @@ def server(weights, monkeypatch, tmp_path):
     with file_server() as server:
         server.files["/mn04.pt"] = content
         entry = (server.url("/mn04.pt"), "mn04.pt", hashlib.sha256(content).hexdigest())
-        published = _base_embedding.Published(*entry)
+        published = _embeddings.Published(*entry)
         monkeypatch.setitem(AudioSetEmbedding._published, "mn04", published)
-        _base_embedding._load.cache_clear()
+        _embeddings._load.cache_clear()
         yield server
-        _base_embedding._load.cache_clear()
+        _embeddings._load.cache_clear()
 
 
 def test_weights_by_name_are_fetched_once(server, weights, paths, tmp_path):
     expected = AudioSetEmbedding(weights).transform(paths)
     for n_jobs in (None, 2):
-        _base_embedding._load.cache_clear()
+        _embeddings._load.cache_clear()
         found = AudioSetEmbedding(n_jobs=n_jobs).transform(paths)
         np.testing.assert_array_equal(found, expected)
     assert server.requests == {"/mn04.pt": 1}

@@ -23,7 +23,7 @@ from sklearn_genremoe import (
     save_model,
 )
 from sklearn_genremoe.audio import _decode, decode_audio
-from sklearn_genremoe.domains import _base_embedding, _embedding
+from sklearn_genremoe.domains import _embeddings
 from sklearn_genremoe.domains._musicnn import Tagger
 from tests._server import file_server
 from tests._shared import shared_data
@@ -187,7 +187,7 @@ def test_tags(paths):
 def test_tags_of_audioset(paths, monkeypatch, tmp_path):
     monkeypatch.setenv("SKLEARN_GENREMOE_DATA", str(tmp_path))
     names = shared_data("efficientat", "class_labels_indices.csv").read_bytes()
-    (tmp_path / _embedding._CLASS_NAMES.filename).write_bytes(names)
+    (tmp_path / _embeddings._CLASS_NAMES.filename).write_bytes(names)
     weights = shared_data("efficientat", "mn04_as_mAP_432.pt")
     tags = AudioSetEmbedding(weights, window=3.0).predict_tags(paths[:1])
     assert tags.shape == (1, 527)
@@ -228,7 +228,7 @@ def test_fetched_once_by_name(weights, paths, monkeypatch, tmp_path):
             np.testing.assert_array_equal(found, expected)
         assert server.requests == {"/w": 1}
         assert os.listdir(tmp_path / "data") == ["msd_musicnn.data"]
-        _base_embedding._load.cache_clear()
+        _embeddings._load.cache_clear()
         os.remove(tmp_path / "data" / "msd_musicnn.data")
         url = server.url("/w")
     with pytest.raises(ConnectionError, match=r"weights='/path/to/msd_musicnn\.data'") as error:
