@@ -185,11 +185,9 @@ def _check_waveforms(estimator, X, reset) -> np.ndarray:
 def warn_beyond_full_scale(name, waveforms: np.ndarray, peak: float, stacklevel: int) -> None:
     """Warn of floats, `peak` the largest, that look like integers that nobody has scaled."""
     if peak > 8 or (peak > 4 and float(np.mean(np.abs(waveforms) > 4)) > 1e-3):
-        warnings.warn(
-            f"{name} holds samples of up to {peak:.4g}, where full scale is 1. If they are "
-            "integers that became floats, divide them by their full scale: X / 32768 for 16 bits.",
-            stacklevel=stacklevel,
-        )
+        found = f"{name} holds samples of up to {peak:.4g}, where full scale is 1"
+        advice = "If they were integers, divide them by their full scale: X / 32768 for 16 bits"
+        warnings.warn(f"{found}. {advice}.", stacklevel=stacklevel)
 
 
 def _stack(entries) -> np.ndarray:
@@ -223,10 +221,9 @@ def _scaled(pcm: np.ndarray) -> np.ndarray:
     """Divide integers by the full scale of their type; unsigned ones are around its middle."""
     # Python's integers and arrays of them are 64 bits wide, whatever the samples were.
     if pcm.dtype.kind not in "iu" or (pcm.itemsize == 8 and pcm.shape[1] > _TABLE_WIDTH):
-        raise ValueError(
-            f"X has the dtype {pcm.dtype}, and no sound has; waveforms are floats between -1 and 1 "
-            "or integers of up to 32 bits: say of how many, X.astype(np.int16), or X.astype(float)"
-        )
+        found = f"X has the dtype {pcm.dtype}, and no sound has; waveforms are floats from -1 to 1"
+        advice = "say of how many, X.astype(np.int16), or X.astype(float)"
+        raise ValueError(f"{found} or integers of up to 32 bits: {advice}")
     middle = np.float32(2.0 ** (8 * pcm.itemsize - 1))
     waveforms = pcm.astype(np.float32)
     if pcm.dtype.kind == "u":

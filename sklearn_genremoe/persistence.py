@@ -218,10 +218,9 @@ def load_model(file, *, trusted=(), weights=None):
             f"module or a version that isn't here; it was saved with {metadata['versions']}."
         ) from error
     if unknown:
-        raise ValueError(
-            f"{path} names types that aren't trusted by themselves. Nothing was loaded. If you "
-            f"trust it, pass load_model(file, trusted={sorted(names | unknown)})."
-        )
+        found = f"{path} names types that aren't trusted by themselves. Nothing was loaded"
+        advice = f"If you trust it, pass load_model(file, trusted={sorted(names | unknown)})"
+        raise ValueError(f"{found}. {advice}.")
     now = versions()
     differing = [
         f"{name} {version}, here {now.get(name, 'missing')}"
@@ -263,9 +262,8 @@ def _read(path: str, file: Any) -> tuple[dict[str, Any], bytes]:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} {error}; it is not a model that save_model wrote.") from error
     if not {_METADATA, _SCHEMA} <= set(entries):
-        raise ValueError(
-            f"{path} is not a model that save_model wrote; what skops wrote, skops.io.load loads."
-        )
+        found = f"{path} is not a model that save_model wrote"
+        raise ValueError(f"{found}; what skops wrote, skops.io.load loads.")
     try:
         metadata = json.loads(entries.pop(_METADATA))
         format_, digest = int(metadata["format"]), metadata.pop("sha256")
@@ -356,9 +354,8 @@ def _names(trusted: Any) -> set[str]:
     try:
         return {x if isinstance(x, str) else f"{x.__module__}.{x.__name__}" for x in listed}
     except (TypeError, AttributeError):
-        raise ValueError(
-            f"trusted={trusted!r} is not accepted; expected a list of types or of their names."
-        ) from None
+        found = f"trusted={trusted!r} is not accepted"
+        raise ValueError(f"{found}; expected a list of types or of their names.") from None
 
 
 # What the file says about the model.

@@ -16,10 +16,8 @@ class ClipBunch(Bunch):
 
     def __repr__(self) -> str:
         genres = counts(self.target)
-        return printable(
-            f"<{len(self.target)} clips of {len(genres)} genres: {some_rows(genres)}; "
-            f"attributes: {', '.join(self)}>"
-        )
+        found = f"{len(self.target)} clips of {len(genres)} genres: {some_rows(genres)}"
+        return printable(f"<{found}; attributes: {', '.join(self)}>")
 
 
 def described(source, data, target, facts: dict[str, str], text: str = "", **columns) -> ClipBunch:
@@ -28,13 +26,8 @@ def described(source, data, target, facts: dict[str, str], text: str = "", **col
     lines = [f"{len(target)} clips from {source}", "", *(f":{k}: {v}" for k, v in facts.items())]
     if text:
         lines += ["", (Path(__file__).parent / "data" / text).read_text(encoding="utf-8").strip()]
-    return ClipBunch(
-        data=data,
-        target=target,
-        target_names=np.unique(target).tolist(),
-        **columns,
-        DESCR=printable("\n".join(lines) + "\n"),
-    )
+    names, words = np.unique(target).tolist(), printable("\n".join(lines) + "\n")
+    return ClipBunch(data=data, target=target, target_names=names, **columns, DESCR=words)
 
 
 def published(source, data, target, facts, losses: list[str], text: str, **columns) -> ClipBunch:

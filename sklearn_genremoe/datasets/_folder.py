@@ -196,8 +196,7 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
     paths, target = table.pop("path"), table.pop("genre")
     notes = _notes_on_genres(target) + notes_on_groups
     notes += _notes_on_undecodable(folder, _of_endings(music, undecodable))
-    if stray := _of_endings(stray, endings + undecodable):
-        notes.append(_note_on_files(folder, stray, why))
+    notes += _notes_on_files(folder, _of_endings(stray, endings + undecodable), why)
     alike = [] if duplicates == "ignore" else _find_duplicates(paths)
     if doubled := _note_on_duplicates(paths, target, groups, alike):
         notes += [doubled, "duplicates='ignore' silences this."]
@@ -305,25 +304,26 @@ def _require_clips(folder: Path, tree, unreadable, wanted, endings, undecodable)
         full = [genre for genre in wanted if genre not in without]
         lost = _of_endings(chain(*(tree[genre] for genre in without)), undecodable)
         found = f"{folder}: no audio file in {len(without)} of {len(wanted)} subfolders: {without}"
-        raise ValueError(
-            f"{found}. Delete them, or pass genres={full}, or extensions= if others are wanted "
-            f"than {', '.join(endings)}. {' '.join(_notes_on_undecodable(folder, lost))}"
+        advice = (
+            f"Delete them, or pass genres={full}, or other extensions= than {', '.join(endings)}"
         )
+        raise ValueError(f"{found}. {advice}. {' '.join(_notes_on_undecodable(folder, lost))}")
 
 
 def _of_endings(paths: Iterable[str], endings: tuple[str, ...]) -> list[str]:
     return [path for path in paths if path.lower().endswith(endings)]
 
 
-def _note_on_files(folder: Path, paths: list[str], why: str) -> str:
+def _notes_on_files(folder: Path, paths: list[str], why: str, *others: str) -> list[str]:
     """Count files by the first folder of their path and by ending: "folk/*.m4a (2)"."""
     names = [Path(os.path.relpath(path, folder)) for path in paths]
     tally = counts(str(Path(*n.parts[:-1][:1], "*")) + n.suffix.lower() for n in names)
-    return f"{counted(len(paths), 'audio file')} {why}: {', '.join(tally)}."
+    note = f"{counted(len(paths), 'audio file')} {why}: {', '.join(tally)}."
+    return [note, *others] if paths else []
 
 
 def _notes_on_undecodable(folder: Path, paths: list[str]) -> list[str]:
-    return [_note_on_files(folder, paths, "can't be decoded"), _advice(paths)] if paths else []
+    return _notes_on_files(folder, paths, "can't be decoded", _advice(paths))
 
 
 def _advice(paths: list[str]) -> str:

@@ -13,24 +13,17 @@ from .._files import data_folder, user_path
 from ..audio import BadClipError, decode_audio
 from ._bunch import counts, published
 
-_CLIP = re.compile(
-    r"((?:blues|classical|country|disco|hiphop|jazz|metal|pop|reggae|rock)\.\d{5})\.(?:au|wav)",
-    re.IGNORECASE,
-)
+_GENRES = "blues|classical|country|disco|hiphop|jazz|metal|pop|reggae|rock"
+_CLIP = re.compile(rf"((?:{_GENRES})\.\d{{5}})\.(?:au|wav)", re.IGNORECASE)
 _PARTS = ("test", "train", "valid")
 _Split = Literal["fault-filtered"] | None
 
 #: A clip that is unreadable in common copies.
 _DAMAGED = "jazz.00054"
 
-_WHERE = (
-    "GTZAN carries no licence and can't be downloaded; put a copy of your own there, as .au or "
-    ".wav, e.g. genres/blues/blues.00000.au."
-)
-_LISTS = (
-    "Take train_filtered.txt, valid_filtered.txt and test_filtered.txt from data/index/GTZAN of "
-    "https://github.com/jordipons/sklearn-audio-transfer-learning"
-)
+_WHERE = "GTZAN carries no licence and can't be downloaded; put a copy there, as .au or .wav."
+_URL = "https://github.com/jordipons/sklearn-audio-transfer-learning"
+_LISTS = f"Take train_filtered.txt and the two others from data/index/GTZAN of {_URL}"
 
 
 @checked
@@ -159,9 +152,8 @@ def _read_split(folder: Path, split_files) -> dict[str, str]:
             clip = _CLIP.fullmatch(line.replace("\\", "/").rpartition("/")[2].strip())
             name = clip[1].lower() if clip else ""
             if line.strip() and (not name or name in parts):
-                raise ValueError(
-                    f"{path}: line {number} is {line!r:.80}; expected a clip such as "
-                    f"blues/blues.00029.wav, and each once in the three lists. {_LISTS}."
-                )
+                found = f"{path}: line {number} is {line!r:.80}"
+                expected = "a clip such as blues/blues.00029.wav, and each once in the three lists"
+                raise ValueError(f"{found}; expected {expected}. {_LISTS}.")
             parts |= {name: part} if name else {}
     return parts

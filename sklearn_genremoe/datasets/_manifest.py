@@ -56,12 +56,12 @@ def _read_text(manifest: Path) -> str:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         # A guess at one of the many 8-bit encodings would turn names into other names.
-        row = content[: error.start].count(b"\n") + 1
-        found = f"the first other byte is {content[error.start]:#04x} in row {row}"
-        raise ValueError(
-            f"not in {encoding.removesuffix('-sig').upper()}, {found}; please save the table as "
-            'UTF-8 (in a spreadsheet program "CSV UTF-8").'
-        ) from None
+        row, other = content[: error.start].count(b"\n") + 1, content[error.start]
+        found = (
+            f"not in {encoding.removesuffix('-sig').upper()}, the first other byte is {other:#04x}"
+        )
+        advice = 'please save the table as UTF-8 (in a spreadsheet program "CSV UTF-8")'
+        raise ValueError(f"{found} in row {row}; {advice}.") from None
 
 
 def _read_rows(text: str) -> tuple[list[str], dict[int, list[str]]]:
@@ -74,10 +74,8 @@ def _read_rows(text: str) -> tuple[list[str], dict[int, list[str]]]:
         if not missing:
             break
     else:
-        raise ValueError(
-            f"{' and '.join(missing)}; found {names}. Expected a table in UTF-8, separated by "
-            "commas, semicolons or tabs, with a header."
-        )
+        expected = "a table in UTF-8, separated by commas, semicolons or tabs, with a header"
+        raise ValueError(f"{' and '.join(missing)}; found {names}. Expected {expected}.")
     # Strict: else a lone quote would swallow the rest of the file without a word.
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     rows = {}
@@ -99,10 +97,9 @@ def _read_rows(text: str) -> tuple[list[str], dict[int, list[str]]]:
 def _absolute_paths(values, folder: Path) -> np.ndarray:
     paths = [_find(folder, path) for path in values]
     if missing := [path for path in paths if not os.path.isfile(path)]:
-        raise FileNotFoundError(
-            f"{len(missing)} of {len(paths)} clips are not there, e.g. {missing[0]}. Paths are "
-            f"relative to {folder}; correct them or pass the folder with the clips."
-        )
+        found = f"{len(missing)} of {len(paths)} clips are not there, e.g. {missing[0]}"
+        advice = "correct them or pass the folder with the clips"
+        raise FileNotFoundError(f"{found}. Paths are relative to {folder}; {advice}.")
     if twice := [path for path, count in Counter(paths).items() if count > 1]:
         found = f"{len(twice)} clips are listed more than once, e.g. {twice[0]}"
         raise ValueError(f"{found}; keep one row each, since repetitions flatter the score.")

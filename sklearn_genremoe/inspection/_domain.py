@@ -105,13 +105,12 @@ class DomainDisplay(BaseDisplay):
             If the estimator computes no domains, `clip` isn't one clip, or can't be read, or there
             isn't one axes for each domain.
         """
+        name = type(estimator).__name__
         if not isinstance(estimator, (BaseDomain, DomainUnion)):
-            raise TypeError(
-                f"{type(estimator).__name__} is no feature domain; pass one, such as MFCC()."
-            )
+            raise TypeError(f"{name} is no feature domain; pass one, such as MFCC().")
         clips = only_clip(clip, "clip")
         if isinstance(estimator, BaseDomain):
-            estimator = DomainUnion([(type(estimator).__name__, estimator)])
+            estimator = DomainUnion([(name, estimator)])
         domains = dict(estimator.domains or estimator.transform(clips).domains)
         raw = {name: clone(domain) for name, domain in domains.items()}
         for domain in raw.values():

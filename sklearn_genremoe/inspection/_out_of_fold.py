@@ -24,11 +24,6 @@ from ..experts import default_experts
 from ..mixture import MixtureOfExpertsClassifier
 from ._plotting import names_of_experts
 
-_FREQUENT = "most frequent genre"
-
-# Parts of the clips from which the learning curve's classifier learns.
-_SHARES = (0.25, 0.5, 1.0)
-
 # Cosines of standardised features from which clips are taken for the same recording: of tables such
 # as embeddings, and of mean and deviation of spectrograms. Measured, see the user guide.
 TABLES_ALIKE, SPECTROGRAMS_ALIKE = 0.8, 0.95
@@ -68,9 +63,7 @@ def check_folds(y: NDArray, groups: NDArray | None, cv: Any) -> list[tuple[NDArr
     return splits
 
 
-def prepare(
-    estimators: Sequence[Any], X: Any, y: NDArray, groups: NDArray | None, cv: Any
-) -> tuple[list[Any], Task]:
+def prepare(estimators: Sequence[Any], X: Any, y: Any, groups: Any, cv: Any) -> tuple[list, Task]:
     """Extract checked clips once for all estimators, and choose folds of those that can be used."""
     classes, splits = check_classes(y), check_folds(y, groups, cv)
     prepared, seen, errors = extract_once(estimators, X)
@@ -136,9 +129,8 @@ def _as_mixture(estimator: Any) -> Any:
     if isinstance(estimator, MixtureOfExpertsClassifier):
         return clone(estimator).set_params(on_error="warn")
     if isinstance(_first_step(estimator), domains.BaseDomain):
-        return MixtureOfExpertsClassifier(
-            [("classifier", clone(estimator))], "balanced", on_error="warn"
-        )
+        expert = "classifier", clone(estimator)
+        return MixtureOfExpertsClassifier([expert], "balanced", on_error="warn")
     return clone(estimator)
 
 
@@ -172,8 +164,9 @@ def _fit_and_judge(estimator: Any, task: Task, train: NDArray, test: NDArray) ->
     try:
         model.fit(_safe_indexing(task.X, train), task.y[train], **by_group)
     except ValueError as error:
-        n = f"{len(train)} of {len(task.y)}"
-        error.add_note(f"It learned from {n} clips: one fold is held out.")
+        error.add_note(
+            f"It learned from {len(train)} of {len(task.y)} clips: one fold is held out."
+        )
         raise
     tested = _safe_indexing(task.X, test)
     found = {"proba": _of_genres(model.predict_proba(tested), model, task.classes)}
@@ -199,7 +192,7 @@ def baselines(task: Task) -> dict[str, NDArray[np.float64]]:
     the genre, zero for the others.
     """
     genres, counts = np.unique(task.y, return_counts=True)
-    answers = {_FREQUENT: np.repeat(genres[counts.argmax()], len(task.y))}
+    answers = {"most frequent genre": np.repeat(genres[counts.argmax()], len(task.y))}
     if isinstance(task.X, domains.DomainBatch):
         of = task.X.domains
         mfcc = [name for name, domain in of.items() if isinstance(domain, domains.MFCC)]
@@ -243,7 +236,7 @@ def _learning_curve(table: NDArray, task: Task) -> list[tuple[int, float]]:
     units = np.unique(units, return_inverse=True)[1]
     place = np.random.default_rng(0).permutation(units.max() + 1)[units] / (units.max() + 1)
     curve = []
-    for share in _SHARES:
+    for share in (0.25, 0.5, 1.0):
         splits = [(train[place[train] < share], test) for train, test in task.splits]
         if any(len(np.unique(task.y[train])) < 2 for train, _ in splits):
             return []
@@ -281,11 +274,11 @@ def ask(models: Sequence[Any], classes: NDArray, X: Any) -> tuple[NDArray, NDArr
 def paths_of(X: Any, paths: Any = None) -> list[str] | None:
     """Return the paths of clips, given beside them or as clips; None if there are none."""
     if paths is None:
-        if isinstance(X, domains.DomainBatch):
-            return None if X.paths is None else list(X.paths)
-        if kind_of_clips(X) != "paths":
-            return None
-        paths = entries_of(X)
+        paths = X.paths if isinstance(X, domains.DomainBatch) else None
+        if not isinstance(X, domains.DomainBatch) and kind_of_clips(X) == "paths":
+            paths = entries_of(X)
+    if paths is None:
+        return None
     if len(paths) != len(X):
         raise ValueError(f"{len(paths)} paths for {len(X)} clips; pass one for each.")
     return [os.fspath(path) for path in paths]

@@ -1,5 +1,6 @@
 """What the displays share."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -19,8 +20,11 @@ COLOURS = (
 class BaseDisplay:
     """Numbers that can be plotted: subclasses say how large a figure, and draw into its axes."""
 
-    # Whether `ax_` is an array of axes.
+    # Whether `ax_` is an array of axes; width and height of a new figure in inches, and how many
+    # axes it has; what fills them.
     _several_axes = False
+    _size: Callable[[], tuple[float, float, int]]
+    _draw: Callable[[np.ndarray], None]
 
     def plot(self, *, ax: Any = None) -> Self:
         """Plot into given axes, or into a new figure.
@@ -46,13 +50,6 @@ class BaseDisplay:
         self.ax_ = axes if self._several_axes else axes[0]
         self.figure_ = axes[0].figure
         return self
-
-    def _size(self) -> tuple[float, float, int]:
-        """Return width and height of a new figure in inches, and how many axes it has."""
-        raise NotImplementedError
-
-    def _draw(self, axes: np.ndarray) -> None:
-        raise NotImplementedError
 
 
 def new_axes(caller: str, width: float, height: float, n_axes: int = 1) -> np.ndarray:
