@@ -97,36 +97,29 @@ class _Column:
 
 
 def extract_clip(task):
-    """Compute some domains of one clip, with one decode and one analysis.
+    """Compute some domains of one clip, with one decode; those that see the same part share it.
 
     A task holds the path, excerpt or waveform, what to compute, its type, and the row of the clip.
     Return the features by domain and the length of a file that goes on.
     """
     clip, domains, dtype, row = task
+    parts: dict = dict.fromkeys(domains)
+    seconds: dict[str, float] = {}
+    if isinstance(clip, (str, SourceExcerpt)):
+        for name, domain in domains.items():
+            of = domain if isinstance(clip, str) else clip
+            parts[name] = (Segment(domain.file_rate, of.offset, of.duration), domain.fill)
+        distinct = list(dict.fromkeys(parts.values()))
+        waveforms, seconds = load_parts(clip, distinct, max(x.n_fft for x in domains.values()))
+        made = {part: ClipAnalysis(x, part[0].sample_rate) for part, x in zip(distinct, waveforms)}
+    else:
+        made = {None: ClipAnalysis(clip, next(iter(domains.values())).sample_rate)}
     features = {}
-    analyses, seconds = _analyses(clip, list(domains.values()))
-    for (name, domain), analysis in zip(domains.items(), analyses, strict=True):
+    for name, domain in domains.items():
         with np.errstate(over="ignore"):  # beyond float16: found by the next line
-            features[name] = domain.spectrogram(analysis).astype(dtype, copy=False)
+            features[name] = domain.spectrogram(made[parts[name]]).astype(dtype, copy=False)
         if not np.isfinite(features[name]).all():
             where = clip if isinstance(clip, str) else getattr(clip, "path", f"waveform {row}")
             found = f"{type(domain).__name__} computes NaN or infinity ({dtype}) of it"
             raise BadClipError(where, f"{found}; mend the domain, or leave the clip out")
     return features, seconds
-
-
-def _analyses(clip, domains) -> tuple[list[ClipAnalysis], dict[str, float]]:
-    """Return the analysis of the part that each domain sees, and the length of a file that goes on.
-
-    Domains that see the same share an analysis.
-    """
-    if not isinstance(clip, (str, SourceExcerpt)):
-        return [ClipAnalysis(clip, domains[0].sample_rate)] * len(domains), {}
-    parts = []
-    for domain in domains:
-        of = domain if isinstance(clip, str) else clip
-        parts.append((Segment(domain.file_rate, of.offset, of.duration), domain.fill))
-    distinct = list(dict.fromkeys(parts))
-    waveforms, seconds = load_parts(clip, distinct, max(domain.n_fft for domain in domains))
-    made = {x: ClipAnalysis(waveform, x[0].sample_rate) for x, waveform in zip(distinct, waveforms)}
-    return [made[part] for part in parts], seconds
