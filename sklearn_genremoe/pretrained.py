@@ -151,8 +151,7 @@ def load_published_experts(folder):
             ) from error
     clf = MixtureOfExpertsClassifier(experts, mixer="balanced", cv="prefit")
     clf.n_features_in_ = experts[0][1][0].n_samples
-    names, fitted = zip(*experts)
-    return clf._assemble(list(names), list(fitted), BalancedMixer(), genres)
+    return clf._assemble(experts, BalancedMixer(), genres)
 
 
 def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:

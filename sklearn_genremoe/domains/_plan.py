@@ -23,8 +23,8 @@ class Plan:
 
     Who is called by the user makes it and hands it down: nobody below checks parameters or asks
     again what a domain computes. ``keys`` are equal for domains that compute the same; ``distinct``
-    holds the first of these, and ``entries`` its name for each. ``mixer`` is the name of the domain
-    in which a mixer sees the clips, if it does.
+    holds the first of these, and ``entries`` its name for each. ``with_mixer`` says whether a mixer
+    sees the clips, ``mixer`` in which domain, if one is extracted.
     """
 
     def __init__(self, domains: Mapping[str, Any]):
@@ -36,6 +36,7 @@ class Plan:
         self.entries = {name: first.setdefault(key, name) for name, key in self.keys.items()}
         self.distinct = {name: self.domains[name] for name in first.values()}
         self.mixer: str | None = None
+        self.with_mixer = False
 
     def see_by(self, name: str) -> None:
         """Let the mixer see a domain, under the name of an equal one if there is one."""

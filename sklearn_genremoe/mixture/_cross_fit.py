@@ -83,7 +83,7 @@ def fit_experts(
     clips: TrainingClips,
     classes: NDArray,
     splits: Sequence[Split],
-) -> tuple[list[Any], NDArray[np.float64], NDArray[np.intp]]:
+) -> tuple[list[tuple[str, Any]], NDArray[np.float64], NDArray[np.intp]]:
     """Fit every expert on all clips and on each split, in one pool of jobs.
 
     Without `refit` the models of the splits are kept and averaged; with it, their networks. Also
@@ -110,11 +110,12 @@ def fit_experts(
     options = {"desc": "experts", "unit": "fit", "total": len(jobs)}
     results = list(progress_bar(finished, disable=not mixture.verbose, **options))
     fitted, probas = [], []
-    for start in range(0, len(jobs), len(parts)):
-        models, expert_proba = zip(*results[start : start + len(parts)])
+    for number, (name, _) in enumerate(experts):
+        models, expert_proba = zip(*results[number * len(parts) : (number + 1) * len(parts)])
         for of_fold in models[:-1] if refit else ():
             add_companion(models[-1], of_fold)
-        fitted.append(models[-1] if refit or len(models) == 1 else FoldAverage(list(models)))
+        is_one = refit or len(models) == 1
+        fitted.append((name, models[-1] if is_one else FoldAverage(list(models))))
         probas.append([np.zeros((0, len(classes))), *expert_proba[: len(splits)]])
     held_out = np.concatenate([np.zeros(0, dtype=np.intp), *(test for _, test in splits)])
     in_order = held_out.argsort(kind="stable")

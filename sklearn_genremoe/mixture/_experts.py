@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from itertools import chain
 from typing import Any
@@ -88,7 +88,7 @@ def first_part(estimator: Any) -> Any:
     return None
 
 
-def plan_experts(experts: Experts, kind: str, *, with_mixer: bool, mixer_domain: Any) -> Plan:
+def plan_experts(experts: Experts, kind: str, with_mixer: bool, mixer_domain: Any) -> Plan:
     """Return which experts begin with which domains, and which of them the mixer sees.
 
     `kind` says what the clips are. Where they are audio, the mixer's domain is "mixer" unless an
@@ -96,11 +96,12 @@ def plan_experts(experts: Experts, kind: str, *, with_mixer: bool, mixer_domain:
     """
     found = {name: leading_domain(expert) for name, expert in experts}
     domains = {name: domain for name, domain in found.items() if domain is not None}
-    is_audio = kind == "waveforms" and (domains or mixer_domain is not None)
-    if not with_mixer or not (kind == "paths" or is_audio):
-        return Plan(domains)
-    plan = Plan({**domains, "mixer": domain_of_mixer(mixer_domain, domains)})
-    plan.see_by("mixer")
+    is_audio = kind == "paths" or (kind == "waveforms" and bool(domains or mixer_domain))
+    of_mixer = {"mixer": domain_of_mixer(mixer_domain, domains)} if with_mixer and is_audio else {}
+    plan = Plan({**domains, **of_mixer})
+    plan.with_mixer = with_mixer
+    if of_mixer:
+        plan.see_by("mixer")
     return plan
 
 
@@ -133,13 +134,7 @@ def domain_of_mixer(mixer_domain: Any, domains: Mapping[str, BaseDomain]) -> Bas
 
 
 def view_clips(
-    mixture: Any,
-    X: Any,
-    experts: Experts,
-    plan: Plan,
-    with_mixer: bool,
-    on_error: str,
-    verbose: int,
+    mixture: Any, X: Any, experts: Experts, plan: Plan, on_error: str, verbose: int
 ) -> tuple[list[Any], NDArray | None, NDArray[np.intp], dict[int, str]]:
     """Return what each expert and the mixer see of the usable clips, their rows, and the bad ones.
 
@@ -150,7 +145,7 @@ def view_clips(
     if isinstance(X, DomainBatch):
         batch = X
         entries = {name: _entry(batch, name, expert, plan) for name, expert in experts}
-        if with_mixer:
+        if plan.with_mixer:
             entries["mixer"] = _entry_of_mixer(batch, mixture.mixer_domain, plan)
     elif isinstance(X, Clips):
         given = X.given
@@ -159,7 +154,7 @@ def view_clips(
             entries = {name: name for name in plan.domains}
             if plan.mixer is not None:
                 entries["mixer"] = plan.mixer
-    elif with_mixer:
+    elif plan.with_mixer:
         of_mixer = np.asarray(X)
         if mixture.mixer_domain is not None and of_mixer.ndim >= 3:
             raise ValueError(
@@ -174,7 +169,12 @@ def view_clips(
                 is_table = name not in plan.domains and len(entry.rows.shape) == 2
                 views[number] = entry.table() if is_table else entry.rows
         of_mixer = batch[entries["mixer"]] if "mixer" in entries else None
-        bad = bad_rows(batch, entries.values())
+        bad = dict(batch.bad_clips)
+        for name in dict.fromkeys(entries.values()):  # some share an entry
+            entry = batch.entries[name]
+            for row in [] if entry.is_extracted else entry.rows.scan()[1]:
+                bad.setdefault(row, f"its row {row} in the entry {name!r} holds NaN or infinity")
+        bad = dict(sorted(bad.items()))
         if bad and on_error == "raise":
             raise_bad_rows(bad)
     if of_mixer is not None and of_mixer.ndim == 2:  # a table: one frame, as CNNClassifier has it
@@ -184,16 +184,6 @@ def view_clips(
         views = [take_clips(view, good) for view in views]
         of_mixer = None if of_mixer is None else take_clips(of_mixer, good)
     return views, of_mixer, good, bad
-
-
-def bad_rows(batch: DomainBatch, names: Iterable[str]) -> dict[int, str]:
-    """Return the bad clips of a batch, and those for which one of these entries isn't finite."""
-    bad = dict(batch.bad_clips)
-    for name in dict.fromkeys(names):  # some share an entry
-        entry = batch.entries[name]
-        for row in [] if entry.is_extracted else entry.rows.scan()[1]:
-            bad.setdefault(row, f"its row {row} in the entry {name!r} holds NaN or infinity")
-    return dict(sorted(bad.items()))
 
 
 def extract_domains(

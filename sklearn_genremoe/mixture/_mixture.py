@@ -74,8 +74,7 @@ def make_mixer(mixer: Any) -> BaseMixer:
         return clone(mixer)
     raise ValueError(
         f"mixer={mixer!r} is not known; expected one of {', '.join(map(repr, MIXERS))}, or an "
-        "instance of a mixer, for example RNNMixer(max_epochs=20) or one of your own (a subclass "
-        "of BaseMixer)."
+        "instance of a mixer, such as RNNMixer(max_epochs=20) or a subclass of BaseMixer."
     )
 
 
@@ -283,7 +282,7 @@ class MixtureOfExpertsClassifier(
 
             classes, splits = split(clips)
             views, of_mixer, good, bad = view_clips(
-                self, clips.X, experts, plan, mixer.needs_clips, self.on_error, self.verbose
+                self, clips.X, experts, plan, self.on_error, self.verbose
             )
             bad = self._leave_out(clips, bad)
             if bad:
@@ -291,12 +290,11 @@ class MixtureOfExpertsClassifier(
                 classes, splits = split(clips)
         with unfitted_on_error(self):
             self.bad_clips_ = bad
-            names, fitted = [name for name, _ in experts], [expert for _, expert in experts]
             if not prefit:
-                fitted, proba, held_out = fit_experts(self, experts, views, clips, classes, splits)
+                experts, proba, held_out = fit_experts(self, experts, views, clips, classes, splits)
             if mixer.needs_fit:
                 if not splits:
-                    proba = expert_proba_of(list(zip(names, fitted)), views, classes)
+                    proba = expert_proba_of(experts, views, classes)
                     held_out = np.arange(len(clips.y))
                 if self.verbose and getattr(mixer, "verbose", None) == 0:
                     mixer.set_params(verbose=self.verbose)
@@ -306,7 +304,7 @@ class MixtureOfExpertsClassifier(
                     None if of_mixer is None else Rows(of_mixer, held_out).array(),
                     sample_weight=None if clips.weight is None else clips.weight[held_out],
                 )
-            self._assemble(names, fitted, mixer, classes)
+            self._assemble(experts, mixer, classes)
         return self
 
     def extract(self, X: Any) -> DomainBatch:
@@ -344,8 +342,8 @@ class MixtureOfExpertsClassifier(
         """
         self._validate_params()
         experts = self._check_experts()
-        mixer = {"with_mixer": make_mixer(self.mixer).needs_clips}
-        plan = plan_experts(experts, "paths", mixer_domain=self.mixer_domain, **mixer)
+        with_mixer = make_mixer(self.mixer).needs_clips
+        plan = plan_experts(experts, "paths", with_mixer, self.mixer_domain)
         if not plan.domains:
             raise ValueError(
                 "no expert begins with a feature domain, so there is nothing to extract: pass X to "
@@ -498,7 +496,7 @@ class MixtureOfExpertsClassifier(
         """Return clips validated, as Clips if they are audio, and which domains see them."""
         X = without_torch(X)
         kind = "batch" if isinstance(X, DomainBatch) else kind_of_clips(X)
-        plan = plan_experts(experts, kind, with_mixer=with_mixer, mixer_domain=self.mixer_domain)
+        plan = plan_experts(experts, kind, with_mixer, self.mixer_domain)
         if reset and kind in ("batch", "paths"):  # which have no columns, and a batch no width
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
@@ -531,9 +529,7 @@ class MixtureOfExpertsClassifier(
         with_mixer = self.mixer_.needs_clips and questions != ("experts",)
         X, plan = self._check_X(X, experts, with_mixer, reset=False)
         verbose = self.verbose if len(X) >= _MANY_CLIPS else 0
-        views, of_mixer, good, bad = view_clips(
-            self, X, experts, plan, with_mixer, on_error, verbose
-        )
+        views, of_mixer, good, bad = view_clips(self, X, experts, plan, on_error, verbose)
         shape = len(experts), len(self.classes_)
         shapes = {"experts": shape, "weights": shape[:1], "predict_proba": shape[1:]}
         answers = [np.full((len(X), *shapes[question]), np.nan) for question in questions]
@@ -549,18 +545,12 @@ class MixtureOfExpertsClassifier(
         return proba, bad
 
     def _fitted(self) -> list[tuple[str, Any]]:
-        return [
-            (name, expert)
-            for name, expert in self.named_experts_.items()
-            if not isinstance(expert, str)
-        ]
+        return [(n, e) for n, e in self.named_experts_.items() if not isinstance(e, str)]
 
-    def _assemble(
-        self, names: list[str], fitted: list[Any], mixer: BaseMixer, classes: NDArray
-    ) -> MixtureOfExpertsClassifier:
+    def _assemble(self, experts: Any, mixer: BaseMixer, classes: NDArray) -> Any:
         """Become a fitted mixture of these parts."""
-        named = dict(zip(names, fitted))
-        self.experts_ = fitted
+        named = dict(experts)
+        self.experts_ = list(named.values())
         self.named_experts_ = Bunch(**{n: named.get(n, "drop") for n, _ in self._experts()})
         self.classes_ = classes
         self.mixer_ = mixer
@@ -603,8 +593,7 @@ class MixtureOfExpertsClassifier(
         if params.get("experts", self.experts) is None and heads - {*self.get_params(deep=False)}:
             params["experts"] = default_experts()
         mixer = params.get("mixer", self.mixer)
-        nested = any(name.startswith("mixer__") for name in params)
-        if nested and isinstance(mixer, str) and mixer in MIXERS:
+        if isinstance(mixer, str) and any(name.startswith("mixer__") for name in params):
             params["mixer"] = make_mixer(mixer)
         self._set_params("experts", **params)
         return self

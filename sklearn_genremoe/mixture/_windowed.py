@@ -84,14 +84,11 @@ class Front(NamedTuple):
     def of(cls, estimator: Any) -> Front:
         """Resolve an estimator, once per call."""
         inner = _first(estimator)
-        experts: Experts = []
-        mixer: dict[str, Any] = {"with_mixer": False, "mixer_domain": None}
-        if isinstance(inner, MixtureOfExpertsClassifier):
-            experts = check_experts(inner._experts())
-            with_mixer = make_mixer(inner.mixer).needs_clips
-            mixer = {"with_mixer": with_mixer, "mixer_domain": inner.mixer_domain}
+        is_mixture = isinstance(inner, MixtureOfExpertsClassifier)
+        experts = check_experts(inner._experts()) if is_mixture else []
         parts = experts or check_experts([("estimator", estimator)])
-        plan = plan_experts(parts, "paths", **mixer)
+        with_mixer = is_mixture and make_mixer(inner.mixer).needs_clips
+        plan = plan_experts(parts, "paths", with_mixer, inner.mixer_domain if is_mixture else None)
         others = [_first(part) for name, part in parts if name not in plan.domains]
         domains = list(plan.domains.values())
         rates = [e.sample_rate for e in (*domains, *others) if hasattr(e, "sample_rate")]
@@ -255,8 +252,20 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
             # Refuse what the estimator can't take before files are read.
             self._metadata(tracks, np.arange(len(tracks.y)), front, params)
             bad: dict[int, str] = {}
-            view, of_track = self._all_windows(tracks.X, front, bad)
+            views: list[Any] = []
+            of_track = np.zeros(0, dtype=np.intp)
+            memory = getattr(front.inner, "memory", None)
+            for rows, _, used, view in self._iter_windows(
+                tracks.X, front, bad, self.on_error, memory
+            ):
+                if len(used):
+                    views = [*(views if len(views) < _APART else [np.concatenate(views)]), view]
+                    of_track = np.append(of_track, rows[used])
+            kept = np.flatnonzero(~np.isin(of_track, list(bad)))
             bad = self._leave_out(tracks, bad)
+            view = views[0] if len(views) == 1 else np.concatenate(views)
+            if len(kept) < len(of_track):
+                view, of_track = take_clips(view, kept), of_track[kept]
             check_classes(tracks.y[of_track])
             metadata = self._metadata(tracks, of_track, front, params)
             if splits is not None:
@@ -323,19 +332,15 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
     def classes_(self) -> NDArray:
         """The genres, sorted."""
         check_is_fitted(self)
-        return self._model().classes_
+        return getattr(self, "estimator_", self.estimator).classes_
 
     # From tracks to windows.
-
-    def _model(self) -> Any:
-        """Return the fitted estimator, which may have come frozen."""
-        return getattr(self, "estimator_", self.estimator)
 
     def _ready(self, X: Any) -> tuple[Any, Front, Clips]:
         """Return the fitted estimator, what of it sees the windows first, and validated tracks."""
         check_is_fitted(self)
         self._validate_params()
-        model = self._model()
+        model = getattr(self, "estimator_", self.estimator)  # which may have come frozen
         front = Front.of(model)
         clips = self._check_X(X, front, reset=False)
         n_samples = round(self.window * front.rate)
@@ -446,21 +451,6 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
                 bad[row] = str(error)
         return waveforms, bad
 
-    def _all_windows(
-        self, clips: Clips, front: Front, bad: dict[int, str]
-    ) -> tuple[Any, NDArray[np.intp]]:
-        """Return what the estimator sees of all usable windows, and of which track each is."""
-        views: list[Any] = []
-        of_track = np.zeros(0, dtype=np.intp)
-        memory = getattr(front.inner, "memory", None)
-        for rows, _, used, view in self._iter_windows(clips, front, bad, self.on_error, memory):
-            if len(used):
-                views = [*(views if len(views) < _APART else [np.concatenate(views)]), view]
-                of_track = np.append(of_track, rows[used])
-        good = np.flatnonzero(~np.isin(of_track, list(bad)))
-        view = views[0] if len(views) == 1 else np.concatenate(views) if views else None
-        return (take_clips(view, good) if len(good) < len(of_track) else view), of_track[good]
-
     # What the estimator gets with the windows.
 
     def _metadata(
@@ -534,12 +524,9 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
 
 def _first(estimator: Any) -> Any:
     """Return the mixture or the domain that sees the windows first, else what has no other."""
-    while not isinstance(estimator, MixtureOfExpertsClassifier):
-        part = first_part(estimator)
-        if part is None:
-            break
-        estimator = part
-    return estimator
+    is_mixture = isinstance(estimator, MixtureOfExpertsClassifier)
+    part = None if is_mixture else first_part(estimator)
+    return estimator if part is None else _first(part)
 
 
 def _splits_of_tracks(estimator: Any, tracks: TrainingClips) -> Any:

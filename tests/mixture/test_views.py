@@ -185,8 +185,8 @@ def test_what_the_mixer_sees_of_a_batch():
 
     def seen(batch, mixer_domain=None, experts=pair):
         clf = MixtureOfExpertsClassifier(experts, mixer_domain=mixer_domain)
-        plan = plan_experts(experts, "batch", with_mixer=True, mixer_domain=mixer_domain)
-        return view_clips(clf, batch, experts, plan, True, "raise", 0)
+        plan = plan_experts(experts, "batch", True, mixer_domain)
+        return view_clips(clf, batch, experts, plan, "raise", 0)
 
     original, harmonic = batch["original"], batch["harmonic"]
     np.testing.assert_array_equal(seen(batch)[1], original)
