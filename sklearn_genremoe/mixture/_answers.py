@@ -194,8 +194,8 @@ def labels_from_proba(
     if bad and missing is None:
         raise BadClipError(
             f"{len(bad)} of {len(proba)} clips",
-            "can't be used and have no genre; leave them out, pass predict(X, missing='unknown') or "
-            "take predict_proba, where they are NaN:\n"
+            "can't be used and have no genre; leave them out, or pass predict(X, "
+            "missing='unknown'), or take predict_proba, where their rows are NaN:\n"
             + "\n".join(f"row {row}: {why}" for row, why in bad.items()),
         )
     good = ~np.isin(np.arange(len(proba)), list(bad))
