@@ -2,7 +2,6 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pooch
@@ -27,9 +26,7 @@ _HASHES = {
 }
 
 # In the order of the outputs of the published networks.
-_FMA_SMALL_GENRES = (
-    "Electronic, Experimental, Folk, Hip-Hop, Instrumental, International, Pop, Rock"
-)
+_GENRES = "Electronic, Experimental, Folk, Hip-Hop, Instrumental, International, Pop, Rock"
 
 # Keras' names of layers and of their weights, in the terms of our network.
 _LAYERS = {"conv2d": "conv", "batch_normalization": "norm", "dense": "head"}
@@ -134,7 +131,7 @@ def load_published_experts(folder):
     if missing:
         found = f"{folder}: there is no {', '.join(missing)} here"
         raise FileNotFoundError(f"{found}. Pass the folder that holds all four.")
-    genres = np.array(_FMA_SMALL_GENRES.split(", "))
+    genres = np.array(_GENRES.split(", "))
     # Any seed, since the weights are replaced; without one, numpy's global state would be used.
     experts = paper_experts(random_state=0)
     for name, expert in experts:
@@ -144,11 +141,10 @@ def load_published_experts(folder):
         net = {"module": module, "parameters": _read_weights(path, name)}
         state = {"classes_": genres, "input_shape_": shape, "n_features_in_": shape[0]}
         try:
-            expert[-1].__setstate__({**state, "n_iter_": 0, "net_": net})
+            expert[-1].__setstate__({**state, "companions_": [], "n_iter_": 0, "net_": net})
         except ValueError as error:
-            raise ValueError(
-                f"{path} doesn't fit the network for {len(genres)} genres. {error} Use it as is."
-            ) from error
+            found = f"{path} doesn't fit the network for {len(genres)} genres"
+            raise ValueError(f"{found}. {error} Use it as is.") from error
     clf = MixtureOfExpertsClassifier(experts, mixer="balanced", cv="prefit")
     clf.n_features_in_ = experts[0][1][0].n_samples
     return clf._assemble(experts, BalancedMixer(), genres)
@@ -163,14 +159,13 @@ def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:
             layers = {
                 layer: {
                     weight.split("/")[-1].split(":")[0]: np.asarray(root[layer][weight], np.float32)
-                    for weight in _texts(root[layer].attrs["weight_names"])
+                    for weight in root[layer].attrs["weight_names"].astype(str)
                 }
-                for layer in _texts(root.attrs["layer_names"])
+                for layer in root.attrs["layer_names"].astype(str)
             }
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path} holds no Keras weights, or was cut short ({error}); fetch it again."
-        ) from error
+        found = f"{path} holds no Keras weights, or was cut short ({error})"
+        raise ValueError(f"{found}; fetch it again.") from error
 
     # The published layers are named after their expert: a renamed file would go unnoticed
     # otherwise, since three of the four networks have the same shapes.
@@ -188,13 +183,8 @@ def _read_weights(path: Path, name: str) -> dict[str, np.ndarray]:
         n_blocks[kind] += 1
         for key, array in values.items():
             # From (height, width, in, out) and (in, out) to (out, in, ...); vectors stay.
-            name = f"{prefix}{_LAYERS[kind]}.{_TENSORS.get(key, key)}"
-            weights[name] = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+            ours = f"{prefix}{_LAYERS[kind]}.{_TENSORS.get(key, key)}"
+            weights[ours] = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
     if not all(np.isfinite(array).all() for array in weights.values()):
         raise ValueError(f"{path} holds weights that are NaN or infinite; fetch it again.")
     return weights
-
-
-def _texts(names: Any) -> list[str]:
-    """Return names from an HDF5 attribute, which h5py gives as bytes or as str."""
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
