@@ -355,7 +355,7 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
     def _predict_logits(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self)
         clips = self._check_clips(X, reset=False)
-        if not self.companions_:
+        if not getattr(self, "companions_", None):  # published experts have no list of them
             return self._logits(clips)
         each = [log_softmax(one._logits(clips), axis=1) for one in (self, *self.companions_)]
         return logsumexp(each, axis=0) - np.log(len(each))
