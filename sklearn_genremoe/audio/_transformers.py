@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import KW_ONLY
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -47,6 +47,8 @@ class ClipTransformer(TransformerMixin):
     on_error: OnError = "raise"
     n_jobs: int | None = None
     verbose: Verbosity = 0
+
+    _preserved: ClassVar[tuple[str, ...]] = ("float32",)
 
     def fit(self, X, y=None):
         """Note the number of samples per clip; nothing is learned and no file is read.
@@ -100,7 +102,7 @@ class ClipTransformer(TransformerMixin):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.transformer_tags.preserves_dtype = [*self._preserved]
         return tags
 
 
@@ -178,6 +180,8 @@ class AudioLoader(OneToOneFeatureMixin, ClipTransformer, BaseEstimator):
     _: KW_ONLY
     fill: Literal["zeros", "repeat"] = "zeros"
 
+    _preserved = ("float64", "float32")
+
     def transform(self, X):
         """Load the clips.
 
@@ -213,8 +217,3 @@ class AudioLoader(OneToOneFeatureMixin, ClipTransformer, BaseEstimator):
         bad, seconds = process_clips(load, tasks, take, self.on_error, self.n_jobs, self.verbose)
         self._report(bad, seconds, segment)
         return waveforms
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

@@ -129,7 +129,9 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         return pd.DataFrame(tagger.transform(X), columns=self._tags())
 
     def _fingerprint(self, name, value):
-        return self._weights_hash if name == "weights" else super()._fingerprint(name, value)
+        if name != "weights":
+            return super()._fingerprint(name, value)
+        return self._file.sha256 if self._file else os.fspath(value)  # a file that is gone
 
     @property
     def _is_complete(self) -> bool:
@@ -154,20 +156,13 @@ class BaseEmbedding(ClassNamePrefixFeaturesOutMixin, BaseDomain):
         stat = path.stat()
         return _on_disk(os.path.realpath(path), stat.st_size, stat.st_mtime_ns)
 
-    @property
-    def _weights_hash(self) -> str:
-        """What tells the weights from others: their hash, or the path of a file that is gone."""
-        return self._file.sha256 if self._file else os.fspath(self.weights)
-
     def _prepare(self):
         """Return the network, which a process loads once."""
         if self._file is None:
             names = ", ".join(map(repr, self._published))
-            found = (
-                f"weights={os.fspath(self.weights)!r} is neither the name of a published network"
-            )
+            found = f"weights={os.fspath(self.weights)!r} is neither a file nor a published network"
             advice = "for a model that was saved, load_model(file, weights='/path/to/file.pt')"
-            raise ValueError(f"{found} ({names}) nor a file; give one of them: {advice}")
+            raise ValueError(f"{found} ({names}); give one of them: {advice}")
         return _load(self._read, self._file)
 
 

@@ -142,14 +142,13 @@ def _convolution(state: Tensors, name: str, stride: int = 1) -> Layer:
     mean, variance, gamma, beta = (state.pop(f"{name}.1.{part}") for part in _OF_NORM)
     weight, bias = fuse_conv_bn_weights(kernel, None, mean, variance, 1e-3, gamma, beta)
     by_channel = kernel.shape[1] == 1
-    return partial(
-        F.conv2d,
-        weight=weight.detach().to(memory_format=torch.channels_last),
-        bias=bias.detach(),
-        stride=stride if by_channel else 1,
-        padding=(kernel.shape[-1] - 1) // 2,
-        groups=len(kernel) if by_channel and name != "features.0" else 1,
-    )
+    how: dict[str, Any] = {
+        "stride": stride if by_channel else 1,
+        "padding": (kernel.shape[-1] - 1) // 2,
+    }
+    how["groups"] = len(kernel) if by_channel and name != "features.0" else 1
+    how |= {"weight": weight.detach().to(memory_format=torch.channels_last), "bias": bias.detach()}
+    return partial(F.conv2d, **how)
 
 
 def _weigh_channels(x: torch.Tensor, tensors: list[torch.Tensor]) -> torch.Tensor:

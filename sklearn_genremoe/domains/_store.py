@@ -8,7 +8,6 @@ import time
 import zlib
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -102,10 +101,6 @@ class FeatureStore:
         n_rows = self._features.stat().st_size // self._row_bytes
         return np.memmap(self._features, self.dtype, mode="r", shape=(n_rows, *self.shape))
 
-    @property
-    def _row_bytes(self) -> int:
-        return int(np.prod(self.shape)) * self.dtype.itemsize  # type: ignore[arg-type]
-
     def _begin(self, shape) -> None:
         """Begin an empty store, under a new id."""
         name = f"features-{uuid4().hex[:16]}.bin"
@@ -128,6 +123,7 @@ class FeatureStore:
             with contextlib.suppress(ValueError, KeyError, TypeError):  # else it will be
                 about = json.loads(head)
                 self._features, self.shape = self.folder / about["file"], tuple(about["shape"])
+                self._row_bytes = int(np.prod(self.shape)) * self.dtype.itemsize
         complete = new[: new.rfind(b"\n") + 1]
         self._index_read += len(complete)
         for line in complete.splitlines():
@@ -144,8 +140,7 @@ def _checked(path, inode, size, changed) -> set[tuple[int, int]]:
 
 def store_for(root: Path, domain, signature: tuple, width: int, dtype: str) -> FeatureStore:
     """Return the store of what a domain computes for clips of `width` samples."""
-    cls: Any = type(domain)
-    code = {"format": FORMAT, "version": domain.version, "code": code_of(cls)}
+    code = {"format": FORMAT, "version": domain.version, "code": code_of(type(domain))}  # type: ignore[arg-type]
     about = {"domain": signature, "n_samples": width, "dtype": dtype, **code}
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     return FeatureStore(root / f"{type(domain).__name__}-{digest[:16]}", about, dtype)
