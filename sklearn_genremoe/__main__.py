@@ -108,6 +108,7 @@ def _predict(options) -> int:
 
     from . import load_model
     from ._compat import progress_bar
+    from .datasets import find_audio_files
 
     out, page = _check_out(options.out, "--out"), _check_out(options.report, "--report")
     if options.resume and out is None:
@@ -125,7 +126,7 @@ def _predict(options) -> int:
     params = {"on_error": "warn", "n_jobs": options.n_jobs, "verbose": 0}
     known = params.keys() & model.get_params(deep=False)
     model.set_params(**{name: params[name] for name in known})
-    paths, left_out = _audio_files(options.files)
+    paths, left_out = find_audio_files(*options.files)
     header = ["path", "genre", *map(str, classes), "error"]
     rows = {} if out is None else _rows_of_table(out, header, options.resume)
     n_done, todo = len(rows), [path for path in paths if path not in rows]
@@ -279,22 +280,6 @@ def _folds_of_score(y, groups, options, unit) -> list:
         advice = "Add clips or leave the genre out, or take other --groups, fewer --cv, or --cv 0"
         raise ValueError(f"{found}. {advice} for no score.")
     return list(StratifiedGroupKFold(options.cv).split(y, y, groups)) if options.cv else []
-
-
-def _audio_files(given) -> tuple[list[str], dict[str, str]]:
-    """Return files as they are and those in folders; and what music in folders is left out."""
-    from ._files import user_path
-    from .datasets import find_audio_files
-
-    found: dict[str, None] = {}
-    left_out: dict[str, str] = {}
-    for path in map(user_path, given):
-        inside, others = find_audio_files(path) if path.is_dir() else ([str(path)], {})
-        if not inside and not others:
-            raise ValueError(f"{path} holds no audio files.")
-        found |= dict.fromkeys(inside)
-        left_out |= others
-    return list(found), left_out
 
 
 def _check_out(given, option) -> Any:

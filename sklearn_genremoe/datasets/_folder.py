@@ -219,19 +219,25 @@ target, target_names, groups, metadata, ignored, duplicates, DESCR>
     return described(folder, paths, target, facts, **columns)
 
 
-def find_audio_files(folder) -> tuple[list[str], dict[str, str]]:
-    """Return the audio files below a folder, and what else can't be read, with reasons.
+def find_audio_files(*places) -> tuple[list[str], dict[str, str]]:
+    """Return files as they are and the audio files in folders, and what is left out, with reasons.
 
     Walks as :func:`load_audio_folder` does. Left out are files of a format without a decoder and
     folders that can't be listed.
     """
-    tree, unreadable = _scan(_existing_folder(folder))
-    files = list(chain(*tree.values()))
+    files: dict[str, None] = {}
+    left_out: dict[str, str] = {}
     decodable, undecodable = _extensions()
-    left_out = dict.fromkeys(unreadable, _UNREADABLE)
-    for path in _of_endings(files, undecodable):
-        left_out[path] = f"no decoder for {Path(path).suffix.lower()}. {_advice([path])}"
-    return _of_endings(files, decodable), left_out
+    for place in map(user_path, places):
+        tree, unreadable = _scan(place.absolute()) if os.path.isdir(place) else ({}, [])
+        inside = list(chain(*tree.values()))
+        if tree and not unreadable and not _of_endings(inside, decodable + undecodable):
+            raise ValueError(f"{place} holds no audio files.")
+        files |= dict.fromkeys(_of_endings(inside, decodable) if tree else [str(place)])
+        left_out |= dict.fromkeys(unreadable, _UNREADABLE)
+        for path in _of_endings(inside, undecodable):
+            left_out[path] = f"no decoder for {Path(path).suffix.lower()}. {_advice([path])}"
+    return list(files), left_out
 
 
 def _existing_folder(folder) -> Path:
