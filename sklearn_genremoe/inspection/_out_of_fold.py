@@ -234,10 +234,10 @@ def _learning_curve(table: NDArray, task: Task) -> list[tuple[int, float]]:
     """
     units = np.arange(len(task.y)) if task.groups is None else task.groups
     units = np.unique(units, return_inverse=True)[1]
-    place = np.random.default_rng(0).permutation(units.max() + 1)[units] / (units.max() + 1)
-    curve = []
+    n, rng, curve = units.max() + 1, np.random.default_rng(0), []
     for share in (0.25, 0.5, 1.0):
-        splits = [(train[place[train] < share], test) for train, test in task.splits]
+        drawn = [(rng.permutation(n) < share * n)[units] for _ in task.splits]
+        splits = [(train[kept[train]], test) for kept, (train, test) in zip(drawn, task.splits)]
         if any(len(np.unique(task.y[train])) < 2 for train, _ in splits):
             return []
         right = cross_val_predict(_plain(), table, task.y, cv=splits) == task.y
