@@ -277,20 +277,14 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
             if classes is not None:
                 classes = single_column(classes, "classes", "one label each")
             first = _check_partial_fit_first_call(self, classes)
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    f"classes={self.classes_.tolist()} is one class only; name all labels that may "
-                    "come later."
-                )
+            check_classes(self.classes_)
             self._check_params(watch=False)
             clips = self._check_clips(X, reset=first)
             y, weight = check_labels(clips, y, sample_weight)
             unknown = np.setdiff1d(y, self.classes_)
             if len(unknown):
-                raise ValueError(
-                    f"y has the labels {unknown.tolist()}, but classes are "
-                    f"{self.classes_.tolist()}."
-                )
+                known = self.classes_.tolist()
+                raise ValueError(f"y has the labels {unknown.tolist()}, but classes are {known}.")
             self.input_shape_ = clips.shape[1:]
             dataset = self._distinct(clips, y, weight)
             module = self._module()
@@ -355,7 +349,7 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
     def _predict_logits(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self)
         clips = self._check_clips(X, reset=False)
-        if not getattr(self, "companions_", None):  # published experts have no list of them
+        if not self.companions_:
             return self._logits(clips)
         each = [log_softmax(one._logits(clips), axis=1) for one in (self, *self.companions_)]
         return logsumexp(each, axis=0) - np.log(len(each))

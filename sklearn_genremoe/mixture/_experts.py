@@ -41,15 +41,11 @@ def check_experts(experts: Any) -> list[tuple[str, Any]]:
         names = ", ".join(name for name, _ in experts)
         raise ValueError(f"All experts ({names}) are dropped; keep at least one.")
     for name, expert in kept:
-        if isinstance(expert, type) or not hasattr(expert, "fit") or not is_classifier(expert):
+        has_methods = hasattr(expert, "fit") and hasattr(expert, "predict_proba")
+        if isinstance(expert, type) or not has_methods or not is_classifier(expert):
             raise TypeError(
                 f"The expert {name!r} is {expert!r}; expected a classifier (an instance of its "
-                "class), or 'drop'."
-            )
-        if not hasattr(expert, "predict_proba"):
-            raise TypeError(
-                f"The expert {name!r}, {expert!r}, has no predict_proba, and a mixer needs "
-                "probabilities: switch them on, or wrap the expert in CalibratedClassifierCV."
+                "class) with predict_proba, which CalibratedClassifierCV adds to one, or 'drop'."
             )
     return kept
 
@@ -116,9 +112,8 @@ def domain_of_mixer(mixer_domain: Any, domains: Mapping[str, BaseDomain]) -> Bas
     if isinstance(mixer_domain, str):
         if mixer_domain not in domains:
             raise ValueError(
-                f"mixer_domain={mixer_domain!r} names no expert that begins with a domain; those "
-                f"that do are {list(domains)}. Give one of them, or a domain such as "
-                "LogMelSpectrogram()."
+                f"mixer_domain={mixer_domain!r} names no expert that begins with a domain; give "
+                f"one of {list(domains)}, or a domain such as LogMelSpectrogram()."
             )
         return domains[mixer_domain]
     for domain in domains.values():

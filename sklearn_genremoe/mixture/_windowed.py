@@ -476,10 +476,9 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
 
         _, last = last_step(self.estimator)
         # A calibration hands weights on to what has this parameter only, and else warns.
-        is_deaf = isinstance(last, CalibratedClassifierCV) and not has_fit_parameter(
-            last.estimator, "sample_weight"
-        )
-        if tracks.weight is None and len(np.unique(windows)) > 1 and not is_deaf:
+        taker = last.estimator if isinstance(last, CalibratedClassifierCV) else last
+        are_taken = _routing_enabled() or has_fit_parameter(taker, "sample_weight")
+        if tracks.weight is None and len(np.unique(windows)) > 1 and are_taken:
             with contextlib.suppress(ValueError):  # it takes none: each window counts alike
                 return route(np.ones(len(tracks.y)))
         return route(tracks.weight)

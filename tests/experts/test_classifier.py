@@ -848,5 +848,5 @@ def test_classes_that_make_no_sense(data: Data) -> None:
     with pytest.raises(ValueError, match="not in class_weight"):
         make_clf(class_weight={np.unique(y).tolist()[0]: 1.0, "polka": 2.0}).fit(X, y)
     make_clf(class_weight={**dict.fromkeys(np.unique(y).tolist(), 1.0), "polka": 2.0}).fit(X, y)
-    with pytest.raises(ValueError, match="one class only"):
+    with pytest.raises(ValueError, match="one class"):
         make_clf().partial_fit(X[:2], np.array([y[0], y[0]]), classes=[y[0]])

@@ -489,7 +489,7 @@ def test_unfitted(method):
         ({"experts": [("a", "dorp")]}, TypeError, "expected a classifier"),
         ({"experts": [("a", GaussianNB)]}, TypeError, "expected a classifier \\(an instance"),
         ({"experts": [("a", FunctionTransformer())]}, TypeError, "expected a classifier"),
-        ({"experts": [("a", RidgeClassifier())]}, TypeError, "has no predict_proba"),
+        ({"experts": [("a", RidgeClassifier())]}, TypeError, "with predict_proba"),
         ({"cv": 1}, ValueError, "'cv' parameter of Mixture"),
         ({"cv": True}, ValueError, "'cv' parameter of Mixture"),
         ({"cv": 1.5}, ValueError, "'cv' parameter of Mixture"),

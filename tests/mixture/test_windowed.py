@@ -563,7 +563,7 @@ def test_refusals(tracks):
     with pytest.raises(NotFittedError):
         windowed().predict(paths)
     assert not hasattr(windowed(), "classes_")
-    with pytest.raises(TypeError, match="no predict_proba"):
+    with pytest.raises(TypeError, match="with predict_proba"):
         windowed(sklearn.linear_model.RidgeClassifier()).fit(paths, y)
     with pytest.raises(ValueError, match="is no array of numbers"):
         windowed().fit(DomainBatch({"original": np.zeros((8, 4, 4))}), y)
