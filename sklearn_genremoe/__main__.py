@@ -218,6 +218,8 @@ def _train(options) -> int:
     page = _check_out(options.report, "--report")
     if page and not options.cv:
         raise ValueError("--report shows predictions out of fold: leave --cv 0 out.")
+    if options.max_epochs is not None and options.max_epochs < 1:
+        raise ValueError(f"--max-epochs {options.max_epochs}: give 1 or more.")
     group_by = None if options.groups == "none" else options.groups
     clips = load_audio_folder(options.folder, group_by=group_by)
     print(clips.DESCR, flush=True)

@@ -176,7 +176,7 @@ def test_report_and_score_come_from_the_same_fits(
     [
         ("--cv=1", "n_splits=2 or more, got n_splits=1"),
         ("--duration=-3", "'duration' parameter .* must be .* Got -3"),
-        ("--max-epochs=0", "'max_epochs' parameter of CNNClassifier must be .* Got 0"),
+        ("--max-epochs=0", "--max-epochs 0: give 1 or more"),
         ("--groups=album", "no column 'album' to group by"),
         ("--out=model.pkl", "--out model.pkl: models are saved as"),
         ("--music-weights=none.pt", "weights='none.pt' is neither "),
