@@ -243,8 +243,6 @@ class CollectionReport:
         if expert_proba is not None:
             expert_proba = plotting.check_expert_proba(expert_proba, len(genres))[:, :, order]
             expert_names = plotting.check_names(expert_names, expert_proba.shape[1])
-        if features is not None:
-            features = np.asarray(features, dtype=np.float32)
         return cls(
             table[:, order],
             genres[order],
@@ -253,7 +251,7 @@ class CollectionReport:
             paths=out_of_fold.paths_of(table, paths),
             expert_proba=expert_proba,
             expert_names=expert_names or (),
-            features=features,
+            features=None if features is None else np.asarray(features, dtype=np.float32),
             errors=errors or {},
         )
 

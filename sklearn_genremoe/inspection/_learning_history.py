@@ -6,10 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ._plotting import COLOURS, BaseDisplay, names_of_experts
+from ._plotting import COLOURS, BaseDisplay, names_of_experts, step_of
 
 _LOSSES = {"train_loss": ("-", ""), "valid_loss": (":", ", held out")}
 _FOLD = ", fold "
@@ -75,7 +74,7 @@ class LearningHistoryDisplay(BaseDisplay):
             If the estimator holds no network, or its networks were loaded and have no history.
         """
         check_is_fitted(estimator)
-        estimator = _last_step(estimator)
+        estimator = step_of(estimator, -1)
         name = type(estimator).__name__
         found = _histories(name, estimator)
         if not found:
@@ -126,15 +125,9 @@ class LearningHistoryDisplay(BaseDisplay):
             ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def _last_step(estimator: Any) -> Any:
-    while isinstance(estimator, Pipeline):
-        estimator = estimator[-1]
-    return estimator
-
-
 def _histories(name: str, estimator: Any) -> dict[str, list[Any]]:
     """Return the epochs of a network, or of those in it: experts and mixer, or those of folds."""
-    estimator = _last_step(estimator)
+    estimator = step_of(estimator, -1)
     if hasattr(estimator, "history_"):
         return {name: [dict(epoch) for epoch in estimator.history_]}
     if hasattr(estimator, "named_experts_"):

@@ -22,7 +22,7 @@ from .._compat import _safe_indexing
 from ..audio import BadClipWarning
 from ..experts import default_experts
 from ..mixture import MixtureOfExpertsClassifier
-from ._plotting import names_of_experts
+from ._plotting import names_of_experts, step_of
 
 # Cosines of standardised features from which clips are taken for the same recording: of tables such
 # as embeddings, and of mean and deviation of spectrograms. Measured, see the user guide.
@@ -89,7 +89,7 @@ def extract_once(estimators: Sequence[Any], X: Any) -> tuple[list[Any], Any, dic
         if not isinstance(mixture, MixtureOfExpertsClassifier):
             return prepared, X, {}
         experts = mixture.experts or default_experts()
-        firsts += [_first_step(expert) for _, expert in experts if not isinstance(expert, str)]
+        firsts += [step_of(expert, 0) for _, expert in experts if not isinstance(expert, str)]
         sees_clips = mixture.mixer in ("cnn", "rnn") or getattr(mixture.mixer, "needs_clips", False)
         if sees_clips and not isinstance(mixture.mixer_domain, str):
             firsts.append(mixture.mixer_domain or domains.LogMelSpectrogram())
@@ -128,16 +128,10 @@ def _as_mixture(estimator: Any) -> Any:
     """Return a mixture that reports bad clips; what else begins with a domain is one of itself."""
     if isinstance(estimator, MixtureOfExpertsClassifier):
         return clone(estimator).set_params(on_error="warn")
-    if isinstance(_first_step(estimator), domains.BaseDomain):
+    if isinstance(step_of(estimator, 0), domains.BaseDomain):
         expert = "classifier", clone(estimator)
         return MixtureOfExpertsClassifier([expert], "balanced", on_error="warn")
     return clone(estimator)
-
-
-def _first_step(estimator: Any) -> Any:
-    while isinstance(estimator, Pipeline):
-        estimator = estimator[0]
-    return estimator
 
 
 def cross_fit(estimator: Any, task: Task, n_jobs: int | None = None) -> dict[str, Any]:

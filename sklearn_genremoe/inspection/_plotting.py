@@ -76,6 +76,13 @@ def ask_mixture(estimator: Any, X: Any, method: str) -> tuple[np.ndarray, np.nda
     return answers, rows, names_of_experts(estimator)
 
 
+def step_of(estimator: Any, place: int) -> Any:
+    """Return the first step, 0, or the last one, -1, of a pipeline, or of one within."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator[place]
+    return estimator
+
+
 def require_method(estimator: Any, method: str, expected: str) -> None:
     """Raise a TypeError if an estimator lacks what a display needs."""
     if not hasattr(estimator, method):
