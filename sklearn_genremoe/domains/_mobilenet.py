@@ -51,10 +51,7 @@ class Embedder:
         self._stem = _convolution(state, "features.0", stride=2)
         self._blocks = [_block(state, number) for number in range(1, 1 + _N_BLOCKS)]
         self._last = _convolution(state, f"features.{1 + _N_BLOCKS}")
-        self._dense = [
-            partial(F.linear, weight=state.pop(f"{name}.weight"), bias=state.pop(f"{name}.bias"))
-            for name in ("classifier.2", "classifier.5")
-        ]
+        self._dense = [[state.pop(f"classifier.{n}.{x}") for x in _OF_DENSE] for n in (2, 5)]
         if state:
             raise ValueError(f"it holds more than such a network: {list(state)[:3]}")
         # Each must fit the one before; what comes out tells how much that is.
@@ -108,7 +105,7 @@ class Embedder:
         means = F.hardswish(self._last(x), inplace=True).mean((2, 3))
         if layers == "tags":
             hidden, head = self._dense
-            return head(F.hardswish(hidden(means))).sigmoid()
+            return F.linear(F.hardswish(F.linear(means, *hidden)), *head).sigmoid()
         return torch.cat([means, *of_stages], dim=1)
 
 

@@ -160,6 +160,6 @@ def clip_key(clip) -> str:
     path, *part = (clip.path, clip.offset, clip.duration) if is_excerpt else (clip,)
     with contextlib.suppress(OSError, ValueError):  # no such file
         stat = os.stat(path)
-        part += [stat.st_size, stat.st_mtime_ns]
-    content = "\0".join(map(str, [os.path.realpath(path), *part]))
+        path, part = os.path.realpath(path), [*part, stat.st_size, stat.st_mtime_ns]
+    content = "\0".join(map(str, [path, *part]))
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()

@@ -186,11 +186,8 @@ def _over_time(spectrogram, percentiles):
 
 def _covariance(harmonic, percussive, mfcc):
     """Return what covariance_statistics says of one clip."""
-    bands = [
-        part.mean(axis=0)
-        for spectrogram in (harmonic, percussive)
-        for part in np.array_split(spectrogram, min(_N_BANDS, len(spectrogram)))
-    ]
+    of_both = [np.array_split(x, min(_N_BANDS, len(x))) for x in (harmonic, percussive)]
+    bands = [band.mean(axis=0) for of_part in of_both for band in of_part]
     rows = np.concatenate([bands, _MFCC_SCALE * mfcc[:_N_MFCC]]).astype(np.float64)
     means = rows.mean(axis=1)
     away = rows - means[:, np.newaxis]

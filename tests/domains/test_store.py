@@ -327,7 +327,7 @@ def test_two_processes_share_a_folder(paths, memory, decoded):
 
 class TestBadClips:
     def test_their_rows_are_nan(self, paths, memory):
-        X = [paths[0], "missing.wav", paths[1], paths[1] + "x"]
+        X = [paths[0], "missing.wav", paths[1], paths[1] + "\0"]
         for _ in range(2):
             with pytest.warns(BadClipWarning, match=r"2 bad clip\(s\)"):
                 batch = union(memory, on_error="warn").transform(X)
