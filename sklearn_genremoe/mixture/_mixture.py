@@ -50,7 +50,7 @@ from ._gates import CNNMixer, RNNMixer
 from ._mixers import BalancedMixer, BaseMixer, LogPoolMixer, StackingMixer
 
 # Arguments of scikit-learn's beside which experts stand by their names, and other rows of scores.
-_RESERVED = {"self", "method_mapping", "mixture", "oracle"}
+_RESERVED = ["self", "method_mapping", "mixture", "oracle"]
 # Prediction on fewer clips than this is short work, which shows no progress bar.
 _MANY_CLIPS = 100
 
@@ -612,10 +612,8 @@ class MixtureOfExpertsClassifier(
         kept = check_experts(experts)
         names = [name for name, _ in experts]
         self._validate_names(names)
-        if not _RESERVED.isdisjoint(names):
-            raise ValueError(
-                f"experts have the names {names}, which must not be among {_RESERVED}."
-            )
+        if {*names} & {*_RESERVED}:
+            raise ValueError(f"experts are named {names}; names must not be among {_RESERVED}.")
         return kept
 
     def _seed(self, experts: list[tuple[str, Any]], mixer: BaseMixer) -> int | None:
