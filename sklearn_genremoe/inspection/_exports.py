@@ -156,15 +156,13 @@ def save_audacity_labels(windows: Any, file: Any) -> Path:
     '0.000000\\t30.000000\\tfolk, 0.90\\n'
     """
     if list(windows.columns[:2]) != ["start", "end"]:
-        raise ValueError(
-            f"windows has the columns {list(windows.columns)}, not those of predict_windows."
-        )
+        found = f"windows has the columns {list(windows.columns)}"
+        raise ValueError(f"{found}, not those of predict_windows.")
     genres = [name for name in windows.columns[2:] if not str(name).startswith("weight[")]
-    lines = []
-    for start, end, *proba in windows[["start", "end", *genres]].itertuples(index=False):
-        if not np.isnan(proba).any():
-            best = int(np.argmax(proba))
-            lines.append(f"{start:.6f}\t{end:.6f}\t{genres[best]}, {proba[best]:.2f}")
+    heard = windows.dropna(subset=genres)
+    best, sure = heard[genres].idxmax(axis=1), heard[genres].max(axis=1)
+    rows = zip(heard["start"], heard["end"], best, sure)
+    lines = [f"{start:.6f}\t{end:.6f}\t{genre}, {p:.2f}" for start, end, genre, p in rows]
     return _write(user_path(file), lines)
 
 
