@@ -18,9 +18,6 @@ _RATES = (44_100, 48_000, 32_000)
 _KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
-# More bytes than a page of Ogg has.
-_OGG_PAGE = 2**16
-
 
 @contextlib.contextmanager
 def opened(source) -> Iterator[BinaryIO]:
@@ -117,7 +114,7 @@ def last_page_is_cut_off(source) -> bool:
     """Tell whether an ogg file ends before its last page does."""
     with opened(source) as stream:
         is_ogg = stream.read(4) == b"OggS"
-        stream.seek(max(0, stream.seek(0, os.SEEK_END) - 2 * _OGG_PAGE))
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - 2**17))  # two pages of Ogg
         _, mark, page = stream.read().rpartition(b"OggS")
     if not is_ogg or not mark:  # or nothing but what a program has put behind it
         return False

@@ -156,13 +156,10 @@ def load_parts(
     Each segment comes with what it is filled up with, or None for nothing.
     """
     waveforms = decode_parts(source, [segment for segment, _ in parts], min_samples=min_samples)
-    goes_on = isinstance(source, str) and any(
-        len(waveform) == segment.n_samples for waveform, (segment, _) in zip(waveforms, parts)
-    )
-    filled = [
-        fix_length(waveform, segment.n_samples, fill) if fill else waveform
-        for waveform, (segment, fill) in zip(waveforms, parts)
-    ]
+    filled, goes_on = [], False
+    for waveform, (segment, fill) in zip(waveforms, parts):
+        goes_on |= isinstance(source, str) and len(waveform) == segment.n_samples
+        filled.append(fix_length(waveform, segment.n_samples, fill) if fill else waveform)
     return filled, seconds_of_file(source) if goes_on else {}
 
 

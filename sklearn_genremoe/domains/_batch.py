@@ -176,7 +176,7 @@ class DomainBatch:
 
     def _aligned(self, name, table):
         """Return a data frame in the order of the batch; raise if its index is of other clips."""
-        if not _is_pandas(table) or not len(table):
+        if not hasattr(table, "select_dtypes") or not len(table):  # of pandas
             return table
         if table.index.dtype.kind in "iu" and table.index.is_monotonic_increasing:
             return table
@@ -352,7 +352,7 @@ def _entry_of(name, array, plan) -> Entry:
     if isinstance(array, Entry):
         return array
     kind, columns = type(array).__name__, None
-    if _is_pandas(array):
+    if hasattr(array, "select_dtypes"):  # of pandas
         from pandas.api.types import is_numeric_dtype
 
         frame = array.infer_objects()
@@ -381,7 +381,3 @@ def _entry_of(name, array, plan) -> Entry:
         raise ValueError(f"{found}; expected numbers of shape {expected}")
     domain = clone(plan.domains[name]) if name in plan.domains else None
     return Entry(Rows(array), domain, plan.keys.get(name), columns)
-
-
-def _is_pandas(array) -> bool:
-    return hasattr(array, "select_dtypes")
