@@ -141,7 +141,7 @@ def load_published_experts(folder):
         net = {"module": module, "parameters": _read_weights(path, name)}
         state = {"classes_": genres, "input_shape_": shape, "n_features_in_": shape[0]}
         try:
-            expert[-1].__setstate__({**state, "companions_": [], "n_iter_": 0, "net_": net})
+            expert[-1].__setstate__({**state, "n_iter_": 0, "net_": net})
         except ValueError as error:
             found = f"{path} doesn't fit the network for {len(genres)} genres"
             raise ValueError(f"{found}. {error} Use it as is.") from error

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -127,9 +127,6 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
         Names of the features, where `X` was 2-D with names.
     input_shape_ : tuple of int
         Bins and frames, or channels, bins and frames.
-    companions_ : list of CNNClassifier
-        Fitted networks with whose probabilities those of `net_` are averaged: in a mixture those
-        that were trained in its folds, elsewhere none.
     n_iter_ : int
         Number of epochs so far.
 
@@ -348,11 +345,7 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
 
     def _predict_logits(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self)
-        clips = self._check_clips(X, reset=False)
-        if not self.companions_:
-            return self._logits(clips)
-        each = [log_softmax(one._logits(clips), axis=1) for one in (self, *self.companions_)]
-        return logsumexp(each, axis=0) - np.log(len(each))
+        return self._logits(self._check_clips(X, reset=False))
 
     def _check_params(self, watch: bool) -> None:
         """Raise a ValueError if a parameter is wrong; `watch` says whether clips are held out."""
@@ -491,7 +484,6 @@ class CNNClassifier(ClassifierMixin, NetEstimator):
                 delattr(self, name)
             raise
         self.net_ = net
-        self.companions_: list[CNNClassifier] = []
         self.history_ = net.history
         self.n_iter_ = len(net.history)
         return self

@@ -26,7 +26,6 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from .._checks import check_groups, check_targets, check_weight
 from .._clips import Clips
 from .._compat import BaseSearchCV, _check_method_params, _routing_enabled, progress_bar
-from ..domains import BaseDomain
 from ..experts import CNNClassifier
 from ..networks import resolve_device, split_groups
 from ._experts import Experts, FoldAverage, explain, predict_expert, split_expert, take_clips
@@ -86,7 +85,7 @@ def fit_experts(
 ) -> tuple[list[tuple[str, Any]], NDArray[np.float64], NDArray[np.intp]]:
     """Fit every expert on all clips and on each split, in one pool of jobs.
 
-    Without `refit` the models of the splits are kept and averaged; with it, their networks. Also
+    Without `refit` the models of the splits are kept and averaged. Also
     return what the models predict for the clips that they weren't trained on, (n_held_out,
     n_experts, n_classes), and the rows of those, ascending. Of the `mixture` only parameters are
     read.
@@ -95,10 +94,9 @@ def fit_experts(
     parts: list[Split | None] = [*splits, *([None] if refit else [])]
     jobs = [
         delayed(_fit_and_predict)(
-            name, expert, view, clips.y, classes, clips.params[name], split, keep
+            name, expert, view, clips.y, classes, clips.params[name], split, keep=not refit
         )
         for (name, expert), view in zip(experts, views)
-        for keep in [not refit or sole_network(expert) is not None]
         for split in parts
     ]
     if any(resolve_device(cnn.device).type != "cpu" for cnn in networks_in(experts)):
@@ -112,8 +110,6 @@ def fit_experts(
     fitted, probas = [], []
     for number, (name, _) in enumerate(experts):
         models, expert_proba = zip(*results[number * len(parts) : (number + 1) * len(parts)])
-        for of_fold in models[:-1] if refit else ():
-            add_companion(models[-1], of_fold)
         is_one = refit or len(models) == 1
         fitted.append((name, models[-1] if is_one else FoldAverage(list(models))))
         probas.append([np.zeros((0, len(classes))), *expert_proba[: len(splits)]])
@@ -150,20 +146,6 @@ def _fit_and_predict(
         return model, None
     proba = predict_expert(name, model, take_clips(view, split[1]), classes, split[1])
     return model if keep else None, proba
-
-
-def sole_network(expert: Any) -> CNNClassifier | None:
-    """Return an expert's network if nothing but a domain, which learns nothing, precedes it."""
-    *before, last = [step for _, step in expert.steps] if isinstance(expert, Pipeline) else [expert]
-    learns_alone = all(isinstance(step, BaseDomain) for step in before)
-    return last if learns_alone and isinstance(last, CNNClassifier) else None
-
-
-def add_companion(expert: Any, of_fold: Any) -> None:
-    """Let an expert's network answer together with that of a fold, unless it lacks a genre."""
-    network, companion = sole_network(expert), sole_network(of_fold)
-    if network and companion and len(companion.classes_) == len(network.classes_):
-        network.companions_.append(companion)
 
 
 def networks_in(experts: Experts) -> list[CNNClassifier]:

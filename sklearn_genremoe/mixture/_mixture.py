@@ -121,10 +121,9 @@ class MixtureOfExpertsClassifier(
 
         Mixers that learn nothing skip this.
     refit : bool, default=True
-        Whether experts are trained on all clips after they were cross-fitted; networks behind
-        nothing but a domain then answer together with those of the folds (`companions_`). If
-        not, the models of the folds are kept: the prediction of an expert is their average, or
-        that of the one model that was trained without the hold-out.
+        Whether experts are trained on all clips after they were cross-fitted. If not, the
+        models of the folds are kept: the prediction of an expert is their average, or that of
+        the one model that was trained without the hold-out.
     on_error : {"raise", "warn"}, default="raise"
         What to do about files that cannot be used: raise a
         :class:`~sklearn_genremoe.audio.BadClipError` at the first one, or report all of them in

@@ -382,37 +382,6 @@ def test_experts_on_one_accelerator_take_turns(monkeypatch):
             assert used.pop() == expected
 
 
-def test_networks_answer_together_with_those_of_the_folds():
-    batch, y, _ = two_cues()
-    behind = make_pipeline(FunctionTransformer(), CNNClassifier(**CNN))
-    experts = [*cnn_experts(), ("behind", clone(behind)), ("linear", quick_expert())]
-    batch = batch | {"behind": batch["original"], "linear": batch["original"]}
-    clf = mixture("stacking", experts, cv=3, refit=True).fit(batch, y)
-    for name in ("original", "harmonic"):
-        network = clf.named_experts_[name]
-        assert len(network.companions_) == 3
-        assert not any(companion.companions_ for companion in network.companions_)
-        alone = clone(network).fit(batch[name], y)
-        assert alone.companions_ == []
-        each = [one.predict_proba(batch[name]) for one in (alone, *network.companions_)]
-        np.testing.assert_allclose(network.predict_proba(batch[name]), np.mean(each, axis=0))
-    # What else learns something belongs to its own fold.
-    assert clf.named_experts_["behind"][-1].companions_ == []
-    together = clf.named_experts_["original"].partial_fit(batch["original"], y)
-    assert together.companions_ == []
-
-
-def test_a_network_that_lacks_a_genre_stays_in_its_fold():
-    batch, y, _ = two_cues()
-    y = np.where(np.arange(len(y)) < 4, "rare", y.astype(str))
-    rows = np.arange(len(y))
-    splits = [(rows[rows % 2 == side], rows[rows % 2 != side]) for side in (0, 1)]
-    splits.append((rows[4:30], rows[30:]))
-    clf = mixture("stacking", cnn_experts(), cv=splits, refit=True).fit(batch, y)
-    assert [len(expert.companions_) for expert in clf.experts_] == [2, 2]
-    assert clf.predict_proba(batch).shape == (len(y), 3)
-
-
 def test_seeds_of_experts_that_have_one_are_kept(recorders):
     batch, y, _ = two_cues()
     experts = cnn_experts()
