@@ -209,6 +209,9 @@ def _entry(batch: DomainBatch, name: str, expert: Any, plan: Plan) -> str:
         expert = first_part(expert)
     if name in batch:
         return name
+    [only, *others] = batch.names
+    if not (others or plan.domains) and len(batch.entries[only].rows.shape) >= 3:
+        return only  # the only spectrograms there are, for all experts
     raise ValueError(
         f"The expert {name!r} begins with no domain and the DomainBatch has no entry of that "
         f"name; it holds {batch.names}. Add it, batch | {{{name!r}: table}}, rename the expert or "
