@@ -23,8 +23,8 @@ from ._cross_fit import TrainingClips
 class ClipClassifierMixin(ClassifierMixin):
     """What a classifier of clips or tracks answers, some of which may be unusable.
 
-    A class has ``_predict_rows(X, on_error)``, which returns the probabilities, NaN in the rows of
-    bad clips, and these with reasons.
+    A class has ``_judge(X, on_error, "predict_proba")``, which returns the probabilities as an only
+    item, NaN in the rows of bad clips, and these with reasons.
     """
 
     classes_: Any
@@ -35,7 +35,9 @@ class ClipClassifierMixin(ClassifierMixin):
     # A parameter of predict itself, nothing that belongs to the clips.
     __metadata_request__predict = {"missing": UNUSED}
 
-    def _predict_rows(self, X: Any, on_error: str) -> tuple[NDArray, dict[int, str]]:
+    def _judge(
+        self, X: Any, on_error: str, *questions: str
+    ) -> tuple[list[NDArray[np.float64]], dict[int, str]]:
         raise NotImplementedError
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -52,7 +54,7 @@ class ClipClassifierMixin(ClassifierMixin):
             Probabilities in the order of ``classes_``; rows sum to one. With
             ``on_error="warn"``, the rows of bad clips are NaN.
         """
-        proba, bad = self._predict_rows(X, self.on_error)
+        [proba], bad = self._judge(X, self.on_error, "predict_proba")
         self._report(bad)
         return proba
 
@@ -93,7 +95,7 @@ class ClipClassifierMixin(ClassifierMixin):
         BadClipError
             Some clips can't be used, and `on_error` is "raise" or `missing` is None.
         """
-        proba, bad = self._predict_rows(X, self.on_error)
+        [proba], bad = self._judge(X, self.on_error, "predict_proba")
         labels = labels_from_proba(proba, bad, self.classes_, missing)
         self._report(bad, f"answered by {missing!r}")
         return labels
@@ -115,7 +117,7 @@ class ClipClassifierMixin(ClassifierMixin):
             ``probability[<genre>]`` for each genre; and error, why a clip can't be used, whatever
             `on_error` is, else None. Genre and probabilities are missing where there are none.
         """
-        proba, bad = self._predict_rows(X, "warn")
+        [proba], bad = self._judge(X, "warn", "predict_proba")
         rows = range(len(proba))
         labels = labels_from_proba(proba, bad, self.classes_, "")
         columns = {
@@ -151,7 +153,7 @@ class ClipClassifierMixin(ClassifierMixin):
         """
         check_is_fitted(self)
         true = TrainingClips.check(X, y, sample_weight, None, self.classes_)
-        proba, bad = self._predict_rows(X, self.on_error)
+        [proba], bad = self._judge(X, self.on_error, "predict_proba")
         good = rows_to_score(true, bad)
         self._report(bad, "left out of the score")
         weight = None if true.weight is None else true.weight[good]

@@ -539,10 +539,6 @@ class MixtureOfExpertsClassifier(
                 answer[good] = ask(proba, of_mixer) if ask else proba
         return answers, bad
 
-    def _predict_rows(self, X: Any, on_error: str) -> tuple[NDArray, dict[int, str]]:
-        [proba], bad = self._judge(X, on_error, "predict_proba")
-        return proba, bad
-
     def _fitted(self) -> list[tuple[str, Any]]:
         return [(n, e) for n, e in self.named_experts_.items() if not isinstance(e, str)]
 

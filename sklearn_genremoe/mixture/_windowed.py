@@ -485,7 +485,9 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
 
     # From windows to tracks.
 
-    def _predict_rows(self, X: Any, on_error: str) -> tuple[NDArray[np.float64], dict[int, str]]:
+    def _judge(
+        self, X: Any, on_error: str, *questions: str
+    ) -> tuple[list[NDArray[np.float64]], dict[int, str]]:
         """Return the probabilities of the tracks, NaN in the rows of bad ones, and these."""
         model, front, clips = self._ready(X)
         bad: dict[int, str] = {}
@@ -502,7 +504,7 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         if self.aggregate == "geometric_mean":
             means = np.exp(means)
             means /= means.sum(axis=1, keepdims=True)
-        return means, bad
+        return [means], bad
 
     def __sklearn_is_fitted__(self) -> bool:
         if isinstance(self.estimator, FrozenEstimator):
