@@ -1,7 +1,8 @@
 """From an audio file to waveforms: segments of it at a sample rate, and overlapping excerpts."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,8 +10,10 @@ import numpy as np
 import soxr
 
 from .._clips import MAX_AMPLITUDE, warn_beyond_full_scale
+from .._compat import progress_bar
 from .._fields import NonNegative, Positive, checked
 from .._files import user_path
+from .._parallel import map_clips
 from ._errors import BadClipError
 from ._read import read_blocks, require_file, seconds_of_file
 
@@ -161,6 +164,38 @@ def load_parts(
         goes_on |= isinstance(source, str) and len(waveform) == segment.n_samples
         filled.append(fix_length(waveform, segment.n_samples, fill) if fill else waveform)
     return filled, seconds_of_file(source) if goes_on else {}
+
+
+def process_clips(
+    function: Callable, tasks: Mapping, take: Callable, on_error: str, n_jobs: Any, verbose: Any
+) -> tuple[dict[Any, str], dict[str, float]]:
+    """Apply a function to tasks in parallel; hand each key and what comes of it on, in order.
+
+    The function returns its result and the lengths of files that go on behind what was read, by
+    path. Return why clips are bad, by key, and all lengths.
+    """
+    bad: dict[Any, str] = {}
+    seconds: dict[str, float] = {}
+    attempts = map_clips(partial(_attempt, function), tasks.values(), n_jobs)
+    with closing(attempts) as results:
+        progress = progress_bar(results, total=len(tasks), unit="clip", disable=not verbose)
+        for key, result in zip(tasks, progress, strict=True):
+            if not isinstance(result, BadClipError):
+                take(key, result[0])
+                seconds |= result[1]
+            elif on_error == "raise":
+                raise result
+            else:
+                bad[key] = str(result)
+    return bad, seconds
+
+
+def _attempt(function: Callable, task: Any) -> Any:
+    """Return the error of a bad clip, so that the first in order is raised, not that in time."""
+    try:
+        return function(task)
+    except BadClipError as error:
+        return error
 
 
 def fix_length(waveform: np.ndarray, n_samples: int, fill: str = "zeros") -> np.ndarray:

@@ -1,21 +1,17 @@
 """From clips to arrays: the loader, and what it has in common with the feature domains."""
 
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import KW_ONLY
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 
 from .._clips import check_clips
-from .._compat import progress_bar
 from .._fields import Count, NonNegative, OnError, Positive, Verbosity, with_init
-from .._parallel import map_clips
-from ._decode import Segment, load_parts
-from ._errors import BadClipError, BadClipWarning, warn_of_long_files
+from ._decode import Segment, load_parts, process_clips
+from ._errors import BadClipWarning, warn_of_long_files
 
 
 @with_init
@@ -104,38 +100,6 @@ class ClipTransformer(TransformerMixin):
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = [*self._preserved]
         return tags
-
-
-def process_clips(
-    function: Callable, tasks: Mapping, take: Callable, on_error: str, n_jobs: Any, verbose: Any
-) -> tuple[dict[Any, str], dict[str, float]]:
-    """Apply a function to tasks in parallel; hand each key and what comes of it on, in order.
-
-    The function returns its result and the lengths of files that go on behind what was read, by
-    path. Return why clips are bad, by key, and all lengths.
-    """
-    bad: dict[Any, str] = {}
-    seconds: dict[str, float] = {}
-    attempts = map_clips(partial(_attempt, function), tasks.values(), n_jobs)
-    with closing(attempts) as results:
-        progress = progress_bar(results, total=len(tasks), unit="clip", disable=not verbose)
-        for key, result in zip(tasks, progress, strict=True):
-            if not isinstance(result, BadClipError):
-                take(key, result[0])
-                seconds |= result[1]
-            elif on_error == "raise":
-                raise result
-            else:
-                bad[key] = str(result)
-    return bad, seconds
-
-
-def _attempt(function: Callable, task: Any) -> Any:
-    """Return the error of a bad clip, so that the first in order is raised, not that in time."""
-    try:
-        return function(task)
-    except BadClipError as error:
-        return error
 
 
 @with_init

@@ -18,7 +18,7 @@ def extract(clips, plan, *, on_error, n_jobs, verbose, memory=None, dtype="float
     Return a batch, in which rows of bad clips are NaN, and the lengths of the files that go on
     behind what was read of them, by path.
     """
-    folder = cache_folder(memory)
+    folder = None if memory is None else cache_folder(memory)
     keys = list(range(len(clips)) if folder is None else map(clip_key, clips.items))
     columns = {}
     for name, domain in plan.distinct.items():
