@@ -307,7 +307,7 @@ def aligned_proba(expert: Any, X: Any, classes: NDArray, rows: NDArray | None = 
     """
     given = np.asarray(expert.predict_proba(X), dtype=np.float64)
     decides = type(getattr(expert, "_final_estimator", expert)).__name__
-    if given.shape != (len(given), len(expert.classes_)):
+    if given.shape[1:] != (len(expert.classes_),):
         raise ValueError(
             f"predict_proba of the expert {decides} gave an array of shape {given.shape}; expected "
             f"a row per clip and a column for each of its {len(expert.classes_)} classes."

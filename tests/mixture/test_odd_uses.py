@@ -231,6 +231,8 @@ class Odd(GaussianNB):
 
     def predict_proba(self, X):
         proba = super().predict_proba(X)
+        if self.rows == "nothing":
+            return None
         return proba[:, :1] if self.rows is None else np.where(np.eye(2)[[0]] > 2, proba, self.rows)
 
 
@@ -241,6 +243,7 @@ class Odd(GaussianNB):
         ([0.0, 0.0], "no probabilities for 16 of 16 clips"),
         ([-1.0, 2.0], "no probabilities for 16 of 16 clips"),
         (None, r"an array of shape \(16, 1\)"),
+        ("nothing", r"an array of shape \(\)"),
     ],
 )
 def test_an_expert_that_gives_no_probabilities(rows, found):
