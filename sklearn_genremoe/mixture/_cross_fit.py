@@ -348,12 +348,14 @@ def _rarest(y: NDArray, units: NDArray) -> tuple[Any, int]:
 
 
 def _check_enough(y: NDArray, groups: NDArray | None, n_folds: int) -> None:
-    checks = [("clip", np.arange(len(y)), n_folds)]
-    for unit, units, needed in checks if groups is None else [*checks, ("group", groups, 2)]:
+    checks = [("clip", np.arange(len(y)), n_folds, "use a smaller cv, add clips")]
+    if groups is not None:
+        checks.append(("group", groups, 2, "use finer groups"))
+    for unit, units, needed, advice in checks:
         genre, found = _rarest(y, units)
         if found < needed:
             raise ValueError(
                 f"The genre {genre!s} has {found} {unit}(s), fewer than the {needed} folds in "
-                "which the mixer needs it: use a smaller cv, add clips, use finer groups, or take "
-                "a mixer that learns nothing (mixer='balanced' or 'log_pool')."
+                f"which the mixer needs it: {advice}, or take a mixer that learns nothing "
+                "(mixer='balanced' or 'log_pool')."
             )
