@@ -114,6 +114,7 @@ class FeatureStore:
         head = new = b""
         with contextlib.suppress(OSError), open(self._index, "rb") as file:
             head = file.readline()
+            head = head if head.endswith(b"\n") else b""  # cut off: nothing can be added to it
             file.seek(self._index_read if head == self._head else len(head))
             new = file.read()
         if head != self._head:  # it was begun anew

@@ -266,6 +266,10 @@ class TestDamage:
     def test_half_a_line_in_the_index(self, damaged):
         os.truncate(damaged / "index.txt", (damaged / "index.txt").stat().st_size - 5)
 
+    def test_description_without_its_end_of_line(self, damaged):
+        head = (damaged / "index.txt").read_bytes().splitlines()[0]
+        (damaged / "index.txt").write_bytes(head)
+
     def test_garbage_in_the_index(self, damaged):
         lines = (damaged / "index.txt").read_bytes().splitlines(keepends=True)
         lines[2:4] = [b"\xff\x00 garbage\n", b"a b c\n", b"\n"]
