@@ -52,7 +52,10 @@ def apply_corrections(clips: Any, corrections: Any) -> Bunch:
     [('b.ogg', 'rock', 'folk')]
     """
     how: dict[str, Any] = {"dtype": str, "index_col": False, "encoding": "utf-8-sig"}
-    table = pd.read_csv(user_path(corrections), keep_default_na=False, **how)
+    try:
+        table = pd.read_csv(user_path(corrections), keep_default_na=False, **how)
+    except ValueError as error:
+        raise ValueError(f"{corrections} is no table of UTF-8 text: {error}.") from error
     if list(table.columns[: len(_COLUMNS)]) != _COLUMNS:
         raise ValueError(f"{corrections} has the columns {list(table.columns)}, not {_COLUMNS}.")
     target = np.asarray(clips.target).tolist()

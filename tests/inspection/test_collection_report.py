@@ -541,6 +541,13 @@ def test_apply_corrections_refuses(tmp_path, line, message):
         apply_corrections(clips, file)
 
 
+@pytest.mark.parametrize("content", [b"", b'clip,genre,verdict,corrected\n"a.ogg,', b"\xe9"])
+def test_apply_corrections_says_which_file_is_no_table(tmp_path, content):
+    (tmp_path / "mine").write_bytes(content)
+    with pytest.raises(ValueError, match="mine is no table of UTF-8 text"):
+        apply_corrections(Bunch(data=["a.ogg"], target=["folk"]), tmp_path / "mine")
+
+
 def test_playlists(tmp_path):
     paths = [str(tmp_path / "music" / name) for name in ("a.ogg", "b.ogg", "ä.ogg", "d.ogg")]
     files = save_playlists(
