@@ -85,10 +85,9 @@ def fit_experts(
 ) -> tuple[list[tuple[str, Any]], NDArray[np.float64], NDArray[np.intp]]:
     """Fit every expert on all clips and on each split, in one pool of jobs.
 
-    Without `refit` the models of the splits are kept and averaged. Also
-    return what the models predict for the clips that they weren't trained on, (n_held_out,
-    n_experts, n_classes), and the rows of those, ascending. Of the `mixture` only parameters are
-    read.
+    Without `refit` the models of the splits are kept and averaged. Also return what the models
+    predict for the clips that they weren't trained on, (n_held_out, n_experts, n_classes), and the
+    rows of those, ascending. Of the `mixture` only parameters are read.
     """
     refit, n_jobs = mixture.refit or not splits, mixture.n_jobs
     parts: list[Split | None] = [*splits, *([None] if refit else [])]

@@ -189,8 +189,7 @@ def extract_domains(
         plan.check_rates()
     params = {"n_jobs": owner.n_jobs, "verbose": verbose, "memory": memory}
     batch, seconds = extract(clips, plan, on_error=on_error, **params)
-    if seconds:
-        warn_of_long_files(seconds, max(d.offset + d.duration for d in plan.domains.values()))
+    warn_of_long_files(seconds, plan.end)
     return batch
 
 

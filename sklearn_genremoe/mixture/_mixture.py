@@ -353,8 +353,7 @@ class MixtureOfExpertsClassifier(
             batch = X.pick_domains(plan)
             others = {n: X.entries[n] for n, _ in experts if n in X and n not in batch}
             return batch | others if others else batch
-        n_samples = next(iter(plan.domains.values())).n_samples
-        clips = check_clips(copy.copy(self), X, path_samples=n_samples, reset=True)
+        clips = check_clips(copy.copy(self), X, path_samples=plan.n_samples, reset=True)
         batch = extract_domains(self, clips, plan, self.on_error, self.verbose, self.memory)
         if batch.bad_clips:
             warnings.warn(BadClipWarning(batch.bad_clips), stacklevel=2)
@@ -502,8 +501,7 @@ class MixtureOfExpertsClassifier(
         if kind == "batch":
             return X, plan
         if kind == "paths" or plan.domains:  # which start from audio
-            first = next(iter(plan.domains.values()), None)
-            n_samples = 661_500 if first is None else first.n_samples
+            n_samples = plan.n_samples if plan.domains else 661_500
             return check_clips(self, X, kind=kind, path_samples=n_samples, reset=reset), plan
         if hasattr(X, "columns"):  # experts may choose columns by their names
             X = validate_data(self, X, reset=reset, skip_check_array=True)
