@@ -54,7 +54,7 @@ class Tail(torch.nn.Module):
         self.bias = torch.nn.Parameter(torch.tensor(linear.intercept_, dtype=torch.float32))
 
     def forward(self, maps, before, clip, n_clips: int, dropout: float = 0.0):
-        x, stages = through(self.blocks, self.first, maps)
+        x, stages = mobilenet.pass_blocks(maps, self.blocks, self.first)
         last = F.hardswish(self.last(x)).mean((2, 3))
         features = torch.cat([last, before, *stages], dim=1)
         count = torch.bincount(clip, minlength=n_clips)[:, None]
@@ -64,20 +64,6 @@ class Tail(torch.nn.Module):
         table = torch.cat([mean, (variance + 1e-12).sqrt()], dim=1)
         table = F.dropout((table - self.mean) / self.scale, dropout, training=dropout > 0)
         return F.linear(table, self.weight, self.bias)
-
-
-def through(blocks, n_before: int, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Return what blocks make of maps, and the means of the stages that end there."""
-    stages = []
-    for number, (expand, project) in enumerate(blocks, n_before + 1):
-        y = x
-        for layer in expand:
-            y = layer(y)
-        if number in mobilenet._STAGE_ENDS:
-            stages.append(y.mean((2, 3)))
-        y = project(y)
-        x = y + x if y.shape == x.shape else y
-    return x, stages
 
 
 def tensors_of(layer) -> list[torch.Tensor]:
@@ -97,7 +83,7 @@ def before_the_tail(network, path, first: int) -> tuple[torch.Tensor, torch.Tens
     n_window = round(WINDOW * mobilenet.SAMPLE_RATE)
     windows = x[: len(x) // n_window * n_window].reshape(-1, n_window)
     x = F.hardswish(network._stem(network.logmel(windows).unsqueeze(1)))
-    x, stages = through(network._blocks[:first], 0, x)
+    x, stages = mobilenet.pass_blocks(x, network._blocks[:first])
     return x, torch.cat(stages, dim=1)
 
 

@@ -93,20 +93,28 @@ class Embedder:
     def _features(self, logmel: torch.Tensor, layers: str) -> torch.Tensor:
         """Return (n, n_features[layers]) of (n, 128, n_frames)."""
         x = F.hardswish(self._stem(logmel.unsqueeze(1)), inplace=True)
-        of_stages = []
-        for number, (expand, project) in enumerate(self._blocks, 1):
-            y = x
-            for layer in expand:
-                y = layer(y)
-            if layers == "stages" and number in _STAGE_ENDS:
-                of_stages.append(y.mean((2, 3)))
-            y = project(y)
-            x = y.add_(x) if y.shape == x.shape else y
+        x, of_stages = pass_blocks(x, self._blocks)
         means = F.hardswish(self._last(x), inplace=True).mean((2, 3))
         if layers == "tags":
             hidden, head = self._dense
             return F.linear(F.hardswish(F.linear(means, *hidden)), *head).sigmoid()
-        return torch.cat([means, *of_stages], dim=1)
+        return torch.cat([means, *of_stages], dim=1) if layers == "stages" else means
+
+
+def pass_blocks(
+    x: torch.Tensor, blocks: list, n_before: int = 0
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Return what blocks behind so many others make of maps, and the means of stages that end."""
+    of_stages = []
+    for number, (expand, project) in enumerate(blocks, n_before + 1):
+        y = x
+        for layer in expand:
+            y = layer(y)
+        if number in _STAGE_ENDS:
+            of_stages.append(y.mean((2, 3)))
+        y = project(y)
+        x = y.add_(x) if y.shape == x.shape else y
+    return x, of_stages
 
 
 def _block(state: Tensors, number: int) -> tuple[list[Layer], Layer]:
