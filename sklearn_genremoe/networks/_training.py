@@ -106,14 +106,18 @@ class ValidationStopping(EarlyStopping):
 
 
 class Watch(Callback):
-    """Stop a training whose loss is no longer a number; show its epochs, as a bar of this name."""
+    """Stop a training whose loss is no longer a number; show its epochs, as a bar of this name.
+
+    One epoch alone, as of a continued training, shows none.
+    """
 
     def __init__(self, desc: str | None = None) -> None:
         self.desc = desc
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Open the bar."""
-        options = {"unit": "epoch", "total": net.max_epochs, "disable": self.desc is None}
+        is_silent = self.desc is None or net.max_epochs == 1
+        options = {"unit": "epoch", "total": net.max_epochs, "disable": is_silent}
         self.bar_ = progress_bar(desc=self.desc, **options)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:

@@ -527,6 +527,7 @@ def test_verbose_shows_progress(data: Data, capsys: pytest.CaptureFixture[str]) 
     clf = make_clf(verbose=1, validation_fraction=0.2).fit(*data)
     printed = capsys.readouterr()
     again = pickle.loads(pickle.dumps(clf))
+    make_clf(verbose=1).partial_fit(*data, classes=np.unique(data[1]))
     for each in (clf, again):
         each.partial_fit(*data).predict(data[0])
         each.net_.partial_fit(data[0].copy(), data[1])
