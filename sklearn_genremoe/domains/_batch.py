@@ -33,7 +33,7 @@ class Entry:
         """Return the features: a data frame where the columns have names, else an array."""
         if self.columns is None:
             return self.rows.array()
-        import pandas  # installed: the columns came from a pandas frame
+        import pandas  # slow, where nothing else has imported it
 
         return pandas.DataFrame(self.rows.array(), columns=self.columns, copy=False)
 
@@ -145,10 +145,13 @@ class DomainBatch:
             if key not in self.entries:
                 raise KeyError(f"no domain {key!r}; the batch holds {self.names}")
             return self.entries[key].rows.array()
-        rows = np.arange(len(self))[key]
-        if rows.ndim != 1:
-            expected = "a slice, a sequence of row numbers, a mask, or the name of a domain"
-            raise IndexError(f"{key!r:.80} gives {rows.ndim} dimensions; expected {expected}")
+        try:
+            rows = np.arange(len(self))[key]
+            if rows.ndim != 1:
+                raise IndexError(f"which gives {rows.ndim} dimensions")
+        except IndexError as error:
+            advice = "use a slice, a 1-D sequence of row numbers or a mask, or the name of a domain"
+            raise IndexError(f"cannot index clips by {key!r:.80}: {error}; {advice}") from None
         bad = {i: self.bad_clips[row] for i, row in enumerate(rows) if row in self.bad_clips}
         picked = {n: replace(x, rows=x.rows.pick(rows)) for n, x in self.entries.items()}
         paths = None if self.paths is None else self.paths[rows]

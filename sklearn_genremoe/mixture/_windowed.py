@@ -42,7 +42,7 @@ from ..audio import (
     fix_length,
     read_excerpts,
 )
-from ..domains import BaseDomain, Plan
+from ..domains import BaseDomain, DomainBatch, Plan
 from ._answers import ClipClassifierMixin
 from ._cross_fit import TrainingClips, last_step, route_fit, rows_of_cv, weight_params
 from ._experts import Experts, check_experts, extract_domains, first_part, plan_experts, take_clips
@@ -358,6 +358,11 @@ class WindowedClassifier(DiagramMixin, ClipClassifierMixin, MetaEstimatorMixin, 
         return model, front, clips
 
     def _check_X(self, X: Any, front: Front, *, reset: bool) -> Clips:
+        if isinstance(X, DomainBatch):
+            found = f"X is a {X!r}, whose clips can't be divided into windows any more"
+            raise ValueError(
+                f"{found}: pass paths or waveforms, or give it to the estimator itself."
+            )
         n_samples = round(self.window * front.rate)
         shape: tuple[int, ...] = getattr(X, "shape", ())
         if isinstance(X, (list, tuple)):

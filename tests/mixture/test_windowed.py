@@ -565,7 +565,7 @@ def test_refusals(tracks):
     assert not hasattr(windowed(), "classes_")
     with pytest.raises(TypeError, match="with predict_proba"):
         windowed(sklearn.linear_model.RidgeClassifier()).fit(paths, y)
-    with pytest.raises(ValueError, match="is no array of numbers"):
+    with pytest.raises(ValueError, match="can't be divided into windows"):
         windowed().fit(DomainBatch({"original": np.zeros((8, 4, 4))}), y)
     with pytest.raises(ValueError, match="single path"):
         windowed().fit(paths[0], y)
