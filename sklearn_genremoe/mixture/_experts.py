@@ -189,7 +189,8 @@ def extract_domains(
         plan.check_rates()
     params = {"n_jobs": owner.n_jobs, "verbose": verbose, "memory": memory}
     batch, seconds = extract(clips, plan, on_error=on_error, **params)
-    warn_of_long_files(seconds, plan.end)
+    if seconds:
+        warn_of_long_files(seconds, plan.end)
     return batch
 
 
